@@ -1,1 +1,21 @@
-//! placeholder
+//! edusync: a Kubernetes operator for Microsoft Graph's education synchronization profiles.
+//!
+//! The map, one line a room:
+//! - [`api`]: the resources as users write them
+//! - [`clock`]: the one clock
+//! - [`graph`]: Microsoft Graph over HTTP, and nothing above it
+//! - [`auth`]: credentials into tokens
+//! - [`poller`]: watches Graph with one LIST for many resources
+//! - [`reconcile`]: the pass: observe, decide, act, report. **Where decisions are made:** `reconcile/decide/`
+//! - [`operator`]: wiring: watches, lease, probes, shutdown
+//! - [`cli`]: the command line
+
+pub mod api;
+pub mod auth;
+pub mod cli;
+pub mod clock;
+pub mod graph;
+pub mod operator;
+pub mod poller;
+pub mod reconcile;
+pub mod upstream;

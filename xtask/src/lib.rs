@@ -1,1 +1,23 @@
-//! placeholder
+//! The project's chores, as a library: what `cargo xtask` offers on the command line, black-box tests call from
+//! here. Nothing of the operator or the simulator is used: to this crate they are programs like any other.
+//!
+//! - [`control_plane`]: a real Kubernetes API server with etcd and controller manager, for one test or one session
+//! - [`tools`]: where its programs come from
+//! - [`guard`]: child processes that never outlive this one
+//! - [`progress`]: what a person sees while something takes long
+//! - [`timing`]: deadlines and elapsed time
+
+pub mod control_plane;
+pub mod guard;
+pub mod progress;
+pub mod timing;
+pub mod tools;
+
+use std::path::{Path, PathBuf};
+
+/// The folder of the workspace: what holds `Cargo.toml`, `charts` and `tools`.
+#[must_use]
+pub fn repository_root() -> PathBuf {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().unwrap_or(package).to_path_buf()
+}

@@ -1,0 +1,110 @@
+//! What a simulator can be told: identities, times, switches. Values only; how they arrive (flags, tests) and what
+//! they cause is elsewhere.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+/// Id of the built-in tenant. An obvious example value.
+pub const EXAMPLE_TENANT: &str = "11111111-1111-1111-1111-111111111111";
+/// Client id of the built-in app registration that has a secret.
+pub const EXAMPLE_CLIENT_ID: &str = "22222222-2222-2222-2222-222222222222";
+/// Client id of the built-in app registration without a secret (a "public client").
+pub const EXAMPLE_PUBLIC_CLIENT_ID: &str = "33333333-3333-3333-3333-333333333333";
+/// Secret of the built-in app registration.
+pub const EXAMPLE_CLIENT_SECRET: &str = "example-client-secret";
+/// Refresh token of the built-in administrator.
+pub const EXAMPLE_REFRESH_TOKEN: &str = "0.example-refresh-token";
+
+/// Status of an accepted create. The prose of the create page says 202, every example on it says 201
+/// (Graph docs: Create educationSynchronizationProfile).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CreateStatus {
+    /// `201 Created`, as in the examples.
+    #[default]
+    Created,
+    /// `202 Accepted`, as in the prose.
+    Accepted,
+}
+
+/// Everything a simulator can be told. `Settings::default()` is a working simulator with example identities.
+///
+/// It deliberately has no `Debug`: it holds secrets.
+#[derive(Clone)]
+pub struct Settings {
+    /// Address to listen on.
+    pub bind: IpAddr,
+    /// Port to listen on; 0 takes any free one.
+    pub port: u16,
+    /// Names and addresses the server certificate is valid for, besides `localhost`, `127.0.0.1` and `::1`.
+    pub sans: Vec<String>,
+    /// Id of the tenant.
+    pub tenant: String,
+    /// Further tenants, in which the same clients are registered.
+    pub extra_tenants: Vec<String>,
+    /// App registration with a secret: client credentials and refresh tokens.
+    pub client_id: String,
+    /// App registration without a secret: refresh tokens only.
+    pub public_client_id: String,
+    /// Secret of `client_id`.
+    pub client_secret: String,
+    /// Refresh token that an administrator of each tenant has already obtained.
+    pub refresh_token: String,
+    /// Application permissions (`roles`) consented to; default `EduAdministration.ReadWrite.All`.
+    pub app_roles: Vec<String>,
+    /// Delegated permissions (`scp`) consented to; default `EduAdministration.ReadWrite`.
+    pub delegated_scopes: Vec<String>,
+    /// How long an access token is good for; default 3599 s, as in Microsoft's examples.
+    pub token_lifetime: Duration,
+    /// How long a profile stays `provisioning`. No duration is documented.
+    pub provisioning_time: Duration,
+    /// How long a profile stays `deleting`. No duration is documented.
+    pub delete_time: Duration,
+    /// Profiles created with one of these display names end in `provisioningFailed`.
+    pub fail_provisioning: Vec<String>,
+    /// Status of an accepted create.
+    pub create_status: CreateStatus,
+    /// Compatibility: treat `POST …/$ref` with a full profile as a create, instead of answering 400.
+    pub accept_ref_post: bool,
+    /// Compatibility: take type names without the leading `#` where a type must be named.
+    pub accept_type_without_hash: bool,
+    /// Largest page of a list, and the page size when the caller names none. No page size is documented.
+    pub page_size: usize,
+    /// Value of `Retry-After` on the 429 and 503 of [`crate::Simulator::set_unavailable`].
+    pub retry_after: Duration,
+    /// Keep (redacted) request bodies in the request log.
+    pub log_bodies: bool,
+    /// How many requests the log keeps; the oldest go first.
+    pub log_capacity: usize,
+    /// Seed for ids and tokens; `None` for fresh randomness.
+    pub seed: Option<u64>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            port: 0,
+            sans: Vec::new(),
+            tenant: EXAMPLE_TENANT.to_owned(),
+            extra_tenants: Vec::new(),
+            client_id: EXAMPLE_CLIENT_ID.to_owned(),
+            public_client_id: EXAMPLE_PUBLIC_CLIENT_ID.to_owned(),
+            client_secret: EXAMPLE_CLIENT_SECRET.to_owned(),
+            refresh_token: EXAMPLE_REFRESH_TOKEN.to_owned(),
+            app_roles: vec!["EduAdministration.ReadWrite.All".to_owned()],
+            delegated_scopes: vec!["EduAdministration.ReadWrite".to_owned()],
+            token_lifetime: Duration::from_secs(3599),
+            provisioning_time: Duration::from_secs(2),
+            delete_time: Duration::from_secs(2),
+            fail_provisioning: Vec::new(),
+            create_status: CreateStatus::default(),
+            accept_ref_post: false,
+            accept_type_without_hash: false,
+            page_size: 100,
+            retry_after: Duration::from_secs(1),
+            log_bodies: false,
+            log_capacity: 10_000,
+            seed: None,
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Conditions by the rules of kstatus: their types, their reasons, and how one is set.
+//!
+//! Pure: the time is an argument. Which condition a resource deserves is decided in
+//! [`crate::reconcile`], not here.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+/// The profile (or the connection) is as it should be.
+pub const READY: &str = "Ready";
+/// The operator is at work on it. Present only while True.
+pub const RECONCILING: &str = "Reconciling";
+/// Nothing will change until a person acts. Present only while True.
+pub const STALLED: &str = "Stalled";
+/// The profile in Graph differs from the manifest. Present only while True.
+pub const DRIFTED: &str = "Drifted";
+/// Another, unclaimed profile of the tenant has the same name. Present only while True.
+pub const DUPLICATE_PROFILE: &str = "DuplicateProfile";
+
+/// Why a condition is what it is. Every reason has its paragraph in `docs/troubleshooting.md`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// Graph has the profile and is setting it up.
+    Provisioning,
+    /// The profile is set up.
+    Provisioned,
+    /// Graph could not set the profile up.
+    ProvisioningFailed,
+    /// The attempt to create the profile has been recorded and is about to be sent.
+    Creating,
+    /// An attempt to create had no clear answer; it is being resolved by looking at Graph.
+    CreateUnresolved,
+    /// Two or more profiles could be the one that was created.
+    AmbiguousCreate,
+    /// A profile of that name is there already and belongs to no resource.
+    AlreadyExists,
+    /// Another resource has that name or that profile.
+    AlreadyClaimed,
+    /// A profile of that name is still being deleted in Graph.
+    NameBeingDeleted,
+    /// Graph refused the request.
+    Rejected,
+    /// Graph did not permit the request.
+    Forbidden,
+    /// Graph did not accept the credentials.
+    Unauthorized,
+    /// The connection does not exist.
+    ConnectionNotFound,
+    /// The connection leads to another endpoint or tenant than the profile is bound to.
+    ConnectionChanged,
+    /// A Secret or a key of it does not exist.
+    CredentialsMissing,
+    /// The token service refused the credentials.
+    CredentialsInvalid,
+    /// The operator is not allowed to talk to that host.
+    HostNotAllowed,
+    /// Graph or the token service cannot be reached, or answers with errors.
+    UpstreamUnavailable,
+    /// The API does not exist any more.
+    UpstreamRetired,
+    /// Graph's list is suddenly without profiles that are known to be alive.
+    UpstreamEmpty,
+    /// Graph asked to wait.
+    Throttled,
+    /// The status was written for another object.
+    StatusNotTrusted,
+    /// The profile is gone from Graph.
+    ProfileNotFound,
+    /// Graph is deleting the profile.
+    Deleting,
+    /// Graph could not delete the profile.
+    DeletionFailed,
+    /// Graph answers with the connection's credentials.
+    Connected,
+    /// The manifest and the profile differ.
+    Differs,
+    /// Another profile has the same name.
+    SameName,
+}
+
+impl Reason {
+    /// The word that stands in the condition.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Provisioning => "Provisioning",
+            Self::Provisioned => "Provisioned",
+            Self::ProvisioningFailed => "ProvisioningFailed",
+            Self::Creating => "Creating",
+            Self::CreateUnresolved => "CreateUnresolved",
+            Self::AmbiguousCreate => "AmbiguousCreate",
+            Self::AlreadyExists => "AlreadyExists",
+            Self::AlreadyClaimed => "AlreadyClaimed",
+            Self::NameBeingDeleted => "NameBeingDeleted",
+            Self::Rejected => "Rejected",
+            Self::Forbidden => "Forbidden",
+            Self::Unauthorized => "Unauthorized",
+            Self::ConnectionNotFound => "ConnectionNotFound",
+            Self::ConnectionChanged => "ConnectionChanged",
+            Self::CredentialsMissing => "CredentialsMissing",
+            Self::CredentialsInvalid => "CredentialsInvalid",
+            Self::HostNotAllowed => "HostNotAllowed",
+            Self::UpstreamUnavailable => "UpstreamUnavailable",
+            Self::UpstreamRetired => "UpstreamRetired",
+            Self::UpstreamEmpty => "UpstreamEmpty",
+            Self::Throttled => "Throttled",
+            Self::StatusNotTrusted => "StatusNotTrusted",
+            Self::ProfileNotFound => "ProfileNotFound",
+            Self::Deleting => "Deleting",
+            Self::DeletionFailed => "DeletionFailed",
+            Self::Connected => "Connected",
+            Self::Differs => "Differs",
+            Self::SameName => "SameName",
+        }
+    }
+}
+
+/// What a condition says: its truth, its reason, and a sentence for the person who reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statement {
+    /// Is it so?
+    pub holds: bool,
+    /// Why.
+    pub reason: Reason,
+    /// What happened, and what to do.
+    pub message: String,
+}
+
+/// Cuts a time to whole seconds, since the API server stores no finer time in these fields: a finer
+/// one would never equal what is read back, and the status would be written for ever.
+#[must_use]
+pub fn whole_seconds(time: Timestamp) -> Time {
+    Time(Timestamp::from_second(time.as_second()).unwrap_or(time))
+}
+
+/// Sets a condition, and keeps its transition time unless its status changes.
+pub fn set(
+    conditions: &mut Vec<Condition>,
+    kind: &str,
+    statement: &Statement,
+    generation: i64,
+    now: Timestamp,
+) {
+    let status = if statement.holds { "True" } else { "False" };
+    let mut new = Condition {
+        type_: kind.to_owned(),
+        status: status.to_owned(),
+        reason: statement.reason.as_str().to_owned(),
+        message: statement.message.clone(),
+        observed_generation: Some(generation),
+        last_transition_time: whole_seconds(now),
+    };
+    match conditions.iter_mut().find(|condition| condition.type_ == kind) {
+        None => conditions.push(new),
+        Some(old) => {
+            if old.status == new.status {
+                new.last_transition_time = old.last_transition_time.clone();
+            }
+            *old = new;
+        }
+    }
+}
+
+/// Sets a condition that is present only while it is true.
+pub fn set_while_true(
+    conditions: &mut Vec<Condition>,
+    kind: &str,
+    statement: Option<&Statement>,
+    generation: i64,
+    now: Timestamp,
+) {
+    match statement {
+        Some(statement) => set(conditions, kind, statement, generation, now),
+        None => conditions.retain(|condition| condition.type_ != kind),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn statement(holds: bool, message: &str) -> Statement {
+        Statement {
+            holds,
+            reason: Reason::Provisioning,
+            message: message.to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_transition_time_moves_with_the_status_alone() {
+        let mut conditions = Vec::new();
+        set(&mut conditions, READY, &statement(false, "a"), 1, at(10));
+        set(&mut conditions, READY, &statement(false, "b"), 2, at(20));
+        assert_eq!(conditions[0].last_transition_time.0, at(10));
+        assert_eq!(conditions[0].message, "b");
+        assert_eq!(conditions[0].observed_generation, Some(2));
+        set(&mut conditions, READY, &statement(true, "b"), 2, at(30));
+        assert_eq!(conditions[0].last_transition_time.0, at(30));
+        assert_eq!(conditions.len(), 1);
+    }
+
+    #[test]
+    fn a_condition_that_no_longer_holds_is_taken_away() {
+        let mut conditions = Vec::new();
+        set_while_true(&mut conditions, STALLED, Some(&statement(true, "a")), 1, at(10));
+        assert_eq!(conditions.len(), 1);
+        set_while_true(&mut conditions, STALLED, None, 1, at(20));
+        assert!(conditions.is_empty());
+    }
+
+    #[test]
+    fn times_are_whole_seconds() {
+        let time = Timestamp::from_millisecond(1_500).unwrap();
+        assert_eq!(whole_seconds(time).0, at(1));
+    }
+}

@@ -1,0 +1,216 @@
+//! `GraphConnection`: the way to one tenant, with the credentials for it.
+//!
+//! Secrets are only ever referred to: no field of this resource may hold one.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How to reach a tenant in Microsoft Graph, and as whom.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[kube(
+    group = "edusync.dev",
+    version = "v1alpha1",
+    kind = "GraphConnection",
+    plural = "graphconnections",
+    singular = "graphconnection",
+    shortname = "gc",
+    category = "edusync",
+    namespaced,
+    status = "GraphConnectionStatus",
+    derive = "PartialEq",
+    doc = "The way to one Microsoft 365 tenant: where Microsoft Graph is, and the credentials that edusync uses there.",
+    printcolumn(name = "Tenant", type_ = "string", json_path = ".spec.tenantId"),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status",
+        description = "True while Graph answers with these credentials"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason"
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "Endpoint",
+        type_ = "string",
+        json_path = ".spec.graph.endpoint",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].message",
+        priority = 1
+    )
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.application) || has(self.delegated)")
+        .message("a connection needs at least one credential: application (reads), delegated (needed to create and delete profiles), or both"),
+    validation = Rule::new("has(self.graph) == has(oldSelf.graph) && (!has(self.graph) || (self.graph.?endpoint == oldSelf.graph.?endpoint && self.graph.?dialect == oldSelf.graph.?dialect))")
+        .message("graph.endpoint and graph.dialect cannot be changed: profiles are bound to them; make a new connection")
+)]
+pub struct GraphConnectionSpec {
+    /// Directory (tenant) ID, a GUID. It cannot be changed: profiles are bound to it.
+    #[schemars(length(max = 36))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$')")
+            .message("tenantId must be the Directory (tenant) ID, a GUID such as 6babcaad-604b-40ac-a9d7-9fd97c0b779f"),
+        validation = Rule::new("self == oldSelf").message("tenantId cannot be changed: profiles are bound to it; make a new connection")
+    )]
+    pub tenant_id: String,
+
+    /// Where Microsoft Graph is, and how it is spoken to. Left out: https://graph.microsoft.com, dialect Beta.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub graph: Option<GraphEndpoint>,
+
+    /// Where tokens come from. Left out: https://login.microsoftonline.com.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    #[x_kube(validation = Rule::new("self.matches('^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?$')")
+        .message("authority must be https:// and a host, without a path, for example https://login.microsoftonline.com"))]
+    pub authority: Option<String>,
+
+    /// More certificate authorities to trust, in PEM form, for example of a simulator or a proxy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_bundle_ref: Option<SecretKeyReference>,
+
+    /// Credential of the application itself. Graph lets it read profiles, but not create, change or delete them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application: Option<ApplicationCredential>,
+
+    /// Credential of an administrator who signed in. Graph requires it to create and to delete profiles.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delegated: Option<DelegatedCredential>,
+}
+
+/// Where Microsoft Graph is.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct GraphEndpoint {
+    /// Address without version, for example https://graph.microsoft.com. It cannot be changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    #[x_kube(validation = Rule::new("self.matches('^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?$')")
+        .message("endpoint must be https:// and a host, without a path, for example https://graph.microsoft.com"))]
+    pub endpoint: Option<String>,
+
+    /// Which form of the API is spoken. It cannot be changed. Beta (also when left out) is what
+    /// Microsoft documents; BetaRef creates by POST to the collection's /$ref; TestEduApi is the
+    /// preview of October 2017, with its older type names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dialect: Option<Dialect>,
+
+    /// How often profiles at rest are looked at, for example 60s or 5m; at least 5s, at most 1h.
+    /// Left out, the operator's --poll-interval holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    #[x_kube(validation = Rule::new("self.matches('^([0-9]+(s|m|h))+$') && duration(self) >= duration('5s') && duration(self) <= duration('1h')")
+        .message("pollInterval must be a duration from 5s to 1h, for example 60s or 5m"))]
+    pub poll_interval: Option<String>,
+}
+
+/// A form of the API.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Dialect {
+    /// `/beta/education/synchronizationProfiles`.
+    Beta,
+    /// As Beta, but profiles are created by POST to `…/$ref`.
+    BetaRef,
+    /// `/testEduApi/education/synchronizationProfiles`, with type names without the prefix `education`.
+    TestEduApi,
+}
+
+/// A credential of the application itself.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.clientSecretRef)")
+    .message("application must name its credential: clientSecretRef"))]
+pub struct ApplicationCredential {
+    /// Application (client) ID, a GUID.
+    #[schemars(length(max = 36))]
+    #[x_kube(validation = Rule::new("self.matches('^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$')")
+        .message("clientId must be the Application (client) ID, a GUID"))]
+    pub client_id: String,
+    /// The key of a Secret that holds the client secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_secret_ref: Option<SecretKeyReference>,
+}
+
+/// A credential of an administrator who signed in.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct DelegatedCredential {
+    /// Application (client) ID through which the administrator signed in, a GUID.
+    #[schemars(length(max = 36))]
+    #[x_kube(validation = Rule::new("self.matches('^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$')")
+        .message("clientId must be the Application (client) ID, a GUID"))]
+    pub client_id: String,
+    /// The key of a Secret that holds the administrator's refresh token. The Secret is never written to.
+    pub refresh_token_ref: SecretKeyReference,
+    /// The key of a Secret that holds the application's client secret; only for confidential clients.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_secret_ref: Option<SecretKeyReference>,
+}
+
+/// A key of a Secret in the same namespace.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretKeyReference {
+    /// Name of the Secret.
+    #[schemars(length(max = 253))]
+    #[x_kube(validation = Rule::new("!format.dns1123Subdomain().validate(self).hasValue()")
+        .message("name must be the name of a Secret in this namespace: lower-case letters, digits, '-' and '.'"))]
+    pub name: String,
+    /// Key within the Secret's data.
+    #[schemars(length(max = 253))]
+    #[x_kube(validation = Rule::new("self.matches('^[-._a-zA-Z0-9]+$')")
+        .message("key must be a key of the Secret's data: letters, digits, '-', '_' and '.'"))]
+    pub key: String,
+}
+
+/// What the operator knows of the connection.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct GraphConnectionStatus {
+    /// The generation that the conditions speak of; -1 until the operator has looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Ready is True while Graph answers with these credentials.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+}
+
+impl GraphConnectionSpec {
+    /// Address of Graph in force.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        self.graph
+            .as_ref()
+            .and_then(|graph| graph.endpoint.as_deref())
+            .unwrap_or("https://graph.microsoft.com")
+    }
+
+    /// Address of the token service in force.
+    #[must_use]
+    pub fn authority(&self) -> &str {
+        self.authority
+            .as_deref()
+            .unwrap_or("https://login.microsoftonline.com")
+    }
+
+    /// Dialect in force.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        self.graph
+            .as_ref()
+            .and_then(|graph| graph.dialect)
+            .unwrap_or(Dialect::Beta)
+    }
+}

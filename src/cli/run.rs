@@ -1,0 +1,179 @@
+//! `edusync run`: flags into the operator's settings.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+
+use crate::operator::lease::LeaseSettings;
+use crate::operator::telemetry::{self, LogFormat};
+use crate::operator::{self, OperatorSettings};
+use crate::poller::Intervals;
+use crate::reconcile::observation::Settings;
+
+/// Run the operator.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {
+    /// Watch this namespace alone. Without it all namespaces are watched.
+    #[arg(long, env = "EDUSYNC_NAMESPACE", value_name = "NAMESPACE")]
+    namespace: Option<String>,
+
+    /// How often profiles at rest are looked at: one LIST for all profiles of a tenant.
+    #[arg(long, default_value = "60s", value_parser = duration, value_name = "DURATION")]
+    poll_interval: Duration,
+
+    /// How often at most, while something is under way. It grows to the poll interval while nothing changes.
+    #[arg(long, default_value = "5s", value_parser = duration, value_name = "DURATION")]
+    fast_poll_interval: Duration,
+
+    /// How long Graph may take to show what it has accepted. Only after it an attempt to create,
+    /// whose answer was lost, is taken for failed.
+    #[arg(long, default_value = "2m", value_parser = duration, value_name = "DURATION")]
+    settle_window: Duration,
+
+    /// Deadline of one call to Graph.
+    #[arg(long, default_value = "30s", value_parser = duration, value_name = "DURATION")]
+    request_timeout: Duration,
+
+    /// Life of the lease; so long a successor waits after a leader that died.
+    #[arg(long, default_value = "15s", value_parser = duration, value_name = "DURATION")]
+    lease_duration: Duration,
+
+    /// Namespace of the Lease. In the chart: the operator's own.
+    #[arg(
+        long,
+        env = "POD_NAMESPACE",
+        default_value = "default",
+        value_name = "NAMESPACE"
+    )]
+    lease_namespace: String,
+
+    /// Name of the Lease.
+    #[arg(long, default_value = "edusync", value_name = "NAME")]
+    lease_name: String,
+
+    /// Name of this instance, in the Lease and in events. In the chart: the pod's name.
+    #[arg(long, env = "POD_NAME", default_value = "edusync", value_name = "NAME")]
+    instance: String,
+
+    /// A host that connections may name besides Microsoft's, as host or host:port. Can be repeated.
+    #[arg(long = "allowed-host", value_name = "HOST")]
+    allowed_hosts: Vec<String>,
+
+    /// How many resources are worked on at once.
+    #[arg(long, default_value_t = 16, value_name = "NUMBER")]
+    concurrency: u16,
+
+    /// Where /livez and /readyz are served.
+    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
+    health_address: SocketAddr,
+
+    /// Form of the log.
+    #[arg(long, value_enum, default_value = "json")]
+    log_format: LogFormat,
+
+    /// Level of the log (error, warn, info, debug, trace), or a filter of the `tracing` crate.
+    #[arg(long, env = "EDUSYNC_LOG", default_value = "info", value_name = "LEVEL")]
+    log_level: String,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  Against the cluster of the current kubeconfig, with a log to read:
+    edusync run --log-format text
+  With a simulator of Graph on this machine:
+    edusync run --allowed-host 127.0.0.1 --fast-poll-interval 1s";
+
+/// Microsoft's hosts of Graph and of the token service (Graph docs, \"National cloud deployments\").
+const MICROSOFT: [&str; 7] = [
+    "graph.microsoft.com",
+    "login.microsoftonline.com",
+    "graph.microsoft.us",
+    "dod-graph.microsoft.us",
+    "login.microsoftonline.us",
+    "microsoftgraph.chinacloudapi.cn",
+    "login.chinacloudapi.cn",
+];
+
+impl Arguments {
+    /// Runs the operator until it is told to stop.
+    ///
+    /// # Errors
+    /// When a flag makes no sense, or the operator cannot run.
+    pub fn execute(self) -> anyhow::Result<()> {
+        telemetry::begin(self.log_format, &self.log_level)?;
+        ensure!(
+            self.fast_poll_interval <= self.poll_interval,
+            "--fast-poll-interval must not be longer than --poll-interval"
+        );
+        ensure!(
+            self.lease_duration >= Duration::from_secs(1),
+            "--lease-duration must be at least 1s"
+        );
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .context("cannot start the runtime")?;
+        runtime.block_on(operator::run(self.settings()))
+    }
+
+    fn settings(self) -> OperatorSettings {
+        let allowed = MICROSOFT
+            .iter()
+            .map(ToString::to_string)
+            .chain(self.allowed_hosts)
+            .collect();
+        OperatorSettings {
+            namespace: self.namespace,
+            health_address: self.health_address,
+            lease: LeaseSettings {
+                namespace: self.lease_namespace,
+                name: self.lease_name,
+                // A pod that is restarted keeps its name, but not its memory.
+                identity: format!("{}_{}", self.instance, uuid::Uuid::new_v4()),
+                duration: self.lease_duration,
+            },
+            intervals: Intervals {
+                rest: self.poll_interval,
+                fast: self.fast_poll_interval,
+            },
+            settings: Settings {
+                request_timeout: self.request_timeout,
+                settle_window: self.settle_window,
+                lease_duration: self.lease_duration,
+                probe_interval: self.fast_poll_interval,
+                refusal_retry: Duration::from_hours(1),
+            },
+            allowed_hosts: allowed,
+            concurrency: self.concurrency,
+        }
+    }
+}
+
+/// Reads a duration such as 500ms, 90s, 5m or 1h30m.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text} is not a duration such as 500ms, 90s, 5m or 1h30m");
+    let span: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
+    let duration = Duration::try_from(span).map_err(|_| wrong())?;
+    if duration.is_zero() {
+        Err(wrong())
+    } else {
+        Ok(duration)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_as_kubernetes_users_write_them() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
+        for wrong in ["", "5", "-5s", "0s", "soon"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+}

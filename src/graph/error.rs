@@ -1,0 +1,231 @@
+//! What can go wrong with a call, and the one classification of it.
+//!
+//! The question that decides everything is whether a request that failed may have been carried out.
+//! No text that Graph wrote is kept: `error.message` may name pupils.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::auth::AuthError;
+
+/// The two ids by which Microsoft's support and our log find a call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CallIds {
+    /// Graph's `request-id`, when there was an answer.
+    pub request_id: Option<String>,
+    /// The `client-request-id` that we sent.
+    pub client_request_id: String,
+}
+
+impl fmt::Display for CallIds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "client-request-id {}", self.client_request_id)?;
+        match &self.request_id {
+            Some(id) => write!(f, ", request-id {id}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A call that did not succeed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GraphError {
+    /// There is no token to call with.
+    #[error("no token: {0}")]
+    NoToken(AuthError),
+    /// Graph asked to wait, and the time is not over. Nothing was sent.
+    #[error("Graph asked to wait {} s more", .0.as_secs())]
+    Waiting(Duration),
+    /// No connection came about, so nothing was sent.
+    #[error("Graph cannot be reached: {0}")]
+    NotConnected(String),
+    /// 429: Graph turned the request away before acting on it.
+    #[error("Graph is throttling this application ({ids})")]
+    Throttled {
+        /// How long Graph asks to wait, when it says so.
+        retry_after: Option<Duration>,
+        /// Ids of the call.
+        ids: CallIds,
+    },
+    /// A definite no.
+    #[error("Graph refused the request: HTTP {status}{} ({ids})", code.as_ref().map(|code| format!(" {code}")).unwrap_or_default())]
+    Refused {
+        /// HTTP status.
+        status: u16,
+        /// `error.code`, when it has the form of one.
+        code: Option<String>,
+        /// Ids of the call.
+        ids: CallIds,
+    },
+    /// The collection is not there any more: the API has been taken away.
+    #[error("the API is gone: HTTP {status} ({ids})")]
+    Retired {
+        /// HTTP status.
+        status: u16,
+        /// Ids of the call.
+        ids: CallIds,
+    },
+    /// The request may or may not have been carried out.
+    #[error("the outcome is unknown: {what} ({ids})")]
+    Unknown {
+        /// What was seen instead of an answer.
+        what: UnknownOutcome,
+        /// How long Graph asks to wait, when it says so.
+        retry_after: Option<Duration>,
+        /// Ids of the call.
+        ids: CallIds,
+    },
+}
+
+/// What was seen instead of a clear answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UnknownOutcome {
+    /// A status that does not say whether the request was carried out.
+    Status(u16),
+    /// No answer within the deadline, or the connection broke.
+    NoAnswer(String),
+    /// An answer of success that cannot be read.
+    Unreadable(&'static str),
+}
+
+impl fmt::Display for UnknownOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "HTTP {status}"),
+            Self::NoAnswer(what) => f.write_str(what),
+            Self::Unreadable(what) => write!(f, "unreadable answer: {what}"),
+        }
+    }
+}
+
+/// May a request that failed have been carried out?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Certainty {
+    /// It was not, and will not be when repeated as it is.
+    No,
+    /// It was not; it can be repeated, not before the duration when there is one.
+    Later(Option<Duration>),
+    /// Nobody knows.
+    Unknown,
+}
+
+impl GraphError {
+    /// The classification that decides what may be done next.
+    ///
+    /// A 4xx other than 408, 409, 425 and 429 is a definite no, 429 and "not sent" are a definite
+    /// later; everything else is unknown (platform contract: no idempotency key exists).
+    #[must_use]
+    pub const fn certainty(&self) -> Certainty {
+        match self {
+            Self::NoToken(_) | Self::NotConnected(_) => Certainty::Later(None),
+            Self::Waiting(duration) => Certainty::Later(Some(*duration)),
+            Self::Throttled { retry_after, .. } => Certainty::Later(*retry_after),
+            Self::Refused { .. } | Self::Retired { .. } => Certainty::No,
+            Self::Unknown { .. } => Certainty::Unknown,
+        }
+    }
+
+    /// HTTP status of a definite answer.
+    #[must_use]
+    pub const fn status(&self) -> Option<u16> {
+        match self {
+            Self::Refused { status, .. } | Self::Retired { status, .. } => Some(*status),
+            Self::Throttled { .. } => Some(429),
+            _ => None,
+        }
+    }
+}
+
+/// Sorts an answer that is not a success.
+#[must_use]
+pub fn from_answer(status: u16, body: &[u8], retry_after: Option<Duration>, ids: CallIds) -> GraphError {
+    match status {
+        429 => GraphError::Throttled { retry_after, ids },
+        408 | 409 | 425 => GraphError::Unknown {
+            what: UnknownOutcome::Status(status),
+            retry_after,
+            ids,
+        },
+        400..=499 => GraphError::Refused {
+            status,
+            code: error_code(body),
+            ids,
+        },
+        _ => GraphError::Unknown {
+            what: UnknownOutcome::Status(status),
+            retry_after,
+            ids,
+        },
+    }
+}
+
+/// `error.code` of Graph's error body, if it looks like a code: a word, not a sentence.
+fn error_code(body: &[u8]) -> Option<String> {
+    let body: serde_json::Value = serde_json::from_slice(body).ok()?;
+    let code = body.get("error")?.get("code")?.as_str()?;
+    let is_word = !code.is_empty()
+        && code.len() <= 64
+        && code
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
+    is_word.then(|| code.to_owned())
+}
+
+/// Does a refusal of the LIST mean that the API is gone? 404, 410 and 501 on the collection, or a
+/// 400 that does not know the segment (inferred: no document says what the retired service answers).
+#[must_use]
+pub fn retired(status: u16, body: &[u8]) -> bool {
+    let unknown_segment = || {
+        String::from_utf8_lossy(body)
+            .to_ascii_lowercase()
+            .contains("resource not found for the segment")
+    };
+    matches!(status, 404 | 410 | 501) || (status == 400 && unknown_segment())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn classify(status: u16) -> Certainty {
+        from_answer(status, b"", None, CallIds::default()).certainty()
+    }
+
+    #[test]
+    fn every_status_has_its_certainty() {
+        for status in 400..500 {
+            let expected = match status {
+                429 => Certainty::Later(None),
+                408 | 409 | 425 => Certainty::Unknown,
+                _ => Certainty::No,
+            };
+            assert_eq!(classify(status), expected, "{status}");
+        }
+        for status in [301, 302, 307, 308, 500, 501, 502, 503, 504, 507, 599] {
+            assert_eq!(classify(status), Certainty::Unknown, "{status}");
+        }
+    }
+
+    #[test]
+    fn only_a_word_passes_for_a_code() {
+        let body = |code: &str| {
+            serde_json::json!({"error": {"code": code}})
+                .to_string()
+                .into_bytes()
+        };
+        assert_eq!(error_code(&body("BadRequest")).as_deref(), Some("BadRequest"));
+        assert_eq!(error_code(&body("Pupil Anna Smith is unknown")), None);
+        assert_eq!(error_code(&body("")), None);
+        assert_eq!(error_code(b"<html>"), None);
+    }
+
+    #[test]
+    fn a_retired_api_is_known_in_its_four_forms() {
+        assert!(retired(404, b"") && retired(410, b"") && retired(501, b""));
+        assert!(retired(
+            400,
+            b"{\"error\":{\"message\":\"Resource not found for the segment 'synchronizationProfiles'.\"}}"
+        ));
+        assert!(!retired(400, b"{}") && !retired(403, b"") && !retired(500, b""));
+    }
+}

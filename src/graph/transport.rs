@@ -1,0 +1,129 @@
+//! The port to the world outside Kubernetes: an HTTP request goes out, a response comes back.
+//!
+//! Everything above is the same in production and in simulation tests; only this is exchanged.
+//! Nothing here knows Graph, tokens or JSON.
+
+use std::error::Error;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures::future::BoxFuture;
+
+/// No answer is longer than this; 10,000 profiles in one page are a tenth of it.
+const LONGEST_ANSWER: usize = 64 * 1024 * 1024;
+
+/// Why there is no response.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TransportError {
+    /// No connection came about: nothing was sent.
+    #[error("{0}")]
+    NotConnected(String),
+    /// The request was, or may have been, sent, and no whole answer came back.
+    #[error("{0}")]
+    NoAnswer(String),
+}
+
+/// Sends requests.
+pub trait Transport: Send + Sync + std::fmt::Debug + 'static {
+    /// Sends one request, once, without following redirects, and reads the whole answer within `deadline`.
+    fn send(
+        &self,
+        request: http::Request<Bytes>,
+        deadline: Duration,
+    ) -> BoxFuture<'_, Result<http::Response<Bytes>, TransportError>>;
+}
+
+/// The transport of production.
+#[derive(Clone, Debug)]
+pub struct HttpTransport {
+    client: reqwest::Client,
+}
+
+impl HttpTransport {
+    /// A transport that trusts the system's certificate authorities, and those in `extra_ca` (PEM) besides.
+    ///
+    /// # Errors
+    /// When `extra_ca` is not PEM, or TLS cannot be set up.
+    pub fn new(extra_ca: Option<&[u8]>) -> Result<Self, reqwest::Error> {
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("edusync/", env!("CARGO_PKG_VERSION")))
+            .https_only(true)
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .connect_timeout(Duration::from_secs(10))
+            .pool_idle_timeout(Duration::from_secs(90));
+        if let Some(pem) = extra_ca {
+            builder = builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem)?);
+        }
+        Ok(Self {
+            client: builder.build()?,
+        })
+    }
+}
+
+impl Transport for HttpTransport {
+    fn send(
+        &self,
+        request: http::Request<Bytes>,
+        deadline: Duration,
+    ) -> BoxFuture<'_, Result<http::Response<Bytes>, TransportError>> {
+        Box::pin(async move {
+            tokio::time::timeout(deadline, self.exchange(request))
+                .await
+                .unwrap_or_else(|_| {
+                    Err(TransportError::NoAnswer(format!(
+                        "no answer within {} s",
+                        deadline.as_secs_f64()
+                    )))
+                })
+        })
+    }
+}
+
+impl HttpTransport {
+    async fn exchange(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, TransportError> {
+        let request =
+            reqwest::Request::try_from(request).map_err(|e| TransportError::NotConnected(causes(e)))?;
+        let mut answer = self.client.execute(request).await.map_err(|e| {
+            if e.is_connect() || e.is_builder() {
+                TransportError::NotConnected(causes(e))
+            } else {
+                TransportError::NoAnswer(causes(e))
+            }
+        })?;
+        let mut response = http::Response::new(Bytes::new());
+        *response.status_mut() = answer.status();
+        std::mem::swap(response.headers_mut(), answer.headers_mut());
+        let mut body = BytesMut::new();
+        while let Some(chunk) = answer
+            .chunk()
+            .await
+            .map_err(|e| TransportError::NoAnswer(causes(e)))?
+        {
+            if body.len() + chunk.len() > LONGEST_ANSWER {
+                return Err(TransportError::NoAnswer(
+                    "the answer is longer than 64 MiB".to_owned(),
+                ));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        *response.body_mut() = body.freeze();
+        Ok(response)
+    }
+}
+
+/// The whole chain of causes in one line, without the URL: a URL may carry a signature.
+fn causes(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !line.contains(&text) {
+            line.push_str(": ");
+            line.push_str(&text);
+        }
+        source = cause.source();
+    }
+    line
+}

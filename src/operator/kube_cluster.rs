@@ -1,0 +1,245 @@
+//! The port to Kubernetes over HTTP: kube's client, and the stores that watches fill.
+//!
+//! It decides nothing. A read gives the newest version that this process knows, its own writes
+//! included, even while the watch has not caught up with them.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Client, Resource, ResourceExt};
+use secrecy::SecretString;
+use serde_json::json;
+
+use crate::api::connection::GraphConnectionStatus;
+use crate::api::status::EducationSyncProfileStatus;
+use crate::api::{EducationSyncProfile, GraphConnection};
+use crate::reconcile::cluster::{Cluster, ClusterError, EventKind, Key, Notice, SecretValue};
+
+/// Deadline of a call to Kubernetes.
+const DEADLINE: Duration = Duration::from_secs(15);
+/// Longest note that the server takes is 1 kB.
+const LONGEST_NOTE: usize = 1000;
+
+/// Kubernetes over HTTP.
+pub struct KubeCluster {
+    client: Client,
+    recorder: Recorder,
+    profiles: Store<EducationSyncProfile>,
+    connections: Store<GraphConnection>,
+    written: Mutex<HashMap<String, Written>>,
+}
+
+/// Our own newest write of a resource, and the versions that it superseded.
+struct Written {
+    newest: Arc<EducationSyncProfile>,
+    superseded: Vec<String>,
+}
+
+impl KubeCluster {
+    /// A cluster that reads from these stores. `instance` names this process in events.
+    #[must_use]
+    pub fn new(
+        client: Client,
+        instance: String,
+        profiles: Store<EducationSyncProfile>,
+        connections: Store<GraphConnection>,
+    ) -> Self {
+        let reporter = Reporter {
+            controller: "edusync".to_owned(),
+            instance: Some(instance),
+        };
+        let recorder = Recorder::new(client.clone(), reporter);
+        Self {
+            client,
+            recorder,
+            profiles,
+            connections,
+            written: Mutex::default(),
+        }
+    }
+
+    /// Forgets the writes to a resource that is gone.
+    pub fn forget(&self, uid: &str) {
+        self.lock().remove(uid);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Written>> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn profile_api(&self, namespace: &str) -> Api<EducationSyncProfile> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    /// The cached version, unless it is one that we have superseded ourselves.
+    fn newest(&self, cached: Arc<EducationSyncProfile>) -> Arc<EducationSyncProfile> {
+        let (Some(uid), Some(version)) = (cached.uid(), cached.resource_version()) else {
+            return cached;
+        };
+        let mut written = self.lock();
+        match written.get(&uid) {
+            Some(ours) if ours.superseded.contains(&version) => Arc::clone(&ours.newest),
+            Some(_) => {
+                written.remove(&uid);
+                cached
+            }
+            None => cached,
+        }
+    }
+
+    fn remember(&self, before: &EducationSyncProfile, after: &Arc<EducationSyncProfile>) {
+        let (Some(uid), Some(version)) = (before.uid(), before.resource_version()) else {
+            return;
+        };
+        if after.resource_version().as_ref() == Some(&version) {
+            return;
+        }
+        let mut written = self.lock();
+        let entry = written.entry(uid).or_insert_with(|| Written {
+            newest: Arc::clone(after),
+            superseded: Vec::new(),
+        });
+        entry.newest = Arc::clone(after);
+        entry.superseded.push(version);
+    }
+
+    async fn publish_on<K>(&self, resource: &K, notice: Notice)
+    where
+        K: Resource<DynamicType = ()>,
+    {
+        let event = Event {
+            type_: match notice.kind {
+                EventKind::Normal => EventType::Normal,
+                EventKind::Warning => EventType::Warning,
+            },
+            reason: notice.reason,
+            note: Some(notice.note.chars().take(LONGEST_NOTE).collect()),
+            action: notice.action.to_owned(),
+            secondary: None,
+        };
+        if let Err(error) = within(self.recorder.publish(&event, &resource.object_ref(&()))).await {
+            tracing::warn!(%error, reason = event.reason, "could not publish an event");
+        }
+    }
+}
+
+impl Cluster for KubeCluster {
+    fn profile(&self, key: &Key) -> Option<Arc<EducationSyncProfile>> {
+        let cached = self
+            .profiles
+            .get(&ObjectRef::new(&key.name).within(&key.namespace))?;
+        Some(self.newest(cached))
+    }
+
+    fn profiles(&self) -> Vec<Arc<EducationSyncProfile>> {
+        self.profiles.state()
+    }
+
+    fn connection(&self, key: &Key) -> Option<Arc<GraphConnection>> {
+        self.connections
+            .get(&ObjectRef::new(&key.name).within(&key.namespace))
+    }
+
+    async fn fetch_profile(&self, key: &Key) -> Result<Arc<EducationSyncProfile>, ClusterError> {
+        let api = self.profile_api(&key.namespace);
+        let fetched = Arc::new(within(api.get(&key.name)).await?);
+        Ok(fetched)
+    }
+
+    async fn secret(&self, namespace: &str, name: &str, key: &str) -> Result<SecretValue, ClusterError> {
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
+        let mut secret = within(api.get(name)).await?;
+        let bytes = secret
+            .data
+            .as_mut()
+            .and_then(|data| data.remove(key))
+            .ok_or(ClusterError::NotFound)?;
+        let text = String::from_utf8(bytes.0)
+            .map_err(|_| ClusterError::Other(format!("the value of {key} is not UTF-8 text")))?;
+        // A line break at the end comes from an editor or from echo, never from Entra.
+        let value = SecretString::from(text.trim_end_matches(['\r', '\n']));
+        Ok(SecretValue {
+            value,
+            version: secret.resource_version().unwrap_or_default(),
+        })
+    }
+
+    async fn write_finalizers(
+        &self,
+        resource: &EducationSyncProfile,
+        finalizers: Vec<String>,
+    ) -> Result<Arc<EducationSyncProfile>, ClusterError> {
+        let api = self.profile_api(&resource.namespace().unwrap_or_default());
+        let patch = json!({"metadata": {
+            "finalizers": finalizers,
+            "resourceVersion": resource.resource_version(),
+            "uid": resource.uid(),
+        }});
+        let name = resource.name_any();
+        let written = within(api.patch(&name, &PatchParams::default(), &Patch::Merge(patch))).await?;
+        let written = Arc::new(written);
+        self.remember(resource, &written);
+        Ok(written)
+    }
+
+    async fn write_status(
+        &self,
+        resource: &EducationSyncProfile,
+        status: EducationSyncProfileStatus,
+    ) -> Result<Arc<EducationSyncProfile>, ClusterError> {
+        let api = self.profile_api(&resource.namespace().unwrap_or_default());
+        let wanted = EducationSyncProfile {
+            status: Some(status),
+            ..resource.clone()
+        };
+        let name = resource.name_any();
+        let written = Arc::new(within(api.replace_status(&name, &PostParams::default(), &wanted)).await?);
+        self.remember(resource, &written);
+        Ok(written)
+    }
+
+    async fn write_connection_status(
+        &self,
+        connection: &GraphConnection,
+        status: GraphConnectionStatus,
+    ) -> Result<(), ClusterError> {
+        let api: Api<GraphConnection> =
+            Api::namespaced(self.client.clone(), &connection.namespace().unwrap_or_default());
+        let wanted = GraphConnection {
+            status: Some(status),
+            ..connection.clone()
+        };
+        let name = connection.name_any();
+        within(api.replace_status(&name, &PostParams::default(), &wanted))
+            .await
+            .map(drop)
+    }
+
+    async fn publish(&self, resource: &EducationSyncProfile, notice: Notice) {
+        self.publish_on(resource, notice).await;
+    }
+
+    async fn publish_connection(&self, connection: &GraphConnection, notice: Notice) {
+        self.publish_on(connection, notice).await;
+    }
+}
+
+/// Runs a call within the deadline, and sorts what can go wrong.
+async fn within<T>(call: impl Future<Output = kube::Result<T>>) -> Result<T, ClusterError> {
+    match tokio::time::timeout(DEADLINE, call).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(kube::Error::Api(status))) if status.is_conflict() => Err(ClusterError::Conflict),
+        Ok(Err(kube::Error::Api(status))) if status.is_not_found() => Err(ClusterError::NotFound),
+        Ok(Err(error)) => Err(ClusterError::Other(error.to_string())),
+        Err(_) => Err(ClusterError::Other(format!(
+            "no answer from Kubernetes within {} s",
+            DEADLINE.as_secs()
+        ))),
+    }
+}

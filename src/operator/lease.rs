@@ -1,0 +1,308 @@
+//! Leadership by a Lease: what to do next is a pure function; the loop around it does it.
+//!
+//! The rules are those of client-go: a lease has run out when *we* have seen it unchanged for its
+//! whole duration (clocks of other machines do not count), writes go against the version that was
+//! read, and the leader believes in its lease for a shorter time than others respect it. What
+//! remains: a process that is frozen between the check and the socket can still send one request.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use kube::api::{Api, ObjectMeta, PostParams};
+use kube::{Client, ResourceExt};
+use tokio::time::Instant;
+
+use crate::clock::Clock;
+use crate::graph::client::Permission;
+
+/// Which lease, and for how long.
+#[derive(Clone, Debug)]
+pub struct LeaseSettings {
+    /// Namespace of the Lease.
+    pub namespace: String,
+    /// Name of the Lease.
+    pub name: String,
+    /// Who we are; unique for each start of the process.
+    pub identity: String,
+    /// Life of the lease.
+    pub duration: Duration,
+}
+
+impl LeaseSettings {
+    /// The leader stops to believe in its lease after this time without a renewal.
+    fn renew_deadline(&self) -> Duration {
+        self.duration * 2 / 3
+    }
+
+    /// Time between two tries.
+    fn retry_period(&self) -> Duration {
+        self.duration / 5
+    }
+}
+
+/// Until when this process may change Graph.
+#[derive(Debug, Default)]
+pub struct Leadership {
+    until: Mutex<Option<Instant>>,
+}
+
+impl Leadership {
+    fn set(&self, until: Option<Instant>) {
+        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = until;
+    }
+
+    fn until(&self) -> Option<Instant> {
+        *self.until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Permission for Leadership {
+    fn may_write(&self) -> bool {
+        self.until().is_some_and(|until| Instant::now() < until)
+    }
+}
+
+/// What we have seen of the lease.
+#[derive(Clone, Debug, PartialEq)]
+struct Seen {
+    holder: Option<String>,
+    version: Option<String>,
+    duration: Duration,
+    since: Instant,
+}
+
+/// What to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// There is no Lease object.
+    Create,
+    /// It is ours: renew it.
+    Renew,
+    /// Nobody holds it, or its holder has let it run out.
+    Take,
+    /// Somebody holds it.
+    Respect,
+}
+
+fn next_step(seen: Option<&Seen>, identity: &str, now: Instant) -> Step {
+    match seen {
+        None => Step::Create,
+        Some(seen) => match seen.holder.as_deref() {
+            Some(holder) if holder == identity => Step::Renew,
+            None | Some("") => Step::Take,
+            Some(_) if now >= seen.since + seen.duration => Step::Take,
+            Some(_) => Step::Respect,
+        },
+    }
+}
+
+/// Wants the lease, holds it, and gives it back.
+pub struct Elector {
+    api: Api<Lease>,
+    settings: LeaseSettings,
+    clock: Clock,
+    leadership: Arc<Leadership>,
+    seen: Option<Seen>,
+}
+
+impl Elector {
+    /// An elector that holds nothing yet.
+    #[must_use]
+    pub fn new(client: Client, settings: LeaseSettings, clock: Clock, leadership: Arc<Leadership>) -> Self {
+        let api = Api::namespaced(client, &settings.namespace);
+        Self {
+            api,
+            settings,
+            clock,
+            leadership,
+            seen: None,
+        }
+    }
+
+    /// Returns when the lease is ours.
+    pub async fn acquire(&mut self) {
+        let mut told = None;
+        loop {
+            match self.try_once().await {
+                Ok(true) => return,
+                Ok(false) => {
+                    let holder = self.seen.as_ref().and_then(|seen| seen.holder.clone());
+                    if holder != told {
+                        tracing::info!(?holder, "standing by: another instance holds the lease");
+                        told = holder;
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "cannot get the lease; trying again"),
+            }
+            tokio::time::sleep(self.settings.retry_period()).await;
+        }
+    }
+
+    /// Renews the lease; returns when it is lost.
+    pub async fn hold(&mut self) {
+        while self.leadership.may_write() {
+            tokio::time::sleep(self.settings.retry_period()).await;
+            match self.try_once().await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => tracing::warn!(%error, "cannot renew the lease; trying again"),
+            }
+        }
+    }
+
+    /// Gives the lease back, so that another instance need not wait.
+    pub async fn release(&mut self) {
+        self.leadership.set(None);
+        if let Some(Seen {
+            holder: Some(holder),
+            version: Some(version),
+            ..
+        }) = &self.seen
+            && *holder == self.settings.identity
+        {
+            let lease = self.lease(Some(version.clone()), String::new());
+            let _ = tokio::time::timeout(self.settings.retry_period(), self.replace(lease)).await;
+        }
+    }
+
+    /// One try; true when the lease is ours after it.
+    async fn try_once(&mut self) -> Result<bool, kube::Error> {
+        let began = Instant::now();
+        let patience = match self.leadership.until() {
+            Some(until) => until.saturating_duration_since(began),
+            None => self.settings.renew_deadline(),
+        };
+        let patience = patience.max(Duration::from_millis(100));
+        if let Ok(result) = tokio::time::timeout(patience, self.step(began)).await {
+            return result;
+        }
+        tracing::warn!("Kubernetes does not answer in time about the lease");
+        Ok(self.leadership.may_write())
+    }
+
+    async fn step(&mut self, began: Instant) -> Result<bool, kube::Error> {
+        self.look(self.api.get_opt(&self.settings.name).await?);
+        let lease = match next_step(self.seen.as_ref(), &self.settings.identity, Instant::now()) {
+            Step::Respect => {
+                self.leadership.set(None);
+                return Ok(false);
+            }
+            Step::Create => {
+                let lease = self.lease(None, self.settings.identity.clone());
+                self.api.create(&PostParams::default(), &lease).await
+            }
+            Step::Renew | Step::Take => {
+                let version = self.seen.as_ref().and_then(|seen| seen.version.clone());
+                self.replace(self.lease(version, self.settings.identity.clone()))
+                    .await
+            }
+        };
+        match lease {
+            Ok(lease) => {
+                self.look(Some(lease));
+                // Counted from before the request was sent: others count from when they see it.
+                self.leadership.set(Some(began + self.settings.renew_deadline()));
+                Ok(true)
+            }
+            // Somebody else was quicker; the next look shows who.
+            Err(kube::Error::Api(status)) if status.is_conflict() || status.is_already_exists() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn look(&mut self, lease: Option<Lease>) {
+        let Some(lease) = lease else {
+            self.seen = None;
+            return;
+        };
+        let version = lease.resource_version();
+        if self.seen.as_ref().is_some_and(|seen| seen.version == version) {
+            return;
+        }
+        let spec = lease.spec.unwrap_or_default();
+        let seconds = spec
+            .lease_duration_seconds
+            .and_then(|seconds| u64::try_from(seconds).ok());
+        self.seen = Some(Seen {
+            holder: spec.holder_identity,
+            version,
+            duration: seconds.map_or(self.settings.duration, Duration::from_secs),
+            since: Instant::now(),
+        });
+    }
+
+    async fn replace(&self, lease: Lease) -> Result<Lease, kube::Error> {
+        self.api
+            .replace(&self.settings.name, &PostParams::default(), &lease)
+            .await
+    }
+
+    fn lease(&self, version: Option<String>, holder: String) -> Lease {
+        let now = MicroTime(self.clock.now());
+        Lease {
+            metadata: ObjectMeta {
+                name: Some(self.settings.name.clone()),
+                namespace: Some(self.settings.namespace.clone()),
+                resource_version: version,
+                ..ObjectMeta::default()
+            },
+            spec: Some(LeaseSpec {
+                holder_identity: Some(holder),
+                lease_duration_seconds: i32::try_from(self.settings.duration.as_secs().max(1)).ok(),
+                acquire_time: Some(now.clone()),
+                renew_time: Some(now),
+                ..LeaseSpec::default()
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(holder: &str, since: Instant) -> Seen {
+        Seen {
+            holder: Some(holder.to_owned()),
+            version: Some("1".to_owned()),
+            duration: Duration::from_secs(15),
+            since,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_runs_out_by_our_own_clock() {
+        let start = Instant::now();
+        assert_eq!(next_step(None, "me", start), Step::Create);
+        assert_eq!(next_step(Some(&seen("me", start)), "me", start), Step::Renew);
+        assert_eq!(next_step(Some(&seen("", start)), "me", start), Step::Take);
+        let other = seen("other", start);
+        assert_eq!(
+            next_step(Some(&other), "me", start + Duration::from_millis(14_999)),
+            Step::Respect
+        );
+        assert_eq!(
+            next_step(Some(&other), "me", start + Duration::from_secs(15)),
+            Step::Take
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_leader_believes_for_a_shorter_time_than_others_respect() {
+        let settings = LeaseSettings {
+            namespace: String::new(),
+            name: String::new(),
+            identity: String::new(),
+            duration: Duration::from_secs(15),
+        };
+        assert!(settings.renew_deadline() + settings.retry_period() < settings.duration);
+        let leadership = Leadership::default();
+        assert!(!leadership.may_write());
+        leadership.set(Some(Instant::now() + settings.renew_deadline()));
+        assert!(leadership.may_write());
+        tokio::time::advance(settings.renew_deadline()).await;
+        assert!(!leadership.may_write());
+    }
+}

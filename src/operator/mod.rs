@@ -1,0 +1,242 @@
+//! Wiring: the lease, the watches, the queue of passes, the probes, the end. No decision is made here.
+
+pub mod health;
+pub mod kube_cluster;
+pub mod lease;
+pub mod telemetry;
+pub mod watch;
+
+mod passes;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use futures::channel::mpsc;
+use kube::Client;
+use kube::runtime::reflector;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::graph::transport::{HttpTransport, Transport};
+use crate::poller::{Follower, Intervals};
+use crate::reconcile::Context;
+use crate::reconcile::observation::Settings;
+use crate::upstream::{Transports, UpstreamSettings, Upstreams};
+use health::{Health, Stage};
+use kube_cluster::KubeCluster;
+use lease::{Elector, Leadership, LeaseSettings};
+
+/// How long passes may take to end after SIGTERM.
+const GRACE: Duration = Duration::from_secs(50);
+
+/// Everything that can be set from outside.
+#[derive(Clone, Debug)]
+pub struct OperatorSettings {
+    /// Only this namespace is watched; None: all.
+    pub namespace: Option<String>,
+    /// Where the probes are served.
+    pub health_address: SocketAddr,
+    /// The lease.
+    pub lease: LeaseSettings,
+    /// How often Graph is looked at.
+    pub intervals: Intervals,
+    /// Time spans of decisions.
+    pub settings: Settings,
+    /// Hosts that a connection may name.
+    pub allowed_hosts: Vec<String>,
+    /// How many passes may be under way at once.
+    pub concurrency: u16,
+}
+
+/// Transports over HTTP.
+#[derive(Debug)]
+struct HttpTransports;
+
+impl Transports for HttpTransports {
+    fn transport(&self, extra_ca: Option<&[u8]>) -> Result<Arc<dyn Transport>, String> {
+        let transport = HttpTransport::new(extra_ca).map_err(|error| error.to_string())?;
+        Ok(Arc::new(transport))
+    }
+}
+
+/// Runs the operator until SIGTERM, Ctrl-C, or the loss of the lease.
+///
+/// # Errors
+/// When it cannot start, or loses the lease: whoever started it starts it again.
+pub async fn run(settings: OperatorSettings) -> anyhow::Result<()> {
+    let clock = Clock::of_this_machine();
+    let health = Health::default();
+    let address = health::serve(settings.health_address, health.clone())
+        .await
+        .with_context(|| format!("cannot serve the probes at {}", settings.health_address))?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), %address, identity = settings.lease.identity, "starting");
+    let client = client().await?;
+    let stop = CancellationToken::new();
+    let signals = tokio::spawn(stop_on_signal(stop.clone(), health.clone())?);
+
+    let leadership = Arc::new(Leadership::default());
+    let mut elector = Elector::new(
+        client.clone(),
+        settings.lease.clone(),
+        clock,
+        Arc::clone(&leadership),
+    );
+    health.set(Stage::Standby);
+    tokio::select! {
+        () = elector.acquire() => {}
+        () = stop.cancelled() => {
+            tracing::info!("stopped while standing by");
+            return Ok(());
+        }
+    }
+    tracing::info!(lease = settings.lease.name, "holding the lease");
+    let result = Box::pin(lead(
+        settings,
+        client,
+        clock,
+        leadership,
+        &health,
+        stop,
+        &mut elector,
+    ))
+    .await;
+    signals.abort();
+    result
+}
+
+/// Works while the lease is held. The lease is given back when all passes have ended, not before.
+async fn lead(
+    settings: OperatorSettings,
+    client: Client,
+    clock: Clock,
+    leadership: Arc<Leadership>,
+    health: &Health,
+    stop: CancellationToken,
+    elector: &mut Elector,
+) -> anyhow::Result<()> {
+    health.set(Stage::Reading);
+    let work = work(&settings, client, clock, leadership, health, stop.clone());
+    tokio::select! {
+        result = work => {
+            elector.release().await;
+            tracing::info!("stopped");
+            result
+        }
+        () = elector.hold() => Err(anyhow::anyhow!("the lease is lost: ending, so that only one instance changes Graph")),
+        () = async { stop.cancelled().await; tokio::time::sleep(GRACE).await } => {
+            elector.release().await;
+            Err(anyhow::anyhow!("passes did not end within {} s after the signal", GRACE.as_secs()))
+        }
+    }
+}
+
+async fn work(
+    settings: &OperatorSettings,
+    client: Client,
+    clock: Clock,
+    leadership: Arc<Leadership>,
+    health: &Health,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let (wake, woken) = mpsc::unbounded::<Follower>();
+    let profiles = reflector::store::<crate::api::EducationSyncProfile>();
+    let connections = reflector::store::<crate::api::GraphConnection>();
+    let cluster = KubeCluster::new(
+        client.clone(),
+        settings.lease.identity.clone(),
+        profiles.0.clone(),
+        connections.0.clone(),
+    );
+    let upstreams = Upstreams::new(
+        UpstreamSettings {
+            allowed_hosts: settings.allowed_hosts.clone(),
+            intervals: settings.intervals,
+            request_timeout: settings.settings.request_timeout,
+        },
+        Box::new(HttpTransports),
+        leadership,
+        clock,
+        wake.clone(),
+    );
+    let context = Arc::new(Context::new(cluster, upstreams, clock, settings.settings));
+    let (profile_queue, profile_keys) = mpsc::unbounded();
+    let (connection_queue, connection_keys) = mpsc::unbounded();
+    let queues = passes::Queues {
+        profiles: profile_queue,
+        connections: connection_queue,
+    };
+
+    let namespace = settings.namespace.as_deref();
+    let watch_connections = passes::watch_connections(
+        watch::objects(client.clone(), namespace),
+        connections.1,
+        Arc::clone(&context),
+        queues.clone(),
+    );
+    let watch_profiles = passes::watch_profiles(
+        watch::objects(client, namespace),
+        profiles.1,
+        Arc::clone(&context),
+        queues.clone(),
+    );
+    let dispatch = passes::dispatch(woken, queues);
+    let ready = async {
+        // Passes begin when both stores are whole: a connection that is not read yet is not missing.
+        let read =
+            futures::future::join(profiles.0.wait_until_ready(), connections.0.wait_until_ready()).await;
+        if let (Ok(()), Ok(())) = read {
+            health.set(Stage::Working);
+            tracing::info!("working");
+        }
+        let profile_passes = passes::run_profiles(
+            profile_keys,
+            profiles.0.clone(),
+            Arc::clone(&context),
+            settings.concurrency,
+            stop.clone(),
+        );
+        let connection_passes = passes::run_connections(
+            connection_keys,
+            connections.0.clone(),
+            Arc::clone(&context),
+            stop.clone(),
+        );
+        futures::future::join(profile_passes, connection_passes).await;
+    };
+    tokio::select! {
+        () = ready => Ok(()),
+        () = watch_profiles => Err(anyhow::anyhow!("the watch of EducationSyncProfiles has ended")),
+        () = watch_connections => Err(anyhow::anyhow!("the watch of GraphConnections has ended")),
+        () = dispatch => Err(anyhow::anyhow!("the queue has ended")),
+    }
+}
+
+async fn client() -> anyhow::Result<Client> {
+    let mut config = kube::Config::infer()
+        .await
+        .context("no way to Kubernetes: neither inside a cluster, nor is there a kubeconfig (KUBECONFIG)")?;
+    // A retry inside the client would hide throttling and hold a pass; passes are repeated as a whole.
+    config.default_retry = false;
+    Client::try_from(config).context("cannot set up the client for Kubernetes")
+}
+
+/// SIGTERM and Ctrl-C end the operator.
+fn stop_on_signal(
+    stop: CancellationToken,
+    health: Health,
+) -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen to SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen to SIGINT")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping: passes under way are ended first");
+        health.set(Stage::Stopping);
+        stop.cancel();
+    })
+}

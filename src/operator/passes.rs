@@ -1,0 +1,229 @@
+//! The queue of passes: who is to be looked at, one pass at a time for each, a bounded number at once.
+//!
+//! kube's scheduler holds the queue; this only says which resource, and when again.
+
+use std::fmt::Debug;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender};
+use futures::{Stream, StreamExt};
+use kube::runtime::controller::{Action, Config, Controller};
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::watcher::{self, Event};
+use kube::{Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use tokio_util::sync::CancellationToken;
+
+use super::kube_cluster::KubeCluster;
+use super::watch::Trigger;
+use crate::api::{EducationSyncProfile, GraphConnection};
+use crate::poller::{Follower, FollowerKind};
+use crate::reconcile::cluster::{Cluster, ClusterError, Key};
+use crate::reconcile::{Context, Next, connection, pass_in_span};
+
+type Shared = Arc<Context<KubeCluster>>;
+
+/// Where keys wait for their pass.
+#[derive(Clone, Debug)]
+pub(super) struct Queues {
+    pub(super) profiles: UnboundedSender<Key>,
+    pub(super) connections: UnboundedSender<Key>,
+}
+
+impl Queues {
+    fn profile(&self, key: Key) {
+        // The receiver is gone only while the process ends.
+        let _ = self.profiles.unbounded_send(key);
+    }
+
+    fn connection(&self, key: Key) {
+        let _ = self.connections.unbounded_send(key);
+    }
+}
+
+/// Sorts what pollers wake.
+pub(super) async fn dispatch(mut woken: impl Stream<Item = Follower> + Unpin, queues: Queues) {
+    while let Some(Follower {
+        kind,
+        namespace,
+        name,
+    }) = woken.next().await
+    {
+        let key = Key { namespace, name };
+        match kind {
+            FollowerKind::Profile => queues.profile(key),
+            FollowerKind::Connection => queues.connection(key),
+        }
+    }
+}
+
+/// Keeps the store of profiles, and queues those that changed.
+pub(super) async fn watch_profiles(
+    events: impl Stream<Item = Result<Event<EducationSyncProfile>, watcher::Error>>,
+    mut store: Writer<EducationSyncProfile>,
+    context: Shared,
+    queues: Queues,
+) {
+    let mut events = pin!(events);
+    let mut trigger = Trigger::default();
+    while let Some(event) = events.next().await {
+        let Some(event) = told(event, "EducationSyncProfiles") else {
+            continue;
+        };
+        store.apply_watcher_event(&event);
+        match event {
+            Event::Apply(profile) | Event::InitApply(profile) => {
+                if trigger.is_news(&profile) {
+                    queues.profile(Key::of(&profile));
+                }
+            }
+            Event::Delete(profile) => {
+                let uid = profile.uid().unwrap_or_default();
+                trigger.forget(&uid);
+                context.forget(&uid);
+                context.cluster.forget(&uid);
+            }
+            Event::Init | Event::InitDone => {}
+        }
+    }
+}
+
+/// Keeps the store of connections, and queues them and the profiles that name them.
+pub(super) async fn watch_connections(
+    events: impl Stream<Item = Result<Event<GraphConnection>, watcher::Error>>,
+    mut store: Writer<GraphConnection>,
+    context: Shared,
+    queues: Queues,
+) {
+    let mut events = pin!(events);
+    let mut trigger = Trigger::default();
+    while let Some(event) = events.next().await {
+        let Some(event) = told(event, "GraphConnections") else {
+            continue;
+        };
+        store.apply_watcher_event(&event);
+        match event {
+            Event::Apply(connection) | Event::InitApply(connection) => {
+                if trigger.is_news(&connection) {
+                    let key = Key::of(&connection);
+                    queue_users(&context, &queues, &key);
+                    queues.connection(key);
+                }
+            }
+            Event::Delete(connection) => {
+                let uid = connection.uid().unwrap_or_default();
+                trigger.forget(&uid);
+                context.upstreams.forget(&uid).await;
+                queue_users(&context, &queues, &Key::of(&connection));
+            }
+            Event::Init | Event::InitDone => {}
+        }
+    }
+}
+
+fn queue_users(context: &Shared, queues: &Queues, connection: &Key) {
+    for profile in context.cluster.profiles() {
+        let key = Key::of(&*profile);
+        if key.namespace == connection.namespace && profile.spec.connection_name() == connection.name {
+            queues.profile(key);
+        }
+    }
+}
+
+fn told<K>(event: Result<Event<K>, watcher::Error>, kind: &str) -> Option<Event<K>> {
+    event
+        .map_err(|error| {
+            tracing::warn!(kind, %error, "the watch was interrupted; it goes on (is the CRD installed, and may the ServiceAccount watch it?)");
+        })
+        .ok()
+}
+
+/// Runs the passes of profiles until `stop`, then lets those under way end.
+pub(super) async fn run_profiles(
+    keys: UnboundedReceiver<Key>,
+    store: Store<EducationSyncProfile>,
+    context: Shared,
+    limit: u16,
+    stop: CancellationToken,
+) {
+    controller(keys, store, limit, stop)
+        .run(
+            look,
+            |profile, error, _| after_error(&Key::of(&*profile), error),
+            context,
+        )
+        .for_each(|_| std::future::ready(()))
+        .await;
+}
+
+/// Runs the passes of connections until `stop`.
+pub(super) async fn run_connections(
+    keys: UnboundedReceiver<Key>,
+    store: Store<GraphConnection>,
+    context: Shared,
+    stop: CancellationToken,
+) {
+    controller(keys, store, 4, stop)
+        .run(
+            look_at_connection,
+            |connection, error, _| after_error(&Key::of(&*connection), error),
+            context,
+        )
+        .for_each(|_| std::future::ready(()))
+        .await;
+}
+
+/// kube's controller holds the queue: each key once, one pass at a time for each, so many at once.
+/// It is fed by our own watches alone, since one store serves two kinds of passes.
+fn controller<K>(
+    keys: UnboundedReceiver<Key>,
+    store: Store<K>,
+    limit: u16,
+    stop: CancellationToken,
+) -> Controller<K>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+{
+    Controller::for_stream(futures::stream::pending(), store)
+        .reconcile_on(keys.map(|key| ObjectRef::new(&key.name).within(&key.namespace)))
+        .with_config(Config::default().concurrency(limit))
+        .graceful_shutdown_on(stop.cancelled_owned())
+}
+
+/// Passes of one profile, until there is nothing to be done at once.
+async fn look(profile: Arc<EducationSyncProfile>, context: Shared) -> Result<Action, ClusterError> {
+    let key = Key::of(&*profile);
+    loop {
+        match pass_in_span(Arc::clone(&context), key.clone()).await? {
+            Next::Again => {}
+            Next::Wait => return Ok(Action::await_change()),
+            Next::In(wait) => return Ok(Action::requeue(wait)),
+        }
+    }
+}
+
+async fn look_at_connection(
+    connection: Arc<GraphConnection>,
+    context: Shared,
+) -> Result<Action, ClusterError> {
+    match connection::pass(&context, &Key::of(&*connection)).await? {
+        Next::Again => Ok(Action::requeue(Duration::ZERO)),
+        Next::Wait => Ok(Action::await_change()),
+        Next::In(wait) => Ok(Action::requeue(wait)),
+    }
+}
+
+fn after_error(key: &Key, error: &ClusterError) -> Action {
+    match error {
+        ClusterError::Conflict => Action::requeue(Duration::from_millis(100)),
+        // Deleted meanwhile: the watch tells.
+        ClusterError::NotFound => Action::await_change(),
+        ClusterError::Other(_) => {
+            tracing::warn!(namespace = key.namespace, name = key.name, %error, "the pass did not end; it is repeated");
+            Action::requeue(Duration::from_secs(5))
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Logs: text for a person, JSON for a machine, always on stderr, so that stdout stays for output.
+
+use clap::ValueEnum;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::FmtSpan;
+
+/// Form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// One line of text.
+    Text,
+}
+
+/// Begins to log. `level` is a level, or a filter such as `info,edusync::graph=debug`.
+///
+/// # Errors
+/// When `level` is not a filter, or logging has begun already.
+pub fn begin(format: LogFormat, level: &str) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(level)
+        .map_err(|error| anyhow::anyhow!("--log-level {level} is neither a level nor a filter: {error}"))?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_span_events(FmtSpan::NONE)
+        .with_target(false);
+    let begun = match format {
+        LogFormat::Json => builder
+            .json()
+            .flatten_event(true)
+            .with_current_span(true)
+            .with_span_list(false)
+            .try_init(),
+        LogFormat::Text => {
+            use std::io::IsTerminal;
+            builder.with_ansi(std::io::stderr().is_terminal()).try_init()
+        }
+    };
+    begun.map_err(|error| anyhow::anyhow!("cannot begin to log: {error}"))
+}

@@ -1,0 +1,277 @@
+//! Watches Graph: one LIST for every (endpoint, tenant, credential), however many resources follow it.
+//!
+//! The poller only says "look at this resource again", and shows its newest snapshot. It decides
+//! nothing about a profile, and it makes no call but LIST.
+
+mod pace;
+mod snapshot;
+
+pub use snapshot::Snapshot;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures::channel::mpsc::UnboundedSender;
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+
+use crate::clock::Clock;
+use crate::graph::name::NameKey;
+use crate::graph::{GraphClient, GraphError};
+use pace::Pace;
+
+/// Somebody who wants to hear of changes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Follower {
+    /// What it is.
+    pub kind: FollowerKind,
+    /// Namespace of the resource.
+    pub namespace: String,
+    /// Name of the resource.
+    pub name: String,
+}
+
+/// Kind of the resource that follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FollowerKind {
+    /// An `EducationSyncProfile`.
+    Profile,
+    /// A `GraphConnection`.
+    Connection,
+}
+
+/// What a follower wants to hear of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Interest {
+    /// Every list. While anyone is interested with `fast`, lists come at the fast interval.
+    Every {
+        /// Something is under way.
+        fast: bool,
+    },
+    /// Changes of this profile, and of profiles with this name.
+    Profile {
+        /// Id of the profile.
+        id: String,
+        /// Its name.
+        name: NameKey,
+    },
+    /// Whether Graph answers. It keeps no poller going.
+    Health,
+}
+
+/// How often to look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Intervals {
+    /// While everything is at rest.
+    pub rest: Duration,
+    /// While something is under way; it grows towards `rest` while nothing changes.
+    pub fast: Duration,
+}
+
+/// What the poller knows.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    /// The newest complete list.
+    pub snapshot: Option<Arc<Snapshot>>,
+    /// Why the newest attempt gave no list. None after a success.
+    pub failure: Option<GraphError>,
+}
+
+/// Watches the profiles of one tenant with one credential. Dropped, it stops.
+#[derive(Debug)]
+pub struct Poller {
+    shared: Arc<Shared>,
+    task: AbortHandle,
+}
+
+#[derive(Debug)]
+struct Shared {
+    client: GraphClient,
+    clock: Clock,
+    wake: UnboundedSender<Follower>,
+    changed: Notify,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    view: View,
+    followers: HashMap<Follower, Interest>,
+    pace: Pace,
+}
+
+impl Poller {
+    /// Starts a poller. It makes no call before somebody asks or follows. `phase` (any number) says
+    /// where in the interval its lists at rest fall: the same after a restart, so that there is no burst.
+    #[must_use]
+    pub fn start(
+        client: GraphClient,
+        intervals: Intervals,
+        phase: u64,
+        clock: Clock,
+        wake: UnboundedSender<Follower>,
+    ) -> Self {
+        let state = Mutex::new(State {
+            view: View::default(),
+            followers: HashMap::new(),
+            pace: Pace::new(intervals, phase),
+        });
+        let shared = Arc::new(Shared {
+            client,
+            clock,
+            wake,
+            changed: Notify::new(),
+            state,
+        });
+        let task = tokio::spawn(Arc::clone(&shared).run()).abort_handle();
+        Self { shared, task }
+    }
+
+    /// What is known now.
+    #[must_use]
+    pub fn view(&self) -> View {
+        self.shared.lock().view.clone()
+    }
+
+    /// Asks for a list that begins after now. Asks that come together share one list.
+    pub fn ask(&self) {
+        self.shared.lock().pace.ask(self.shared.clock.now());
+        self.shared.changed.notify_one();
+    }
+
+    /// Tells `follower` of what it is interested in, from now on. `seen` is the view by which it
+    /// decided: when there is a newer one already, it is told at once.
+    pub fn follow(&self, follower: Follower, interest: Interest, seen: &View) {
+        let mut state = self.shared.lock();
+        if !state.view.is_same(seen) {
+            // The receiver is gone only while the process ends.
+            let _ = self.shared.wake.unbounded_send(follower.clone());
+        }
+        if state.followers.get(&follower) != Some(&interest) {
+            state.followers.insert(follower, interest);
+            state.set_pace();
+            drop(state);
+            self.shared.changed.notify_one();
+        }
+    }
+
+    /// Tells `follower` nothing more.
+    pub fn unfollow(&self, follower: &Follower) {
+        let mut state = self.shared.lock();
+        if state.followers.remove(follower).is_some() {
+            state.set_pace();
+        }
+    }
+
+    /// Everybody who follows.
+    #[must_use]
+    pub fn followers(&self) -> Vec<Follower> {
+        self.shared.lock().followers.keys().cloned().collect()
+    }
+}
+
+impl View {
+    fn is_same(&self, other: &Self) -> bool {
+        let began = |view: &Self| view.snapshot.as_ref().map(|snapshot| snapshot.began);
+        began(self) == began(other) && self.failure.is_some() == other.failure.is_some()
+    }
+}
+
+impl Drop for Poller {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn run(self: Arc<Self>) {
+        loop {
+            let next = self.lock().pace.next(self.clock.now());
+            match next {
+                Some(Duration::ZERO) => self.poll().await,
+                Some(wait) => {
+                    tokio::select! {
+                        () = tokio::time::sleep(wait) => {}
+                        () = self.changed.notified() => {}
+                    }
+                }
+                None => self.changed.notified().await,
+            }
+        }
+    }
+
+    async fn poll(&self) {
+        let began = self.clock.now();
+        self.lock().pace.began(began);
+        let result = self.client.list().await;
+        let wake = match result {
+            Ok(profiles) => self.lock().succeed(Snapshot { began, profiles }),
+            Err(error) => {
+                tracing::warn!(endpoint = self.client.endpoint, %error, "could not list the profiles");
+                self.lock().fail(error)
+            }
+        };
+        for follower in wake {
+            // The receiver is gone only while the process ends.
+            let _ = self.wake.unbounded_send(follower);
+        }
+    }
+}
+
+impl State {
+    fn set_pace(&mut self) {
+        let fast = self
+            .followers
+            .values()
+            .any(|interest| matches!(interest, Interest::Every { fast: true }));
+        let idle = self
+            .followers
+            .values()
+            .all(|interest| matches!(interest, Interest::Health));
+        self.pace.set(fast, idle);
+    }
+
+    fn succeed(&mut self, snapshot: Snapshot) -> Vec<Follower> {
+        let old = self.view.snapshot.take();
+        let recovered = self.view.failure.take().is_some() || old.is_none();
+        let changes = snapshot.changes_since(old.as_deref());
+        self.pace.succeeded(!changes.is_empty());
+        self.view.snapshot = Some(Arc::new(snapshot));
+        let concerned = |interest: &Interest| match interest {
+            Interest::Every { .. } => true,
+            Interest::Profile { id, name } => old.is_none() || changes.concern(id, name),
+            Interest::Health => recovered,
+        };
+        self.followers
+            .iter()
+            .filter(|(_, interest)| concerned(interest))
+            .map(|(f, _)| f.clone())
+            .collect()
+    }
+
+    /// Followers hear of a failure once, not at every attempt. What is known stays known.
+    fn fail(&mut self, error: GraphError) -> Vec<Follower> {
+        self.pace.failed(error.certainty());
+        let same = self
+            .view
+            .failure
+            .as_ref()
+            .is_some_and(|old| same_kind(old, &error));
+        self.view.failure = Some(error);
+        if same {
+            Vec::new()
+        } else {
+            self.followers.keys().cloned().collect()
+        }
+    }
+}
+
+/// Two failures that a person would call the same: only their ids differ.
+fn same_kind(left: &GraphError, right: &GraphError) -> bool {
+    std::mem::discriminant(left) == std::mem::discriminant(right) && left.status() == right.status()
+}

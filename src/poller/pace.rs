@@ -1,0 +1,235 @@
+//! When is the next list due? Pure: the time is an argument.
+//!
+//! Fast while something is under way, slower while nothing changes, at the rest interval otherwise.
+//! Failures never make it faster: retries must not cost more calls than health does.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::Intervals;
+use crate::graph::Certainty;
+
+/// Asks that come within this time share a list.
+const GATHER: Duration = Duration::from_millis(100);
+
+/// Says when the next list is due.
+#[derive(Debug)]
+pub(super) struct Pace {
+    intervals: Intervals,
+    phase: Duration,
+    fast: bool,
+    idle: bool,
+    asked: Option<Timestamp>,
+    last_began: Option<Timestamp>,
+    unchanged: u32,
+    failures: u32,
+    not_before: Option<Duration>,
+}
+
+impl Pace {
+    pub(super) fn new(intervals: Intervals, phase: u64) -> Self {
+        let rest = u64::try_from(intervals.rest.as_millis())
+            .unwrap_or(u64::MAX)
+            .max(1);
+        Self {
+            intervals,
+            phase: Duration::from_millis(phase % rest),
+            fast: false,
+            idle: true,
+            asked: None,
+            last_began: None,
+            unchanged: 0,
+            failures: 0,
+            not_before: None,
+        }
+    }
+
+    /// Somebody wants a list that begins after now.
+    pub(super) fn ask(&mut self, now: Timestamp) {
+        self.asked.get_or_insert(now);
+    }
+
+    pub(super) fn set(&mut self, fast: bool, idle: bool) {
+        if fast && !self.fast {
+            self.unchanged = 0;
+        }
+        (self.fast, self.idle) = (fast, idle);
+    }
+
+    pub(super) fn began(&mut self, now: Timestamp) {
+        self.last_began = Some(now);
+        self.asked = None;
+    }
+
+    pub(super) fn succeeded(&mut self, changed: bool) {
+        self.failures = 0;
+        self.not_before = None;
+        self.unchanged = if changed {
+            0
+        } else {
+            self.unchanged.saturating_add(1)
+        };
+    }
+
+    pub(super) fn failed(&mut self, certainty: Certainty) {
+        self.failures = self.failures.saturating_add(1);
+        self.not_before = match certainty {
+            Certainty::Later(wait) => wait,
+            // A definite no is not worth asking again soon.
+            Certainty::No => Some(self.intervals.rest),
+            Certainty::Unknown => None,
+        };
+    }
+
+    /// How long until the next list; zero: now; None: nobody needs one.
+    pub(super) fn next(&self, now: Timestamp) -> Option<Duration> {
+        let Some(last) = self.last_began else {
+            return match self.asked {
+                Some(asked) => Some(left(asked, GATHER, now)),
+                None if self.fast => Some(GATHER),
+                None if self.idle => None,
+                None => Some(self.until_phase(now)),
+            };
+        };
+        if self.failures > 0 {
+            if self.idle && self.asked.is_none() && !self.fast {
+                // Health is still worth knowing, at the slow pace.
+                return Some(left(last, self.intervals.rest, now));
+            }
+            let wait = self
+                .grown(self.failures - 1)
+                .max(self.not_before.unwrap_or_default());
+            return Some(left(last, wait, now));
+        }
+        if let Some(asked) = self.asked {
+            return Some(left(asked, GATHER, now));
+        }
+        if self.fast {
+            return Some(left(last, self.grown(self.unchanged), now));
+        }
+        if self.idle {
+            None
+        } else {
+            Some(left(last, self.to_next_phase(last), now))
+        }
+    }
+
+    /// The fast interval, half as long again for each round without news, up to the rest interval.
+    fn grown(&self, rounds: u32) -> Duration {
+        let factor = 1.5_f64.powi(i32::try_from(rounds.min(64)).unwrap_or(64));
+        let grown = self.intervals.fast.as_secs_f64() * factor;
+        Duration::from_secs_f64(grown.min(self.intervals.rest.as_secs_f64()))
+    }
+
+    fn until_phase(&self, now: Timestamp) -> Duration {
+        let rest = self.intervals.rest.as_millis().max(1);
+        let since_epoch = u128::try_from(now.as_millisecond()).unwrap_or_default();
+        let position = since_epoch % rest;
+        let phase = self.phase.as_millis();
+        let wait = (phase + rest - position) % rest;
+        Duration::from_millis(u64::try_from(wait).unwrap_or(u64::MAX))
+    }
+
+    /// From a list to the next moment of our phase that is at least half an interval away.
+    fn to_next_phase(&self, last: Timestamp) -> Duration {
+        let until = self.until_phase(last);
+        if until < self.intervals.rest / 2 {
+            until + self.intervals.rest
+        } else {
+            until
+        }
+    }
+}
+
+fn left(since: Timestamp, wait: Duration, now: Timestamp) -> Duration {
+    let passed = Duration::try_from(now.duration_since(since)).unwrap_or_default();
+    wait.saturating_sub(passed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REST: Duration = Duration::from_secs(60);
+    const FAST: Duration = Duration::from_secs(5);
+
+    fn pace() -> Pace {
+        Pace::new(
+            Intervals {
+                rest: REST,
+                fast: FAST,
+            },
+            20_000,
+        )
+    }
+
+    fn at(milliseconds: i64) -> Timestamp {
+        Timestamp::from_millisecond(6_000_000 + milliseconds).unwrap()
+    }
+
+    #[test]
+    fn nobody_follows_nobody_asks() {
+        assert_eq!(pace().next(at(0)), None);
+    }
+
+    #[test]
+    fn asks_gather_and_share() {
+        let mut pace = pace();
+        pace.ask(at(0));
+        pace.ask(at(50));
+        assert_eq!(pace.next(at(60)), Some(Duration::from_millis(40)));
+        assert_eq!(pace.next(at(200)), Some(Duration::ZERO));
+        pace.began(at(200));
+        pace.succeeded(true);
+        assert_eq!(pace.next(at(201)), None);
+    }
+
+    #[test]
+    fn after_a_restart_lists_fall_on_the_same_moments() {
+        let mut pace = pace();
+        pace.set(false, false);
+        assert_eq!(pace.next(at(0)), Some(Duration::from_secs(20)));
+        pace.began(at(20_000));
+        pace.succeeded(false);
+        assert_eq!(pace.next(at(20_000)), Some(REST));
+    }
+
+    #[test]
+    fn an_extra_list_does_not_bring_the_next_one_close() {
+        let mut pace = pace();
+        pace.set(false, false);
+        pace.began(at(15_000));
+        pace.succeeded(true);
+        assert_eq!(pace.next(at(15_000)), Some(Duration::from_secs(65)));
+    }
+
+    #[test]
+    fn fast_grows_to_rest_while_nothing_changes() {
+        let mut pace = pace();
+        pace.set(true, false);
+        let mut waits = Vec::new();
+        for _ in 0..9 {
+            pace.began(at(0));
+            waits.push(pace.next(at(0)).unwrap().as_secs());
+            pace.succeeded(false);
+        }
+        assert_eq!(waits, [5, 7, 11, 16, 25, 37, 56, 60, 60]);
+        pace.succeeded(true);
+        assert_eq!(pace.next(at(0)), Some(FAST));
+    }
+
+    #[test]
+    fn a_failure_is_not_asked_faster_than_health() {
+        let mut pace = pace();
+        pace.set(true, false);
+        pace.began(at(0));
+        pace.failed(Certainty::Unknown);
+        pace.ask(at(1));
+        assert_eq!(pace.next(at(0)), Some(FAST));
+        pace.failed(Certainty::Later(Some(Duration::from_secs(300))));
+        assert_eq!(pace.next(at(0)), Some(Duration::from_secs(300)));
+        pace.failed(Certainty::No);
+        assert_eq!(pace.next(at(0)), Some(REST));
+    }
+}

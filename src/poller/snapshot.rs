@@ -1,0 +1,122 @@
+//! A complete list of a tenant's profiles, and what changed between two of them. Pure.
+
+use std::collections::{BTreeMap, HashSet};
+
+use jiff::Timestamp;
+
+use crate::graph::RemoteProfile;
+use crate::graph::name::NameKey;
+
+/// A complete list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// When the list was asked for: whatever was true before is in it.
+    pub began: Timestamp,
+    /// The profiles, by id.
+    pub profiles: BTreeMap<String, RemoteProfile>,
+}
+
+/// What differs between two lists.
+#[derive(Debug, Default)]
+pub struct Changes {
+    ids: HashSet<String>,
+    names: HashSet<NameKey>,
+}
+
+impl Snapshot {
+    /// The profiles of that name.
+    pub fn named<'a>(&'a self, name: &'a NameKey) -> impl Iterator<Item = &'a RemoteProfile> {
+        self.profiles
+            .values()
+            .filter(move |profile| profile.name == *name)
+    }
+
+    /// What came, went or changed since `old`.
+    #[must_use]
+    pub fn changes_since(&self, old: Option<&Self>) -> Changes {
+        let mut changes = Changes::default();
+        let none = BTreeMap::new();
+        let before = old.map_or(&none, |old| &old.profiles);
+        for (id, profile) in &self.profiles {
+            match before.get(id) {
+                Some(known) if known == profile => {}
+                known => {
+                    changes.add(profile);
+                    if let Some(known) = known {
+                        changes.add(known);
+                    }
+                }
+            }
+        }
+        for (_, gone) in before.iter().filter(|(id, _)| !self.profiles.contains_key(*id)) {
+            changes.add(gone);
+        }
+        changes
+    }
+}
+
+impl Changes {
+    fn add(&mut self, profile: &RemoteProfile) {
+        self.ids.insert(profile.id.clone());
+        self.names.insert(profile.name.clone());
+    }
+
+    /// Did nothing change?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// Does a change concern this profile, or one of its name?
+    #[must_use]
+    pub fn concern(&self, id: &str, name: &NameKey) -> bool {
+        self.ids.contains(id) || self.names.contains(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn snapshot(profiles: &[(&str, &str, &str)]) -> Snapshot {
+        let profiles = profiles
+            .iter()
+            .map(|(id, name, state)| {
+                let value = json!({"id": id, "displayName": name, "state": state});
+                (id.to_string(), RemoteProfile::read(&value).unwrap())
+            })
+            .collect();
+        Snapshot {
+            began: Timestamp::UNIX_EPOCH,
+            profiles,
+        }
+    }
+
+    #[test]
+    fn equal_lists_have_no_changes() {
+        let list = snapshot(&[("1", "A", "provisioned")]);
+        assert!(list.changes_since(Some(&list.clone())).is_empty());
+    }
+
+    #[test]
+    fn coming_going_and_changing_concern_the_id_and_the_name() {
+        let old = snapshot(&[
+            ("1", "A", "provisioning"),
+            ("2", "B", "provisioned"),
+            ("3", "C", "provisioned"),
+        ]);
+        let new = snapshot(&[
+            ("1", "A", "provisioned"),
+            ("3", "C", "provisioned"),
+            ("4", "c", "provisioning"),
+        ]);
+        let changes = new.changes_since(Some(&old));
+        let unknown = NameKey::of("other");
+        assert!(changes.concern("1", &unknown), "changed");
+        assert!(changes.concern("2", &unknown), "gone");
+        assert!(!changes.concern("3", &unknown), "untouched");
+        assert!(changes.concern("3", &NameKey::of("C")), "a namesake came");
+    }
+}

@@ -1,0 +1,303 @@
+//! Carries a decision out. **The only place that changes Graph.**
+//!
+//! What it does is decided before; what it says is worded in [`super::report`]. Every change to
+//! Graph is stored as a fact before the pass ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::claims::Owner;
+use super::cluster::{Cluster, ClusterError};
+use super::decide::{Action, Farewell, Standing, Verdict, failure_standing};
+use super::observation::{Observation, has_finalizer};
+use super::observe::owner;
+use super::{Context, Next, report, store};
+use crate::api::conditions::whole_seconds;
+use crate::api::status::CreationAttempt;
+use crate::api::{EducationSyncProfile, FINALIZER};
+use crate::graph::client::Deletion;
+use crate::graph::name::NameKey;
+use crate::graph::wire::{create_body, identity_kind, provider_kind};
+use crate::graph::{Certainty, GraphError};
+use crate::upstream::Upstream;
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// Nothing was changed; this is to be said.
+    Nothing {
+        /// What the conditions say.
+        standing: Standing,
+    },
+    /// The world has changed, or has to be looked at again.
+    LookAgain(Next),
+}
+
+/// After a conflict the newest version is a moment away.
+const AFTER_CONFLICT: Duration = Duration::from_millis(100);
+
+/// Carries out the verdict's action.
+///
+/// # Errors
+/// When Kubernetes does not take a write.
+pub async fn act<C: Cluster>(
+    context: &Context<C>,
+    o: &Observation,
+    upstream: Option<&Upstream>,
+    verdict: &Verdict,
+) -> Result<Done, ClusterError> {
+    let standing = verdict.standing.clone();
+    match (&verdict.action, upstream) {
+        (Action::LetGo(farewell), _) => let_go(context, o, *farewell).await,
+        (Action::Create, Some(upstream)) => create(context, o, upstream).await,
+        (Action::Bind { id }, Some(upstream)) => bind(context, o, upstream, id).await,
+        (Action::GiveUpAttempt, Some(_)) => {
+            store::view(context, o, report::gave_up(o)).await?;
+            Ok(Done::LookAgain(Next::Again))
+        }
+        (Action::Delete { id }, Some(upstream)) => delete(context, o, upstream, id).await,
+        (Action::Probe { id }, Some(upstream)) => {
+            probe(context, o, upstream, id).await;
+            Ok(Done::Nothing { standing })
+        }
+        // Without an upstream nothing in Graph is decided.
+        (_, None) | (Action::Nothing, Some(_)) => Ok(Done::Nothing { standing }),
+    }
+}
+
+/// The protocol of a create: finalizer, name, token, intent, POST, id.
+async fn create<C: Cluster>(
+    context: &Context<C>,
+    o: &Observation,
+    upstream: &Upstream,
+) -> Result<Done, ClusterError> {
+    if let Err(error) = upstream.writes.ready().await {
+        return Ok(Done::Nothing {
+            standing: failure_standing(&error),
+        });
+    }
+    let owner = owner(&o.resource);
+    let name = NameKey::of(&o.resource.spec.display_name);
+    let held = hold(context, &o.resource).await?;
+    if !context.claims.establish(&upstream.facts.tenant, &name, &owner) {
+        return Ok(Done::LookAgain(Next::In(AFTER_CONFLICT)));
+    }
+    let attempt = attempt(context, o, upstream);
+    let recorded = match context
+        .cluster
+        .write_status(&held, report::intent(o, &attempt))
+        .await
+    {
+        Ok(recorded) => recorded,
+        Err(ClusterError::Conflict) => return Ok(Done::LookAgain(Next::In(AFTER_CONFLICT))),
+        Err(error) => return Err(error),
+    };
+    let body = create_body(&o.resource.spec, upstream.facts.dialect);
+    let sent = upstream
+        .writes
+        .create(&body, &attempt.attempt, context.settings.request_timeout)
+        .await;
+    let now = context.clock.now();
+    match sent {
+        Ok(profile) => {
+            context
+                .claims
+                .claim_profile(&upstream.facts.tenant, &profile.id, &owner);
+            context.remember(&owner.uid, |memory| memory.bound_at = Some(now));
+            tracing::info!(
+                profile = profile.id,
+                attempt = attempt.attempt,
+                "created the profile"
+            );
+            store::fact(context, &recorded, |latest| {
+                report::created(latest, &attempt, &profile, now)
+            })
+            .await;
+            Ok(Done::LookAgain(Next::Again))
+        }
+        Err(error) => Ok(not_created(context, &recorded, upstream, &attempt, error).await),
+    }
+}
+
+async fn not_created<C: Cluster>(
+    context: &Context<C>,
+    recorded: &Arc<EducationSyncProfile>,
+    upstream: &Upstream,
+    attempt: &CreationAttempt,
+    error: GraphError,
+) -> Done {
+    let now = context.clock.now();
+    tracing::warn!(attempt = attempt.attempt, %error, "the create did not succeed");
+    match error.certainty() {
+        Certainty::No => {
+            store::fact(context, recorded, |latest| {
+                report::refused(latest, &upstream.facts, &error, now)
+            })
+            .await;
+            Done::LookAgain(Next::Again)
+        }
+        Certainty::Later(wait) => {
+            store::fact(context, recorded, |latest| report::not_sent(latest, &error, now)).await;
+            Done::LookAgain(Next::In(wait.unwrap_or(context.settings.probe_interval)))
+        }
+        // The attempt stays open: the next pass looks for what came of it.
+        Certainty::Unknown => Done::LookAgain(Next::Again),
+    }
+}
+
+/// Makes sure that our finalizer holds the resource.
+async fn hold<C: Cluster>(
+    context: &Context<C>,
+    resource: &Arc<EducationSyncProfile>,
+) -> Result<Arc<EducationSyncProfile>, ClusterError> {
+    if has_finalizer(resource) {
+        return Ok(Arc::clone(resource));
+    }
+    let mut finalizers = resource.metadata.finalizers.clone().unwrap_or_default();
+    finalizers.push(FINALIZER.to_owned());
+    context.cluster.write_finalizers(resource, finalizers).await
+}
+
+fn attempt<C: Cluster>(context: &Context<C>, o: &Observation, upstream: &Upstream) -> CreationAttempt {
+    let now = context.clock.now();
+    // The POST ends with its deadline; the rest is for the write of the intent itself.
+    let span = context.settings.request_timeout + Duration::from_secs(15);
+    let spec = &o.resource.spec;
+    CreationAttempt {
+        attempt: uuid::Uuid::new_v4().to_string(),
+        uid: o.uid().to_owned(),
+        endpoint: upstream.facts.tenant.endpoint.clone(),
+        tenant_id: upstream.facts.tenant.tenant_id.clone(),
+        display_name: spec.display_name.clone(),
+        data_provider: provider_kind(&spec.data_provider),
+        identity_synchronization_configuration: identity_kind(&spec.identity_synchronization_configuration),
+        not_after: whole_seconds(now.saturating_add(span).unwrap_or(now)),
+    }
+}
+
+/// Takes a profile over that an attempt without an answer has made.
+async fn bind<C: Cluster>(
+    context: &Context<C>,
+    o: &Observation,
+    upstream: &Upstream,
+    id: &str,
+) -> Result<Done, ClusterError> {
+    let Some(namesake) = o.namesakes.iter().find(|namesake| namesake.profile.id == id) else {
+        return Ok(Done::LookAgain(Next::In(AFTER_CONFLICT)));
+    };
+    let owner: Owner = owner(&o.resource);
+    if context
+        .claims
+        .claim_profile(&upstream.facts.tenant, id, &owner)
+        .is_some()
+    {
+        return Ok(Done::LookAgain(Next::In(AFTER_CONFLICT)));
+    }
+    tracing::info!(profile = id, "found the profile of an attempt without an answer");
+    store::view(context, o, report::found(o, &namesake.profile)).await?;
+    Ok(Done::LookAgain(Next::Again))
+}
+
+async fn delete<C: Cluster>(
+    context: &Context<C>,
+    o: &Observation,
+    upstream: &Upstream,
+    id: &str,
+) -> Result<Done, ClusterError> {
+    if let Err(error) = upstream.writes.ready().await {
+        return Ok(Done::Nothing {
+            standing: failure_standing(&error),
+        });
+    }
+    let answer = upstream.writes.delete(id).await;
+    let now = context.clock.now();
+    let asked = match &answer {
+        Ok(_) => true,
+        Err(error) => error.certainty() == Certainty::Unknown,
+    };
+    if asked {
+        context.claims.set_alive(&upstream.facts.tenant, id, false);
+        context.remember(o.uid(), |memory| {
+            memory.delete_sent = Some(now);
+            if answer == Ok(Deletion::NotFound) {
+                memory.absences += 1;
+                memory.last_absence = Some(now);
+            }
+        });
+    }
+    match answer {
+        Ok(_) => {
+            tracing::info!(profile = id, "asked Graph to delete the profile");
+            store::fact(context, &o.resource, |latest| {
+                report::delete_sent(latest, id, now)
+            })
+            .await;
+            upstream.poller.ask();
+            Ok(Done::LookAgain(Next::Again))
+        }
+        Err(error) => {
+            tracing::warn!(profile = id, %error, "the delete did not succeed");
+            match error.certainty() {
+                Certainty::No => {
+                    store::fact(context, &o.resource, |latest| {
+                        report::refused(latest, &upstream.facts, &error, now)
+                    })
+                    .await;
+                    Ok(Done::LookAgain(Next::Again))
+                }
+                Certainty::Later(wait) => Ok(Done::LookAgain(Next::In(
+                    wait.unwrap_or(context.settings.probe_interval),
+                ))),
+                Certainty::Unknown => Ok(Done::LookAgain(Next::In(context.settings.probe_interval))),
+            }
+        }
+    }
+}
+
+/// Asks for the profile by its own URL, and remembers a 404.
+async fn probe<C: Cluster>(context: &Context<C>, o: &Observation, upstream: &Upstream, id: &str) {
+    let answer = upstream.reads.get(id).await;
+    let now = context.clock.now();
+    let absences = context.remember(o.uid(), |memory| {
+        match answer {
+            Ok(None) => {
+                memory.absences += 1;
+                memory.last_absence = Some(now);
+            }
+            Ok(Some(_)) => {
+                memory.absences = 0;
+                memory.last_absence = Some(now);
+            }
+            Err(_) => memory.last_absence = Some(now),
+        }
+        memory.absences
+    });
+    if absences >= 2 {
+        context.claims.set_alive(&upstream.facts.tenant, id, false);
+    }
+}
+
+/// Takes the finalizer off.
+async fn let_go<C: Cluster>(
+    context: &Context<C>,
+    o: &Observation,
+    farewell: Farewell,
+) -> Result<Done, ClusterError> {
+    let finalizers = o.resource.metadata.finalizers.iter().flatten();
+    let others = finalizers
+        .filter(|finalizer| *finalizer != FINALIZER)
+        .cloned()
+        .collect();
+    if let Some(notice) = report::farewell(o, farewell) {
+        context.cluster.publish(&o.resource, notice).await;
+    }
+    match context.cluster.write_finalizers(&o.resource, others).await {
+        Ok(_) | Err(ClusterError::NotFound) => {
+            tracing::info!(?farewell, "let the resource go");
+            context.forget(o.uid());
+            Ok(Done::LookAgain(Next::Wait))
+        }
+        Err(ClusterError::Conflict) => Ok(Done::LookAgain(Next::In(AFTER_CONFLICT))),
+        Err(error) => Err(error),
+    }
+}

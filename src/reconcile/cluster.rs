@@ -1,0 +1,136 @@
+//! The port to Kubernetes: everything that a pass reads there or writes there.
+//!
+//! In production it is kube over HTTP; in simulation tests a cluster in memory. Nothing else in
+//! [`crate::reconcile`] knows how Kubernetes is reached.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use secrecy::SecretString;
+
+use crate::api::connection::GraphConnectionStatus;
+use crate::api::status::EducationSyncProfileStatus;
+use crate::api::{EducationSyncProfile, GraphConnection};
+
+/// Namespace and name of a resource.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+}
+
+/// A call to Kubernetes that did not succeed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClusterError {
+    /// Somebody else wrote first: look again.
+    #[error("the resource was changed meanwhile")]
+    Conflict,
+    /// There is no such object.
+    #[error("not found")]
+    NotFound,
+    /// Anything else.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// A key of a Secret, with the version of the Secret.
+#[derive(Clone, Debug)]
+pub struct SecretValue {
+    /// The value.
+    pub value: SecretString,
+    /// The Secret's resourceVersion.
+    pub version: String,
+}
+
+/// Kind of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// All is well.
+    Normal,
+    /// A person should look.
+    Warning,
+}
+
+/// An event on a resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// Normal or Warning.
+    pub kind: EventKind,
+    /// One word.
+    pub reason: String,
+    /// What was done or tried, one word.
+    pub action: &'static str,
+    /// A sentence.
+    pub note: String,
+}
+
+/// Kubernetes, as far as a pass needs it.
+pub trait Cluster: Send + Sync + 'static {
+    /// The newest version of a resource that this process knows.
+    fn profile(&self, key: &Key) -> Option<Arc<EducationSyncProfile>>;
+
+    /// All resources that this process knows.
+    fn profiles(&self) -> Vec<Arc<EducationSyncProfile>>;
+
+    /// A connection, as this process knows it.
+    fn connection(&self, key: &Key) -> Option<Arc<GraphConnection>>;
+
+    /// Reads a resource from the server.
+    fn fetch_profile(
+        &self,
+        key: &Key,
+    ) -> impl Future<Output = Result<Arc<EducationSyncProfile>, ClusterError>> + Send;
+
+    /// Reads one Secret, by name.
+    fn secret(
+        &self,
+        namespace: &str,
+        name: &str,
+        key: &str,
+    ) -> impl Future<Output = Result<SecretValue, ClusterError>> + Send;
+
+    /// Writes the finalizers of exactly this version of a resource.
+    fn write_finalizers(
+        &self,
+        resource: &EducationSyncProfile,
+        finalizers: Vec<String>,
+    ) -> impl Future<Output = Result<Arc<EducationSyncProfile>, ClusterError>> + Send;
+
+    /// Writes the status of exactly this version of a resource.
+    fn write_status(
+        &self,
+        resource: &EducationSyncProfile,
+        status: EducationSyncProfileStatus,
+    ) -> impl Future<Output = Result<Arc<EducationSyncProfile>, ClusterError>> + Send;
+
+    /// Writes the status of exactly this version of a connection.
+    fn write_connection_status(
+        &self,
+        connection: &GraphConnection,
+        status: GraphConnectionStatus,
+    ) -> impl Future<Output = Result<(), ClusterError>> + Send;
+
+    /// Publishes an event on a resource. It is lost when the server does not take it.
+    fn publish(&self, resource: &EducationSyncProfile, notice: Notice) -> impl Future<Output = ()> + Send;
+
+    /// Publishes an event on a connection.
+    fn publish_connection(
+        &self,
+        connection: &GraphConnection,
+        notice: Notice,
+    ) -> impl Future<Output = ()> + Send;
+}
+
+impl Key {
+    /// Key of a resource.
+    #[must_use]
+    pub fn of<K: kube::Resource>(resource: &K) -> Self {
+        let meta = resource.meta();
+        Self {
+            namespace: meta.namespace.clone().unwrap_or_default(),
+            name: meta.name.clone().unwrap_or_default(),
+        }
+    }
+}

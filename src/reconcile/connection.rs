@@ -1,0 +1,193 @@
+//! The pass of a `GraphConnection`: resolve it, look whether Graph answers, say so.
+//!
+//! It changes nothing in Graph. Profiles do not wait for it: they resolve their connection themselves.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::cluster::{Cluster, ClusterError, EventKind, Key, Notice};
+use super::observation::ConnectionProblem;
+use super::{Context, Next};
+use crate::api::GraphConnection;
+use crate::api::conditions::{READY, RECONCILING, Reason, STALLED, Statement, set, set_while_true};
+use crate::api::connection::GraphConnectionStatus;
+use crate::graph::GraphError;
+use crate::poller::{Follower, FollowerKind, Interest, View};
+
+/// A connection is looked at again after this time, so that a changed Secret is noticed.
+const RECHECK: Duration = Duration::from_mins(15);
+/// The same while something is wrong.
+const RECHECK_WHILE_WRONG: Duration = Duration::from_mins(1);
+
+/// One pass.
+///
+/// # Errors
+/// When Kubernetes does not take the status.
+pub async fn pass<C: Cluster>(context: &Context<C>, key: &Key) -> Result<Next, ClusterError> {
+    let Some(connection) = context.cluster.connection(key) else {
+        return Ok(Next::Wait);
+    };
+    let view = match context.upstreams.resolve(&context.cluster, &connection).await {
+        Ok(upstream) => {
+            let follower = Follower {
+                kind: FollowerKind::Connection,
+                namespace: key.namespace.clone(),
+                name: key.name.clone(),
+            };
+            let view = upstream.poller.view();
+            upstream.poller.follow(follower, Interest::Health, &view);
+            if view.snapshot.is_none() && view.failure.is_none() {
+                // One list tells whether the credentials work; after it an unused connection is left alone.
+                upstream.poller.ask();
+                return Ok(Next::Wait);
+            }
+            Ok(view)
+        }
+        Err(problem) => Err(problem),
+    };
+    let verdict = verdict(&view);
+    let wrong = !matches!(verdict, Health::Well);
+    report(context, &connection, &verdict).await?;
+    Ok(Next::In(if wrong { RECHECK_WHILE_WRONG } else { RECHECK }))
+}
+
+/// What is to be said of a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Health {
+    Well,
+    /// It will pass by itself.
+    Ailing(Reason, String),
+    /// A person must act.
+    Broken(Reason, String),
+}
+
+fn verdict(view: &Result<View, ConnectionProblem>) -> Health {
+    match view {
+        Err(ConnectionProblem::NotFound(message)) => {
+            Health::Broken(Reason::ConnectionNotFound, message.clone())
+        }
+        Err(ConnectionProblem::CredentialsMissing(message)) => {
+            Health::Broken(Reason::CredentialsMissing, message.clone())
+        }
+        Err(ConnectionProblem::HostNotAllowed(message)) => {
+            Health::Broken(Reason::HostNotAllowed, message.clone())
+        }
+        Ok(View { failure: None, .. }) => Health::Well,
+        Ok(View {
+            failure: Some(error), ..
+        }) => failure(error),
+    }
+}
+
+fn failure(error: &GraphError) -> Health {
+    match error {
+        GraphError::NoToken(error) if error.is_refusal() => {
+            Health::Broken(Reason::CredentialsInvalid, format!("{error}. What to do: {}.", error.remedy()))
+        }
+        GraphError::NoToken(error) => Health::Ailing(Reason::UpstreamUnavailable, format!("{error}.")),
+        GraphError::Retired { status, .. } => Health::Broken(
+            Reason::UpstreamRetired,
+            format!("Graph has no education/synchronizationProfiles at this endpoint (HTTP {status}): Microsoft retired the API on 2024-12-31."),
+        ),
+        GraphError::Refused { status: 401, .. } => Health::Broken(
+            Reason::Unauthorized,
+            "Graph does not accept the token (HTTP 401): check that tenantId, endpoint and authority belong to one cloud.".to_owned(),
+        ),
+        GraphError::Refused { status: 403, .. } => Health::Broken(
+            Reason::Forbidden,
+            "Graph does not permit the credential to list profiles (HTTP 403): an administrator has to grant EduAdministration.Read.All (application) or EduAdministration.Read (delegated).".to_owned(),
+        ),
+        GraphError::Throttled { .. } | GraphError::Waiting(_) => {
+            Health::Ailing(Reason::Throttled, "Graph asked to wait; edusync goes on by itself.".to_owned())
+        }
+        GraphError::Refused { status, .. } => Health::Ailing(
+            Reason::UpstreamUnavailable,
+            format!("Graph refuses to list the profiles (HTTP {status}); edusync tries again by itself."),
+        ),
+        GraphError::NotConnected(what) => {
+            Health::Ailing(Reason::UpstreamUnavailable, format!("Graph cannot be reached: {what}."))
+        }
+        GraphError::Unknown { what, .. } => Health::Ailing(
+            Reason::UpstreamUnavailable,
+            format!("Graph does not answer as it should ({what}); edusync tries again by itself."),
+        ),
+    }
+}
+
+async fn report<C: Cluster>(
+    context: &Context<C>,
+    connection: &GraphConnection,
+    health: &Health,
+) -> Result<(), ClusterError> {
+    let old = connection.status.clone().unwrap_or_default();
+    let generation = connection.metadata.generation.unwrap_or_default();
+    let new = status(old.clone(), health, generation, context.clock.now());
+    if new == old {
+        return Ok(());
+    }
+    context
+        .cluster
+        .write_connection_status(connection, new.clone())
+        .await?;
+    if let Some(notice) = notice(&old, &new, health) {
+        context.cluster.publish_connection(connection, notice).await;
+    }
+    Ok(())
+}
+
+fn status(
+    mut status: GraphConnectionStatus,
+    health: &Health,
+    generation: i64,
+    now: Timestamp,
+) -> GraphConnectionStatus {
+    let (holds, reason, message) = match health {
+        Health::Well => (true, Reason::Connected, "Graph answers with these credentials."),
+        Health::Ailing(reason, message) | Health::Broken(reason, message) => {
+            (false, *reason, message.as_str())
+        }
+    };
+    let ready = Statement {
+        holds,
+        reason,
+        message: message.to_owned(),
+    };
+    let wrong = Statement {
+        holds: true,
+        ..ready.clone()
+    };
+    let ailing = matches!(health, Health::Ailing(..)).then_some(&wrong);
+    let broken = matches!(health, Health::Broken(..)).then_some(&wrong);
+    status.observed_generation = Some(generation);
+    set(&mut status.conditions, READY, &ready, generation, now);
+    set_while_true(&mut status.conditions, RECONCILING, ailing, generation, now);
+    set_while_true(&mut status.conditions, STALLED, broken, generation, now);
+    status
+}
+
+/// An event when the reason changes.
+fn notice(old: &GraphConnectionStatus, new: &GraphConnectionStatus, health: &Health) -> Option<Notice> {
+    let ready = |status: &GraphConnectionStatus| {
+        status
+            .conditions
+            .iter()
+            .find(|condition| condition.type_ == READY)
+            .cloned()
+    };
+    let (before, after) = (ready(old), ready(new)?);
+    if before.is_some_and(|before| before.reason == after.reason) {
+        return None;
+    }
+    let kind = if *health == Health::Well {
+        EventKind::Normal
+    } else {
+        EventKind::Warning
+    };
+    Some(Notice {
+        kind,
+        reason: after.reason,
+        action: "Connect",
+        note: after.message,
+    })
+}

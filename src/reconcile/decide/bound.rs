@@ -1,0 +1,156 @@
+//! A resource with a profile: follow it, and say what a person must know.
+//!
+//! Nothing in here changes Graph.
+
+use super::{Action, Interest, NameKey, Notices, Standing, Verdict, wording};
+use crate::api::conditions::Reason;
+use crate::api::connection::Dialect;
+use crate::api::status::ProfileState;
+use crate::graph::difference::differences;
+use crate::graph::wire::create_body;
+use crate::graph::{GraphError, RemoteProfile};
+use crate::reconcile::observation::{ConnectionFacts, Memory, Observation};
+
+pub(super) fn decide(o: &Observation, _connection: &ConnectionFacts) -> Verdict {
+    let Some(binding) = &o.status().binding else {
+        return Verdict::nothing();
+    };
+    if let Some(owner) = &o.bound_to_other {
+        let message = format!(
+            "The profile {} belongs to the EducationSyncProfile {} as well, which had it first. Delete one of the two resources; this one lets the profile alone.",
+            binding.profile_id,
+            owner.display()
+        );
+        return Verdict::stalled(Reason::AlreadyClaimed, message);
+    }
+    match &o.bound {
+        Some(profile) => follow(o, profile),
+        None => unseen(o, &binding.profile_id),
+    }
+}
+
+fn follow(o: &Observation, profile: &RemoteProfile) -> Verdict {
+    let at_rest = matches!(
+        profile.state,
+        ProfileState::Provisioned | ProfileState::ProvisioningFailed | ProfileState::DeletionFailed
+    );
+    let interest = if at_rest {
+        Interest::Profile {
+            id: profile.id.clone(),
+            name: profile.name.clone(),
+        }
+    } else {
+        Interest::Every { fast: true }
+    };
+    Verdict {
+        standing: wording::following(profile.state),
+        notices: Notices {
+            differences: Some(drift(o, profile)),
+            duplicates: Some(duplicates(o, profile)),
+            state: Some(profile.state),
+        },
+        interest: Some(interest),
+        ..Verdict::nothing()
+    }
+}
+
+fn drift(o: &Observation, profile: &RemoteProfile) -> Vec<String> {
+    let wanted = create_body(&o.resource.spec, Dialect::Beta);
+    serde_json::from_str(&profile.configuration)
+        .map(|actual| differences(&wanted, &actual))
+        .unwrap_or_default()
+}
+
+fn duplicates(o: &Observation, profile: &RemoteProfile) -> Vec<String> {
+    let unclaimed = o
+        .namesakes
+        .iter()
+        .filter(|n| n.claimed_by.is_none() && n.profile.name == profile.name);
+    unclaimed.map(|namesake| namesake.profile.id.clone()).collect()
+}
+
+/// The list does not have the profile, or there is no list.
+fn unseen(o: &Observation, id: &str) -> Verdict {
+    let under_way = !matches!(
+        o.status().state,
+        Some(ProfileState::Provisioned | ProfileState::ProvisioningFailed)
+    );
+    let newest = o.memory.bound_at.is_some_and(|bound| !o.list_since(bound));
+    if o.list.began.is_none() || newest {
+        // Graph out of reach changes nothing here: the connection shows it. A resource at rest
+        // waits for its turn, so that a restart makes no burst of calls.
+        let interest = if under_way {
+            Interest::Every { fast: true }
+        } else {
+            Interest::Profile {
+                id: id.to_owned(),
+                name: NameKey::of(&o.resource.spec.display_name),
+            }
+        };
+        return Verdict {
+            interest: Some(interest),
+            ..Verdict::nothing()
+        };
+    }
+    if not_visible_yet(o) {
+        return Verdict::watching(Standing::Silent, true);
+    }
+    match gone(o, id) {
+        Proof::Gone => {
+            let message = format!(
+                "The profile {id} is gone from Microsoft Graph: somebody deleted it. To have it created anew, delete this resource and apply it again."
+            );
+            Verdict::watching(Standing::Stalled(Reason::ProfileNotFound, message), false)
+        }
+        Proof::Missing(verdict) => verdict,
+    }
+}
+
+/// Right after a create, a list without the profile means "not visible yet".
+pub(super) fn not_visible_yet(o: &Observation) -> bool {
+    let Memory {
+        bound_at: Some(bound),
+        seen: false,
+        ..
+    } = &o.memory
+    else {
+        return false;
+    };
+    o.now < bound.saturating_add(o.settings.settle_window).unwrap_or(*bound)
+}
+
+/// Is a profile proven to be gone?
+pub(super) enum Proof {
+    /// Absent from a whole list, and 404 on its own URL, twice, apart in time.
+    Gone,
+    /// Not proven; this is what to do for it.
+    Missing(Verdict),
+}
+
+/// What is missing for the proof that a profile is gone. To be asked only while a list, from after
+/// all that was done to the profile, does not have it.
+pub(super) fn gone(o: &Observation, id: &str) -> Proof {
+    if !matches!(&o.list.failure, None | Some(GraphError::Waiting(_))) {
+        return Proof::Missing(Verdict::watching(Standing::Silent, true));
+    }
+    if o.memory.absences >= 2 {
+        return Proof::Gone;
+    }
+    let due = o
+        .memory
+        .last_absence
+        .map(|last| last.saturating_add(o.settings.probe_interval).unwrap_or(last));
+    match due {
+        Some(due) if o.now < due => {
+            let left = std::time::Duration::try_from(due.duration_since(o.now)).unwrap_or_default();
+            Proof::Missing(Verdict {
+                recheck: Some(left),
+                ..Verdict::watching(Standing::Silent, true)
+            })
+        }
+        _ => Proof::Missing(Verdict {
+            interest: Some(Interest::Every { fast: true }),
+            ..Verdict::act(Action::Probe { id: id.to_owned() })
+        }),
+    }
+}

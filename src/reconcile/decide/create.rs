@@ -1,0 +1,182 @@
+//! A resource without a profile: create one, or find out what came of an attempt.
+//!
+//! The order of the checks is the protocol (docs/architecture.md, "Creating"); each of them exists
+//! because without it two profiles could come about.
+
+use super::{Action, NameKey, Standing, Verdict, standing_refusal, wanted_name, without_list, wording};
+use crate::api::conditions::Reason;
+use crate::api::status::{CreationAttempt, ProfileState};
+use crate::graph::RemoteProfile;
+use crate::reconcile::claims::NameClaim;
+use crate::reconcile::observation::{ConnectionFacts, Namesake, Observation};
+
+pub(super) fn decide(o: &Observation, connection: &ConnectionFacts) -> Verdict {
+    if let Some(attempt) = &o.status().creation {
+        return resolve(o, attempt);
+    }
+    if let Some(verdict) = standing_refusal(o, connection) {
+        return verdict;
+    }
+    begin(o)
+}
+
+/// May the profile be created now?
+fn begin(o: &Observation) -> Verdict {
+    let claimed_at = match &o.name {
+        Some(NameClaim::Ours(since)) => *since,
+        Some(NameClaim::TakenBy(owner)) => {
+            let message = format!(
+                "The EducationSyncProfile {} has the displayName \"{}\" in this tenant already. Give one of the two another name.",
+                owner.display(),
+                o.resource.spec.display_name
+            );
+            return Verdict::watching(Standing::Stalled(Reason::AlreadyClaimed, message), false);
+        }
+        None => return Verdict::nothing(),
+    };
+    // Late arrivals of earlier attempts are ours, whatever the spec says now.
+    if let Some(verdict) = late_arrival(o) {
+        return verdict;
+    }
+    // Only a list that began after the name was ours can show that nobody else has it.
+    if !o.list_since(claimed_at) {
+        return without_list(o);
+    }
+    if o.list.empty && o.list.alive > 0 {
+        return upstream_empty(o);
+    }
+    let wanted = wanted_name(o);
+    if let Some(namesake) = worst(o.namesakes.iter().filter(|n| n.profile.name == wanted)) {
+        return taken(o, namesake);
+    }
+    Verdict::act(Action::Create)
+}
+
+/// Has an earlier attempt, given up without proof, made a profile after all?
+pub(super) fn late_arrival(o: &Observation) -> Option<Verdict> {
+    found(o, &o.status().earlier_creations.iter().collect::<Vec<_>>())
+}
+
+/// What came of the attempt?
+pub(super) fn resolve(o: &Observation, attempt: &CreationAttempt) -> Verdict {
+    let attempts: Vec<_> = std::iter::once(attempt)
+        .chain(&o.status().earlier_creations)
+        .collect();
+    if let Some(verdict) = found(o, &attempts) {
+        return verdict;
+    }
+    if nothing_came(o, attempt) {
+        return Verdict::act(Action::GiveUpAttempt);
+    }
+    let standing = match &o.list.failure {
+        Some(error) if !matches!(wording::failure(error), Standing::Waiting(..)) => wording::failure(error),
+        _ => Standing::Waiting(
+            Reason::CreateUnresolved,
+            format!(
+                "It is not known whether Microsoft Graph created the profile \"{}\" (client-request-id {}). edusync looks for it, and creates it again only when it is sure that nothing came of the attempt.",
+                attempt.display_name, attempt.attempt
+            ),
+        ),
+    };
+    Verdict {
+        ask: o.list.began.is_none(),
+        ..Verdict::watching(standing, true)
+    }
+}
+
+/// Is it proven that nothing came of the attempt? It is over for everybody, a whole settle window
+/// has passed since this process began to look, and a list from after that holds all that lives.
+fn nothing_came(o: &Observation, attempt: &CreationAttempt) -> bool {
+    let Some((resolving, since)) = &o.memory.resolving else {
+        return false;
+    };
+    if *resolving != attempt.attempt {
+        return false;
+    }
+    let window = o.settings.settle_window + o.settings.lease_duration;
+    // Another process may have recorded the attempt, by a clock that is a lease behind ours.
+    let over = attempt
+        .not_after
+        .0
+        .saturating_add(window)
+        .unwrap_or(attempt.not_after.0);
+    let settled = since.saturating_add(window).unwrap_or(*since).max(over);
+    o.now >= settled && o.list_since(settled) && o.list_is_whole() && o.list.failure.is_none()
+}
+
+/// A profile that one of the attempts made: unclaimed, of its name, of its kinds.
+fn found(o: &Observation, attempts: &[&CreationAttempt]) -> Option<Verdict> {
+    let mut ids: Vec<&str> = o
+        .namesakes
+        .iter()
+        .filter(|namesake| namesake.claimed_by.is_none())
+        .filter(|namesake| {
+            attempts
+                .iter()
+                .any(|attempt| could_be(&namesake.profile, attempt))
+        })
+        .map(|namesake| namesake.profile.id.as_str())
+        .collect();
+    ids.sort_unstable();
+    match ids.as_slice() {
+        [] => None,
+        [id] => Some(Verdict::act(Action::Bind { id: (*id).to_owned() })),
+        several => {
+            let message = format!(
+                "{} profiles could be the one that was created: {}. Delete those that are not wanted in School Data Sync; edusync takes the last one over by itself.",
+                several.len(),
+                several.join(", ")
+            );
+            Some(Verdict::watching(
+                Standing::Stalled(Reason::AmbiguousCreate, message),
+                false,
+            ))
+        }
+    }
+}
+
+fn could_be(profile: &RemoteProfile, attempt: &CreationAttempt) -> bool {
+    profile.state != ProfileState::Deleting
+        && profile.name == NameKey::of(&attempt.display_name)
+        && profile.data_provider == Some(attempt.data_provider)
+        && profile.identity == Some(attempt.identity_synchronization_configuration)
+}
+
+/// The namesake that says most: a claimed one, then an unclaimed one, then one that is going.
+fn worst<'a>(namesakes: impl Iterator<Item = &'a Namesake>) -> Option<&'a Namesake> {
+    namesakes.min_by_key(|namesake| match (&namesake.claimed_by, namesake.profile.state) {
+        (Some(_), _) => 0,
+        (None, ProfileState::Deleting) => 2,
+        (None, _) => 1,
+    })
+}
+
+fn taken(o: &Observation, namesake: &Namesake) -> Verdict {
+    let name = &o.resource.spec.display_name;
+    let id = &namesake.profile.id;
+    if let Some(owner) = &namesake.claimed_by {
+        let message = format!(
+            "The profile \"{name}\" ({id}) belongs to the EducationSyncProfile {}. Give this resource another displayName.",
+            owner.display()
+        );
+        return Verdict::watching(Standing::Stalled(Reason::AlreadyClaimed, message), false);
+    }
+    if namesake.profile.state == ProfileState::Deleting {
+        let message = format!(
+            "A profile of the same name ({id}) is still being deleted in Microsoft Graph; edusync creates this one when it is gone."
+        );
+        return Verdict::watching(Standing::Waiting(Reason::NameBeingDeleted, message), true);
+    }
+    let message = format!(
+        "A profile with the displayName \"{name}\" is in the tenant already ({id}), and no resource owns it. edusync creates no second one: give this resource another displayName, or delete that profile in School Data Sync."
+    );
+    Verdict::watching(Standing::Stalled(Reason::AlreadyExists, message), false)
+}
+
+fn upstream_empty(o: &Observation) -> Verdict {
+    let message = format!(
+        "Microsoft Graph lists no profile at all, although {} are known to be there. Nothing is created until the list is plausible again.",
+        o.list.alive
+    );
+    Verdict::watching(Standing::Waiting(Reason::UpstreamEmpty, message), false)
+}

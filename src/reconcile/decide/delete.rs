@@ -1,0 +1,150 @@
+//! A resource that is being deleted: the profile goes first, then the finalizer.
+//!
+//! Everything goes by what the status says was created, never by what the spec says now; the spec
+//! only says whether the profile is to stay.
+
+use super::bound::{Proof, gone, not_visible_yet};
+use super::{
+    Action, Farewell, Interest, Standing, Verdict, connection_problem, create, is_foreign, leads_elsewhere,
+    standing_refusal, without_list, wording,
+};
+use crate::api::conditions::Reason;
+use crate::api::profile::DeletionPolicy;
+use crate::api::status::{Binding, ProfileState};
+use crate::reconcile::observation::{ConnectionFacts, Observation};
+
+pub(super) fn decide(o: &Observation) -> Verdict {
+    if !o.has_finalizer() {
+        return Verdict::nothing();
+    }
+    if let Some(farewell) = without_a_call(o) {
+        return Verdict::act(Action::LetGo(farewell));
+    }
+    let verdict = match &o.connection {
+        Err(problem) => connection_problem(problem),
+        Ok(connection) if leads_elsewhere(o, connection) => {
+            Verdict::stalled(Reason::ConnectionChanged, wording::connection_changed(o))
+        }
+        Ok(connection) => with_connection(o, connection),
+    };
+    with_the_way_out(verdict)
+}
+
+/// May the resource go without asking Graph?
+fn without_a_call(o: &Observation) -> Option<Farewell> {
+    let status = o.status();
+    if status.binding.is_none() && status.creation.is_none() && status.earlier_creations.is_empty() {
+        return Some(Farewell::NeverCreated);
+    }
+    if is_foreign(o) || o.bound_to_other.is_some() {
+        return Some(Farewell::NotOurs);
+    }
+    (o.resource.spec.deletion_policy() == DeletionPolicy::Retain).then_some(Farewell::Retained)
+}
+
+fn with_connection(o: &Observation, connection: &ConnectionFacts) -> Verdict {
+    if let Some(binding) = &o.status().binding {
+        return bound(o, connection, binding);
+    }
+    // An attempt without a known end: what came of it is found out first, and then deleted.
+    if let Some(attempt) = &o.status().creation {
+        return match create::resolve(o, attempt) {
+            Verdict {
+                action: Action::GiveUpAttempt,
+                ..
+            } => Verdict::act(Action::LetGo(Farewell::NeverCreated)),
+            verdict => verdict,
+        };
+    }
+    if o.list.began.is_none() {
+        return without_list(o);
+    }
+    create::late_arrival(o).unwrap_or_else(|| Verdict::act(Action::LetGo(Farewell::NeverCreated)))
+}
+
+fn bound(o: &Observation, connection: &ConnectionFacts, binding: &Binding) -> Verdict {
+    if o.list.began.is_none() {
+        return without_list(o);
+    }
+    match &o.bound {
+        Some(profile) => match profile.state {
+            ProfileState::Deleting => deleting(),
+            ProfileState::DeletionFailed if recently_asked(o, o.settings.refusal_retry) => Verdict {
+                recheck: Some(o.settings.refusal_retry),
+                ..Verdict::watching(wording::following(ProfileState::DeletionFailed), false)
+            },
+            ProfileState::DeletionFailed => ask(o, connection, binding),
+            // The list may be from before Graph took the deletion up.
+            _ if recently_asked(o, o.settings.settle_window) => deleting(),
+            _ => ask(o, connection, binding),
+        },
+        None => absent(o, connection, binding),
+    }
+}
+
+fn ask(o: &Observation, connection: &ConnectionFacts, binding: &Binding) -> Verdict {
+    standing_refusal(o, connection).unwrap_or_else(|| {
+        Verdict::act(Action::Delete {
+            id: binding.profile_id.clone(),
+        })
+    })
+}
+
+fn recently_asked(o: &Observation, span: std::time::Duration) -> bool {
+    o.memory
+        .delete_sent
+        .is_some_and(|sent| o.now < sent.saturating_add(span).unwrap_or(sent))
+}
+
+fn deleting() -> Verdict {
+    Verdict::watching(wording::following(ProfileState::Deleting), true)
+}
+
+/// The list does not have the profile: never seen, or gone?
+fn absent(o: &Observation, connection: &ConnectionFacts, binding: &Binding) -> Verdict {
+    let newest = o.memory.delete_sent.max(o.memory.bound_at);
+    if newest.is_some_and(|time| !o.list_since(time)) {
+        return if o.memory.delete_sent.is_none() {
+            ask(o, connection, binding)
+        } else {
+            deleting()
+        };
+    }
+    if not_visible_yet(o) {
+        return if o.memory.delete_sent.is_none() {
+            ask(o, connection, binding)
+        } else {
+            deleting()
+        };
+    }
+    if !o.list_is_whole() {
+        let message = format!(
+            "Microsoft Graph's list lacks {} of {} profiles that are known to be there, so it does not prove that this one is gone.",
+            o.list.missing, o.list.alive
+        );
+        return Verdict::watching(Standing::Waiting(Reason::UpstreamEmpty, message), false);
+    }
+    match gone(o, &binding.profile_id) {
+        Proof::Gone => Verdict::act(Action::LetGo(Farewell::Deleted)),
+        Proof::Missing(verdict) => match verdict.standing {
+            Standing::Silent => Verdict {
+                standing: wording::following(ProfileState::Deleting),
+                ..verdict
+            },
+            _ => verdict,
+        },
+    }
+}
+
+/// Whatever keeps a deletion from going on, the way out is said with it.
+fn with_the_way_out(mut verdict: Verdict) -> Verdict {
+    if let Standing::Stalled(_, message) = &mut verdict.standing
+        && !message.contains("Retain")
+    {
+        message.push_str(wording::HOW_TO_LET_GO);
+    }
+    if verdict.interest.is_none() && verdict.action == Action::Nothing {
+        verdict.interest = Some(Interest::Every { fast: false });
+    }
+    verdict
+}

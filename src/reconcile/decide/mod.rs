@@ -1,0 +1,237 @@
+//! **The decision**: what is to be done about a resource, given one look at the world.
+//!
+//! Pure: no await, no client, no clock. The chain below is the whole order of precedence; each link
+//! has a file of its own.
+
+mod bound;
+mod create;
+mod delete;
+mod wording;
+
+pub(super) use wording::{failure as failure_standing, following, refusal as refusal_words};
+
+use std::time::Duration;
+
+use super::observation::{ConnectionFacts, ConnectionProblem, Observation};
+use crate::api::conditions::Reason;
+use crate::api::status::ProfileState;
+use crate::graph::name::NameKey;
+use crate::poller::Interest;
+
+/// What is to be done, what is to be said, and when to look again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// The one thing to do.
+    pub action: Action,
+    /// What the status says, if nothing is done or what is done changes nothing.
+    pub standing: Standing,
+    /// Further conditions.
+    pub notices: Notices,
+    /// What the poller should wake the resource for.
+    pub interest: Option<Interest>,
+    /// Is a list needed that begins after now?
+    pub ask: bool,
+    /// When to look again even if nothing happens.
+    pub recheck: Option<Duration>,
+}
+
+/// The one thing to do. At most one of them changes Graph.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Nothing.
+    Nothing,
+    /// Record an attempt and send it.
+    Create,
+    /// Take this profile as ours: a lost answer has been found.
+    Bind {
+        /// Id of the profile.
+        id: String,
+    },
+    /// Nothing came of the attempt: keep it in mind and start over.
+    GiveUpAttempt,
+    /// Ask Graph to delete this profile.
+    Delete {
+        /// Id of the profile.
+        id: String,
+    },
+    /// Ask Graph for this profile by its own URL.
+    Probe {
+        /// Id of the profile.
+        id: String,
+    },
+    /// Take the finalizer off: the resource may go.
+    LetGo(Farewell),
+}
+
+/// Why a resource may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Farewell {
+    /// Nothing was ever created for it.
+    NeverCreated,
+    /// Its profile is gone from Graph.
+    Deleted,
+    /// Its profile stays in Graph, as the policy says.
+    Retained,
+    /// The profile in its status is not its own.
+    NotOurs,
+}
+
+/// What the conditions say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Nothing new: the status stays as it is.
+    Silent,
+    /// As wanted.
+    Ready(Reason, String),
+    /// The operator is at work, or waits for something that will come.
+    Waiting(Reason, String),
+    /// A person must act.
+    Stalled(Reason, String),
+}
+
+/// Conditions beside Ready.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Notices {
+    /// Paths at which the profile differs from the manifest. None: not known at this look.
+    pub differences: Option<Vec<String>>,
+    /// Ids of unclaimed profiles with our name. None: not known at this look.
+    pub duplicates: Option<Vec<String>>,
+    /// State of the profile in Graph, where it has been seen.
+    pub state: Option<ProfileState>,
+}
+
+/// Decides.
+#[must_use]
+pub fn decide(o: &Observation) -> Verdict {
+    if o.is_being_deleted() {
+        return delete::decide(o);
+    }
+    if is_foreign(o) {
+        return Verdict::stalled(Reason::StatusNotTrusted, wording::status_not_trusted());
+    }
+    let connection = match &o.connection {
+        Ok(connection) => connection,
+        Err(problem) => return connection_problem(problem),
+    };
+    if leads_elsewhere(o, connection) {
+        return Verdict::stalled(Reason::ConnectionChanged, wording::connection_changed(o));
+    }
+    if o.status().binding.is_some() {
+        bound::decide(o, connection)
+    } else {
+        create::decide(o, connection)
+    }
+}
+
+/// Was the status written for another object, which was copied or restored as this one?
+fn is_foreign(o: &Observation) -> bool {
+    let status = o.status();
+    let uids = status.binding.iter().map(|binding| &binding.uid);
+    let attempts = status
+        .creation
+        .iter()
+        .chain(&status.earlier_creations)
+        .map(|attempt| &attempt.uid);
+    uids.chain(attempts).any(|uid| uid != o.uid())
+}
+
+/// Does the connection lead to another place than the one where our profile is, or may be?
+fn leads_elsewhere(o: &Observation, connection: &ConnectionFacts) -> bool {
+    super::observation::tenants_in(o.status())
+        .iter()
+        .any(|tenant| *tenant != connection.tenant)
+}
+
+fn connection_problem(problem: &ConnectionProblem) -> Verdict {
+    let (reason, message) = match problem {
+        ConnectionProblem::NotFound(message) => (Reason::ConnectionNotFound, message),
+        ConnectionProblem::CredentialsMissing(message) => (Reason::CredentialsMissing, message),
+        ConnectionProblem::HostNotAllowed(message) => (Reason::HostNotAllowed, message),
+    };
+    // A Secret is not watched, so it is looked at again.
+    Verdict {
+        recheck: Some(Duration::from_mins(1)),
+        ..Verdict::stalled(reason, message.clone())
+    }
+}
+
+/// What to say while there is no list to decide by.
+fn without_list(o: &Observation) -> Verdict {
+    let standing = o.list.failure.as_ref().map_or(Standing::Silent, wording::failure);
+    let fast = !matches!(standing, Standing::Stalled(..));
+    Verdict {
+        standing,
+        interest: Some(Interest::Every { fast }),
+        ask: true,
+        ..Verdict::nothing()
+    }
+}
+
+/// A definite refusal that still stands: the same spec, the same connection, nobody asked.
+fn standing_refusal(o: &Observation, connection: &ConnectionFacts) -> Option<Verdict> {
+    let refusal = o.status().refusal.as_ref()?;
+    let same = refusal.generation == o.generation() && refusal.connection == connection.fingerprint;
+    if !same || o.request().is_some() {
+        return None;
+    }
+    // Consent or a licence may come without anything changing here.
+    let may_pass = matches!(refusal.status, 401 | 403) || o.is_being_deleted();
+    let passed = Duration::try_from(o.now.duration_since(refusal.time.0)).unwrap_or_default();
+    let left = o.settings.refusal_retry.saturating_sub(passed);
+    if may_pass && left.is_zero() {
+        return None;
+    }
+    let (reason, message) = wording::refusal(refusal.status, refusal.code.as_deref(), connection);
+    Some(Verdict {
+        recheck: may_pass.then_some(left),
+        ..Verdict::stalled(reason, message)
+    })
+}
+
+impl Verdict {
+    const fn nothing() -> Self {
+        Self {
+            action: Action::Nothing,
+            standing: Standing::Silent,
+            notices: Notices {
+                differences: None,
+                duplicates: None,
+                state: None,
+            },
+            interest: None,
+            ask: false,
+            recheck: None,
+        }
+    }
+
+    fn act(action: Action) -> Self {
+        Self {
+            action,
+            ..Self::nothing()
+        }
+    }
+
+    fn stalled(reason: Reason, message: String) -> Self {
+        Self {
+            standing: Standing::Stalled(reason, message),
+            ..Self::nothing()
+        }
+    }
+
+    /// Waits for lists.
+    fn watching(standing: Standing, fast: bool) -> Self {
+        Self {
+            standing,
+            interest: Some(Interest::Every { fast }),
+            ..Self::nothing()
+        }
+    }
+}
+
+/// The name that the spec asks for.
+fn wanted_name(o: &Observation) -> NameKey {
+    NameKey::of(&o.resource.spec.display_name)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,153 @@
+//! The pass: observe, decide, act, report.
+//!
+//! A pass looks at one resource, makes one decision, carries out at most one change to Graph, and
+//! says so in the status. Watches and pollers only ask for a pass; nothing else in the program
+//! changes Graph or a status. **Decisions are made in [`decide`]**; `act` alone changes Graph.
+
+pub mod act;
+pub mod claims;
+pub mod cluster;
+pub mod connection;
+pub mod decide;
+pub mod observation;
+pub mod observe;
+pub mod report;
+pub mod store;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::OnceCell;
+
+use crate::clock::Clock;
+use crate::poller::{Follower, FollowerKind};
+use crate::upstream::Upstreams;
+use claims::Claims;
+use cluster::{Cluster, ClusterError, Key};
+use observation::{Memory, Observation, Settings};
+
+/// What every pass works with.
+#[derive(Debug)]
+pub struct Context<C> {
+    /// Kubernetes.
+    pub cluster: C,
+    /// The connections in use.
+    pub upstreams: Upstreams,
+    /// Who has which name and profile.
+    pub claims: Claims,
+    /// The clock.
+    pub clock: Clock,
+    /// Time spans.
+    pub settings: Settings,
+    memories: Mutex<HashMap<String, Memory>>,
+    claims_built: OnceCell<()>,
+}
+
+/// When to look at the resource again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// When something happens.
+    Wait,
+    /// After this time, if nothing happens before.
+    In(Duration),
+    /// At once: the world has just been changed.
+    Again,
+}
+
+impl<C: Cluster> Context<C> {
+    /// A context that remembers nothing.
+    #[must_use]
+    pub fn new(cluster: C, upstreams: Upstreams, clock: Clock, settings: Settings) -> Self {
+        Self {
+            cluster,
+            upstreams,
+            claims: Claims::default(),
+            clock,
+            settings,
+            memories: Mutex::default(),
+            claims_built: OnceCell::new(),
+        }
+    }
+
+    /// Changes what is remembered of a resource.
+    pub fn remember<R>(&self, uid: &str, change: impl FnOnce(&mut Memory) -> R) -> R {
+        let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
+        change(memories.entry(uid.to_owned()).or_default())
+    }
+
+    /// Forgets a resource that is gone: its claims are free.
+    pub fn forget(&self, uid: &str) {
+        self.claims.release(uid);
+        self.memories
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(uid);
+    }
+}
+
+/// One pass.
+///
+/// # Errors
+/// When Kubernetes does not take a write. A conflict only means that the resource has to be looked
+/// at again.
+pub async fn pass<C: Cluster>(context: &Context<C>, key: &Key) -> Result<Next, ClusterError> {
+    let Some((observation, sight)) = observe::observe(context, key).await else {
+        return Ok(Next::Wait);
+    };
+    let verdict = decide::decide(&observation);
+    tracing::debug!(action = ?verdict.action, standing = ?verdict.standing, "decided");
+    let upstream = sight.as_ref().map(|sight| &*sight.upstream);
+    let done = act::act(context, &observation, upstream, &verdict).await?;
+    if let Some(sight) = &sight {
+        follow(&observation, sight, &verdict, key);
+    }
+    let next = match done {
+        act::Done::Nothing { standing } => {
+            report_standing(context, &observation, &verdict, standing).await?;
+            verdict.recheck.map_or(Next::Wait, Next::In)
+        }
+        act::Done::LookAgain(next) => next,
+    };
+    Ok(next)
+}
+
+async fn report_standing<C: Cluster>(
+    context: &Context<C>,
+    o: &Observation,
+    verdict: &decide::Verdict,
+    standing: decide::Standing,
+) -> Result<(), ClusterError> {
+    if let Some(report) = report::standing(o, &standing, &verdict.notices) {
+        store::view(context, o, report).await?;
+    }
+    Ok(())
+}
+
+fn follow(o: &Observation, sight: &observe::Sight, verdict: &decide::Verdict, key: &Key) {
+    let follower = Follower {
+        kind: FollowerKind::Profile,
+        namespace: key.namespace.clone(),
+        name: key.name.clone(),
+    };
+    let poller = &sight.upstream.poller;
+    match (&verdict.interest, &verdict.action) {
+        (Some(interest), _) => poller.follow(follower, interest.clone(), &sight.view),
+        (None, decide::Action::Nothing | decide::Action::LetGo(_)) => poller.unfollow(&follower),
+        // Another action is followed by another pass, which knows better what to wait for.
+        (None, _) => {}
+    }
+    if verdict.ask || o.request().is_some() {
+        poller.ask();
+    }
+}
+
+/// Runs a pass within a span that names the resource.
+///
+/// # Errors
+/// As [`pass`].
+pub async fn pass_in_span<C: Cluster>(context: Arc<Context<C>>, key: Key) -> Result<Next, ClusterError> {
+    use tracing::Instrument;
+    let span = tracing::info_span!("pass", namespace = key.namespace, name = key.name);
+    pass(&context, &key).instrument(span).await
+}

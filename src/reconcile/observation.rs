@@ -1,0 +1,231 @@
+//! Everything that a decision looks at, as values. No I/O, no client, no clock.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::claims::{NameClaim, Owner, Tenant};
+use crate::api::connection::Dialect;
+use crate::api::status::{EducationSyncProfileStatus, ProfileState};
+use crate::api::{EducationSyncProfile, FINALIZER, REQUESTED_AT};
+use crate::graph::name::NameKey;
+use crate::graph::{GraphError, RemoteProfile};
+
+/// How long things take; all of it can be set by flags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Deadline of a call to Graph.
+    pub request_timeout: Duration,
+    /// How long Graph may take to show what it has accepted.
+    pub settle_window: Duration,
+    /// Life of the lease: so long a process that was the leader may believe that it still is.
+    pub lease_duration: Duration,
+    /// Time between two proofs that a profile is gone.
+    pub probe_interval: Duration,
+    /// A refusal that a person can lift in Graph alone (consent, licence) is tried again so seldom.
+    pub refusal_retry: Duration,
+}
+
+/// One look at the world.
+#[derive(Clone, Debug)]
+pub struct Observation {
+    /// The time of the look.
+    pub now: Timestamp,
+    /// Time spans.
+    pub settings: Settings,
+    /// The resource.
+    pub resource: Arc<EducationSyncProfile>,
+    /// The connection that it names, or why there is none.
+    pub connection: Result<ConnectionFacts, ConnectionProblem>,
+    /// What is known of the list.
+    pub list: ListFacts,
+    /// Our claim to the name in the spec, while no profile is bound.
+    pub name: Option<NameClaim>,
+    /// Profiles in the list that have one of our names and are not bound to us.
+    pub namesakes: Vec<Namesake>,
+    /// The bound profile, if the list has it.
+    pub bound: Option<RemoteProfile>,
+    /// The other resource that has the profile in our status.
+    pub bound_to_other: Option<Owner>,
+    /// What this process remembers.
+    pub memory: Memory,
+}
+
+/// Where a connection leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectionFacts {
+    /// Endpoint and tenant.
+    pub tenant: Tenant,
+    /// Form of the API.
+    pub dialect: Dialect,
+    /// Changes with the connection and with its Secrets.
+    pub fingerprint: String,
+    /// Has it a delegated credential?
+    pub delegated: bool,
+}
+
+/// Why a connection cannot be used. The sentence is for the person who must act.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConnectionProblem {
+    /// There is no such connection.
+    NotFound(String),
+    /// A Secret, or a key of it, does not exist or cannot be used.
+    CredentialsMissing(String),
+    /// A host is not on the operator's list.
+    HostNotAllowed(String),
+}
+
+/// What is known of the list of the tenant's profiles.
+#[derive(Clone, Debug, Default)]
+pub struct ListFacts {
+    /// When the newest complete list began.
+    pub began: Option<Timestamp>,
+    /// Why the newest attempt gave no list.
+    pub failure: Option<GraphError>,
+    /// Profiles of any resource that are known to be alive.
+    pub alive: usize,
+    /// How many of them the list does not have.
+    pub missing: usize,
+    /// Is the list empty?
+    pub empty: bool,
+}
+
+/// A profile with one of our names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Namesake {
+    /// The profile.
+    pub profile: RemoteProfile,
+    /// The resource that it is bound to.
+    pub claimed_by: Option<Owner>,
+}
+
+/// What this process remembers of a resource. All of it can be lost at any time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// Since when this process looks for the outcome of an attempt.
+    pub resolving: Option<(String, Timestamp)>,
+    /// When this process bound the profile.
+    pub bound_at: Option<Timestamp>,
+    /// Has a list shown the bound profile?
+    pub seen: bool,
+    /// When this process asked for the deletion.
+    pub delete_sent: Option<Timestamp>,
+    /// Answers of 404 on the profile's own URL since it was last seen.
+    pub absences: u32,
+    /// When the last of them came.
+    pub last_absence: Option<Timestamp>,
+}
+
+impl Observation {
+    /// The status, or an empty one.
+    #[must_use]
+    pub fn status(&self) -> &EducationSyncProfileStatus {
+        static NONE: EducationSyncProfileStatus = EducationSyncProfileStatus {
+            observed_generation: None,
+            state: None,
+            binding: None,
+            creation: None,
+            earlier_creations: Vec::new(),
+            refusal: None,
+            last_handled_reconcile_at: None,
+            conditions: Vec::new(),
+        };
+        self.resource.status.as_ref().unwrap_or(&NONE)
+    }
+
+    /// The resource's uid.
+    #[must_use]
+    pub fn uid(&self) -> &str {
+        self.resource.metadata.uid.as_deref().unwrap_or_default()
+    }
+
+    /// The resource's generation.
+    #[must_use]
+    pub fn generation(&self) -> i64 {
+        self.resource.metadata.generation.unwrap_or_default()
+    }
+
+    /// Is the resource being deleted?
+    #[must_use]
+    pub fn is_being_deleted(&self) -> bool {
+        self.resource.metadata.deletion_timestamp.is_some()
+    }
+
+    /// Does our finalizer hold the resource?
+    #[must_use]
+    pub fn has_finalizer(&self) -> bool {
+        has_finalizer(&self.resource)
+    }
+
+    /// A pass that a person asked for and that has not been answered.
+    #[must_use]
+    pub fn request(&self) -> Option<&str> {
+        let value = self.resource.metadata.annotations.as_ref()?.get(REQUESTED_AT)?;
+        (self.status().last_handled_reconcile_at.as_ref() != Some(value)).then_some(value)
+    }
+
+    /// Has a complete list begun at or after `time`?
+    #[must_use]
+    pub fn list_since(&self, time: Timestamp) -> bool {
+        self.list.began.is_some_and(|began| began >= time)
+    }
+
+    /// Does the list hold everything that is known to be alive?
+    #[must_use]
+    pub const fn list_is_whole(&self) -> bool {
+        self.list.missing == 0
+    }
+}
+
+/// Does our finalizer hold this resource?
+#[must_use]
+pub fn has_finalizer(resource: &EducationSyncProfile) -> bool {
+    resource
+        .metadata
+        .finalizers
+        .iter()
+        .flatten()
+        .any(|finalizer| finalizer == FINALIZER)
+}
+
+/// The names that a status keeps taken: of the bound profile, and of every attempt without a known end.
+#[must_use]
+pub fn names_in(status: &EducationSyncProfileStatus, tenant: &Tenant) -> BTreeSet<NameKey> {
+    let here = |endpoint: &str, id: &str| endpoint == tenant.endpoint && id == tenant.tenant_id;
+    let attempts = status.creation.iter().chain(&status.earlier_creations);
+    let attempted = attempts
+        .filter(|attempt| here(&attempt.endpoint, &attempt.tenant_id))
+        .map(|attempt| NameKey::of(&attempt.display_name));
+    let bound = status
+        .binding
+        .iter()
+        .filter(|binding| here(&binding.endpoint, &binding.tenant_id))
+        .map(|binding| NameKey::of(&binding.display_name));
+    attempted.chain(bound).collect()
+}
+
+/// The tenants that a status speaks of.
+#[must_use]
+pub fn tenants_in(status: &EducationSyncProfileStatus) -> Vec<Tenant> {
+    let attempts = status.creation.iter().chain(&status.earlier_creations);
+    let mut tenants: Vec<Tenant> = attempts
+        .map(|a| Tenant {
+            endpoint: a.endpoint.clone(),
+            tenant_id: a.tenant_id.clone(),
+        })
+        .chain(status.binding.iter().map(|b| Tenant {
+            endpoint: b.endpoint.clone(),
+            tenant_id: b.tenant_id.clone(),
+        }))
+        .collect();
+    tenants.dedup();
+    tenants
+}
+
+/// May a profile in this state be alive, so that a list without it is suspicious?
+#[must_use]
+pub const fn is_alive(state: ProfileState) -> bool {
+    !matches!(state, ProfileState::Deleting | ProfileState::DeletionFailed)
+}

@@ -1,0 +1,289 @@
+//! Gathers one [`Observation`]. The only reader: nobody else asks the cluster, the poller or the table.
+//!
+//! It changes nothing outside this process; inside, it keeps the table of claims up to date with
+//! what it reads.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::Context;
+use super::claims::{NameClaim, Owner, Tenant};
+use super::cluster::{Cluster, Key};
+use super::observation::{
+    ConnectionProblem, ListFacts, Memory, Namesake, Observation, is_alive, names_in, tenants_in,
+};
+use crate::api::EducationSyncProfile;
+use crate::api::status::EducationSyncProfileStatus;
+use crate::graph::name::NameKey;
+use crate::poller::{Snapshot, View};
+use crate::upstream::Upstream;
+
+/// The upstream that an observation was made by, and the view that it saw.
+#[derive(Debug)]
+pub struct Sight {
+    /// The upstream.
+    pub upstream: Arc<Upstream>,
+    /// The view.
+    pub view: View,
+}
+
+/// Looks at a resource and everything that concerns it. None: the resource is gone.
+pub async fn observe<C: Cluster>(context: &Context<C>, key: &Key) -> Option<(Observation, Option<Sight>)> {
+    let resource = context.cluster.profile(key)?;
+    let now = context.clock.now();
+    context
+        .claims_built
+        .get_or_init(|| async { build_claims(context, now) })
+        .await;
+    let upstream = connect(context, &resource).await;
+    let view = upstream
+        .as_ref()
+        .map_or_else(|_| View::default(), |upstream| upstream.poller.view());
+    let owner = owner(&resource);
+    let bound_to_other = record(context, &resource, &owner, now);
+    let tenant = upstream
+        .as_ref()
+        .ok()
+        .map(|upstream| upstream.facts.tenant.clone());
+    let snapshot = view.snapshot.clone();
+    let bound = bound(&resource, snapshot.as_deref());
+    let memory = update_memory(context, &resource, bound.is_some(), now);
+    if let (Some(tenant), Some(bound)) = (&tenant, &bound) {
+        let alive = is_alive(bound.state) && memory.delete_sent.is_none();
+        context.claims.set_alive(tenant, &bound.id, alive);
+    }
+    let observation = Observation {
+        now,
+        settings: context.settings,
+        name: tenant
+            .as_ref()
+            .and_then(|tenant| wish(context, &resource, tenant, &owner, now)),
+        namesakes: tenant.as_ref().map_or_else(Vec::new, |tenant| {
+            namesakes(context, &resource, tenant, &owner, snapshot.as_deref())
+        }),
+        list: list_facts(context, &resource, tenant.as_ref(), &view),
+        connection: upstream
+            .as_ref()
+            .map(|upstream| upstream.facts.clone())
+            .map_err(Clone::clone),
+        bound,
+        bound_to_other,
+        memory,
+        resource,
+    };
+    Some((
+        observation,
+        upstream.ok().map(|upstream| Sight { upstream, view }),
+    ))
+}
+
+async fn connect<C: Cluster>(
+    context: &Context<C>,
+    resource: &EducationSyncProfile,
+) -> Result<Arc<Upstream>, ConnectionProblem> {
+    let namespace = resource.metadata.namespace.clone().unwrap_or_default();
+    let key = Key {
+        namespace,
+        name: resource.spec.connection_name().to_owned(),
+    };
+    match context.cluster.connection(&key) {
+        Some(connection) => context.upstreams.resolve(&context.cluster, &connection).await,
+        None => Err(ConnectionProblem::NotFound(format!(
+            "The namespace {} has no GraphConnection named {}. Create it, or name another one in spec.connectionRef.",
+            key.namespace, key.name
+        ))),
+    }
+}
+
+/// The table before the first pass: what is established first, by age then.
+fn build_claims<C: Cluster>(context: &Context<C>, now: Timestamp) {
+    let mut resources = context.cluster.profiles();
+    resources.sort_by_key(|resource| {
+        let meta = &resource.metadata;
+        (
+            meta.creation_timestamp.as_ref().map(|time| time.0),
+            meta.namespace.clone(),
+            meta.name.clone(),
+        )
+    });
+    for resource in resources {
+        record(context, &resource, &owner(&resource), now);
+    }
+}
+
+/// Enters what the resource's status says. Some: another resource has its profile.
+fn record<C: Cluster>(
+    context: &Context<C>,
+    resource: &EducationSyncProfile,
+    owner: &Owner,
+    now: Timestamp,
+) -> Option<Owner> {
+    let status = resource
+        .status
+        .as_ref()
+        .filter(|status| is_own(status, &owner.uid))?;
+    for tenant in tenants_in(status) {
+        context
+            .claims
+            .record_names(&tenant, &names_in(status, &tenant), owner, now);
+    }
+    let binding = status.binding.as_ref()?;
+    let tenant = Tenant {
+        endpoint: binding.endpoint.clone(),
+        tenant_id: binding.tenant_id.clone(),
+    };
+    context.claims.claim_profile(&tenant, &binding.profile_id, owner)
+}
+
+/// Was the status written for this object?
+fn is_own(status: &EducationSyncProfileStatus, uid: &str) -> bool {
+    let attempts = status
+        .creation
+        .iter()
+        .chain(&status.earlier_creations)
+        .map(|attempt| &attempt.uid);
+    status
+        .binding
+        .iter()
+        .map(|binding| &binding.uid)
+        .chain(attempts)
+        .all(|other| other == uid)
+}
+
+/// The owner entry of a resource.
+pub(super) fn owner(resource: &EducationSyncProfile) -> Owner {
+    let meta = &resource.metadata;
+    Owner {
+        uid: meta.uid.clone().unwrap_or_default(),
+        namespace: meta.namespace.clone().unwrap_or_default(),
+        name: meta.name.clone().unwrap_or_default(),
+        created: meta
+            .creation_timestamp
+            .as_ref()
+            .map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+    }
+}
+
+fn wish<C: Cluster>(
+    context: &Context<C>,
+    resource: &EducationSyncProfile,
+    tenant: &Tenant,
+    owner: &Owner,
+    now: Timestamp,
+) -> Option<NameClaim> {
+    let bound = resource
+        .status
+        .as_ref()
+        .is_some_and(|status| status.binding.is_some());
+    if bound || resource.metadata.deletion_timestamp.is_some() {
+        return None;
+    }
+    let kept = resource
+        .status
+        .as_ref()
+        .map(|status| names_in(status, tenant))
+        .unwrap_or_default();
+    context.claims.forget_names(tenant, &kept, &owner.uid);
+    Some(
+        context
+            .claims
+            .wish(tenant, &NameKey::of(&resource.spec.display_name), owner, now),
+    )
+}
+
+fn bound(
+    resource: &EducationSyncProfile,
+    snapshot: Option<&Snapshot>,
+) -> Option<crate::graph::RemoteProfile> {
+    let binding = resource.status.as_ref()?.binding.as_ref()?;
+    snapshot?.profiles.get(&binding.profile_id).cloned()
+}
+
+fn namesakes<C: Cluster>(
+    context: &Context<C>,
+    resource: &EducationSyncProfile,
+    tenant: &Tenant,
+    owner: &Owner,
+    snapshot: Option<&Snapshot>,
+) -> Vec<Namesake> {
+    let Some(snapshot) = snapshot else {
+        return Vec::new();
+    };
+    let mut names: BTreeSet<NameKey> = BTreeSet::from([NameKey::of(&resource.spec.display_name)]);
+    names.extend(resource.status.iter().flat_map(|status| names_in(status, tenant)));
+    let mut namesakes = Vec::new();
+    for name in &names {
+        for profile in snapshot.named(name) {
+            let claimed_by = context.claims.owner_of(tenant, &profile.id);
+            if claimed_by
+                .as_ref()
+                .is_none_or(|claimant| claimant.uid != owner.uid)
+            {
+                namesakes.push(Namesake {
+                    profile: profile.clone(),
+                    claimed_by,
+                });
+            }
+        }
+    }
+    namesakes
+}
+
+fn list_facts<C: Cluster>(
+    context: &Context<C>,
+    resource: &EducationSyncProfile,
+    tenant: Option<&Tenant>,
+    view: &View,
+) -> ListFacts {
+    let failure = view.failure.clone();
+    let (Some(tenant), Some(snapshot)) = (tenant, &view.snapshot) else {
+        return ListFacts {
+            failure,
+            ..ListFacts::default()
+        };
+    };
+    // Our own profile proves nothing about itself.
+    let own = resource
+        .status
+        .as_ref()
+        .and_then(|status| status.binding.as_ref())
+        .map(|b| b.profile_id.as_str());
+    let (alive, missing) = context
+        .claims
+        .alive(tenant, |id| Some(id) == own || snapshot.profiles.contains_key(id));
+    ListFacts {
+        began: Some(snapshot.began),
+        failure,
+        alive,
+        missing,
+        empty: snapshot.profiles.is_empty(),
+    }
+}
+
+fn update_memory<C: Cluster>(
+    context: &Context<C>,
+    resource: &EducationSyncProfile,
+    listed: bool,
+    now: Timestamp,
+) -> Memory {
+    let uid = resource.metadata.uid.as_deref().unwrap_or_default();
+    let open = resource
+        .status
+        .as_ref()
+        .and_then(|status| status.creation.as_ref());
+    context.remember(uid, |memory| {
+        match (open, &memory.resolving) {
+            (None, _) => memory.resolving = None,
+            (Some(attempt), Some((known, _))) if *known == attempt.attempt => {}
+            (Some(attempt), _) => memory.resolving = Some((attempt.attempt.clone(), now)),
+        }
+        if listed {
+            memory.seen = true;
+            memory.absences = 0;
+            memory.last_absence = None;
+        }
+        memory.clone()
+    })
+}

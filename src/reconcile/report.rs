@@ -1,0 +1,391 @@
+//! What happened into status, conditions and events. Pure: the time is an argument.
+//!
+//! Nothing that Graph wrote in free text comes through here.
+
+use jiff::Timestamp;
+
+use super::cluster::{EventKind, Notice};
+use super::decide::{Farewell, Notices, Standing, failure_standing, following, refusal_words};
+use super::observation::{ConnectionFacts, Observation};
+use crate::api::EducationSyncProfile;
+use crate::api::conditions::{
+    DRIFTED, DUPLICATE_PROFILE, READY, RECONCILING, Reason, STALLED, Statement, set, set_while_true,
+    whole_seconds,
+};
+use crate::api::status::{Binding, CreationAttempt, EducationSyncProfileStatus, ProfileState, Refusal};
+use crate::graph::{GraphError, RemoteProfile};
+
+/// A status to be written, and the events that go with it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// The whole status.
+    pub status: EducationSyncProfileStatus,
+    /// Events, in order.
+    pub notices: Vec<Notice>,
+}
+
+/// The status while nothing is done. None: nothing to say.
+#[must_use]
+pub fn standing(o: &Observation, standing: &Standing, notices: &Notices) -> Option<Report> {
+    if *standing == Standing::Silent {
+        return None;
+    }
+    let mut status = o.status().clone();
+    if let Some(state) = notices.state {
+        status.state = Some(state);
+    }
+    if let Some(request) = o.request() {
+        status.last_handled_reconcile_at = Some(request.to_owned());
+    }
+    status.refusal = status
+        .refusal
+        .filter(|refusal| refusal.generation == o.generation());
+    let mut events = conditions(&mut status, standing, o.generation(), o.now);
+    events.extend(further_conditions(&mut status, notices, o.generation(), o.now));
+    Some(Report {
+        status,
+        notices: events,
+    })
+}
+
+/// The status that records an attempt before it is sent.
+#[must_use]
+pub fn intent(o: &Observation, attempt: &CreationAttempt) -> EducationSyncProfileStatus {
+    let mut status = o.status().clone();
+    status.creation = Some(attempt.clone());
+    status.refusal = None;
+    if let Some(request) = o.request() {
+        status.last_handled_reconcile_at = Some(request.to_owned());
+    }
+    let message = format!(
+        "Creating the profile in Microsoft Graph (client-request-id {}).",
+        attempt.attempt
+    );
+    conditions(
+        &mut status,
+        &Standing::Waiting(Reason::Creating, message),
+        o.generation(),
+        o.now,
+    );
+    status
+}
+
+/// Graph has created the profile.
+#[must_use]
+pub fn created(
+    latest: &EducationSyncProfile,
+    attempt: &CreationAttempt,
+    profile: &RemoteProfile,
+    now: Timestamp,
+) -> Report {
+    let note = format!(
+        "Created the profile {} in tenant {} (client-request-id {}).",
+        profile.id, attempt.tenant_id, attempt.attempt
+    );
+    bound(latest, attempt, profile, normal("Created", "Create", note), now)
+}
+
+/// The profile of an attempt without an answer has been found.
+#[must_use]
+pub fn found(o: &Observation, profile: &RemoteProfile) -> Report {
+    let status = o.status();
+    let attempts = status.creation.iter().chain(&status.earlier_creations);
+    let attempt = attempts
+        .clone()
+        .find(|attempt| crate::graph::name::NameKey::of(&attempt.display_name) == profile.name)
+        .or_else(|| attempts.clone().next());
+    let Some(attempt) = attempt else {
+        return Report {
+            status: status.clone(),
+            notices: Vec::new(),
+        };
+    };
+    let note = format!(
+        "Found the profile {} in Microsoft Graph: it is the one that was asked for with client-request-id {}, whose answer was lost. Took it over.",
+        profile.id, attempt.attempt
+    );
+    bound(
+        &o.resource,
+        attempt,
+        profile,
+        normal("Recovered", "Create", note),
+        o.now,
+    )
+}
+
+fn bound(
+    latest: &EducationSyncProfile,
+    attempt: &CreationAttempt,
+    profile: &RemoteProfile,
+    notice: Notice,
+    now: Timestamp,
+) -> Report {
+    let mut status = latest.status.clone().unwrap_or_default();
+    status.binding = Some(Binding {
+        uid: attempt.uid.clone(),
+        endpoint: attempt.endpoint.clone(),
+        tenant_id: attempt.tenant_id.clone(),
+        profile_id: profile.id.clone(),
+        display_name: attempt.display_name.clone(),
+    });
+    status.creation = None;
+    status.earlier_creations.clear();
+    status.refusal = None;
+    status.state = Some(profile.state);
+    let generation = latest.metadata.generation.unwrap_or_default();
+    let mut notices = vec![notice];
+    notices.extend(conditions(
+        &mut status,
+        &following(profile.state),
+        generation,
+        now,
+    ));
+    Report { status, notices }
+}
+
+/// Nothing came of the attempt: it is kept in mind, and the next pass begins anew.
+#[must_use]
+pub fn gave_up(o: &Observation) -> Report {
+    let mut status = o.status().clone();
+    let mut notices = Vec::new();
+    if let Some(attempt) = status.creation.take() {
+        let note = format!(
+            "No profile came of the attempt with client-request-id {}: starting over.",
+            attempt.attempt
+        );
+        notices.push(warning("CreateRepeated", "Create", note));
+        status.earlier_creations.push(attempt);
+        let surplus = status.earlier_creations.len().saturating_sub(8);
+        status.earlier_creations.drain(..surplus);
+    }
+    Report { status, notices }
+}
+
+/// Graph has refused a create or a delete.
+#[must_use]
+pub fn refused(
+    latest: &EducationSyncProfile,
+    connection: &ConnectionFacts,
+    error: &GraphError,
+    now: Timestamp,
+) -> Report {
+    let mut status = latest.status.clone().unwrap_or_default();
+    let generation = latest.metadata.generation.unwrap_or_default();
+    let (code, ids) = match error {
+        GraphError::Refused { code, ids, .. } => (code.clone(), ids.clone()),
+        GraphError::Retired { ids, .. } => (None, ids.clone()),
+        _ => {
+            return Report {
+                status,
+                notices: Vec::new(),
+            };
+        }
+    };
+    let http_status = error.status().unwrap_or_default();
+    status.creation = None;
+    let (reason, message) = refusal_words(http_status, code.as_deref(), connection);
+    status.refusal = Some(Refusal {
+        generation,
+        connection: connection.fingerprint.clone(),
+        status: http_status,
+        code,
+        request_id: ids.request_id,
+        client_request_id: ids.client_request_id,
+        time: whole_seconds(now),
+    });
+    let notices = conditions(&mut status, &Standing::Stalled(reason, message), generation, now);
+    Report { status, notices }
+}
+
+/// The attempt was not sent, or turned away before Graph acted on it.
+#[must_use]
+pub fn not_sent(latest: &EducationSyncProfile, error: &GraphError, now: Timestamp) -> Report {
+    let mut status = latest.status.clone().unwrap_or_default();
+    status.creation = None;
+    let generation = latest.metadata.generation.unwrap_or_default();
+    let notices = conditions(&mut status, &failure_standing(error), generation, now);
+    Report { status, notices }
+}
+
+/// Graph has been asked to delete the profile.
+#[must_use]
+pub fn delete_sent(latest: &EducationSyncProfile, id: &str, now: Timestamp) -> Report {
+    let mut status = latest.status.clone().unwrap_or_default();
+    status.state = Some(ProfileState::Deleting);
+    let generation = latest.metadata.generation.unwrap_or_default();
+    let mut notices = vec![normal(
+        "Deleting",
+        "Delete",
+        format!("Asked Microsoft Graph to delete the profile {id}."),
+    )];
+    notices.extend(conditions(
+        &mut status,
+        &following(ProfileState::Deleting),
+        generation,
+        now,
+    ));
+    Report { status, notices }
+}
+
+/// The event with which a resource goes.
+#[must_use]
+pub fn farewell(o: &Observation, farewell: Farewell) -> Option<Notice> {
+    let id = o
+        .status()
+        .binding
+        .as_ref()
+        .map_or("", |binding| binding.profile_id.as_str());
+    match farewell {
+        Farewell::NeverCreated => None,
+        Farewell::Deleted => Some(normal(
+            "Deleted",
+            "Delete",
+            format!("The profile {id} is gone from Microsoft Graph."),
+        )),
+        Farewell::Retained => {
+            let note = format!("The profile {id} stays in Microsoft Graph, as spec.deletionPolicy says.");
+            Some(normal("Retained", "Delete", note))
+        }
+        Farewell::NotOurs => {
+            let note = format!("The profile {id} belongs to another resource and stays in Microsoft Graph.");
+            Some(normal("Retained", "Delete", note))
+        }
+    }
+}
+
+/// Sets Ready, Reconciling and Stalled, and returns the event that the change deserves.
+fn conditions(
+    status: &mut EducationSyncProfileStatus,
+    standing: &Standing,
+    generation: i64,
+    now: Timestamp,
+) -> Vec<Notice> {
+    let (ready, reconciling, stalled) = match standing {
+        Standing::Silent => return Vec::new(),
+        Standing::Ready(reason, message) => (statement(true, *reason, message), None, None),
+        Standing::Waiting(reason, message) => (
+            statement(false, *reason, message),
+            Some(statement(true, *reason, message)),
+            None,
+        ),
+        Standing::Stalled(reason, message) => (
+            statement(false, *reason, message),
+            None,
+            Some(statement(true, *reason, message)),
+        ),
+    };
+    let before = status
+        .conditions
+        .iter()
+        .find(|condition| condition.type_ == READY);
+    let is_news = before.is_none_or(|before| before.reason != ready.reason.as_str());
+    let event = if is_news { event(standing) } else { None };
+    status.observed_generation = Some(generation);
+    set(&mut status.conditions, READY, &ready, generation, now);
+    set_while_true(
+        &mut status.conditions,
+        RECONCILING,
+        reconciling.as_ref(),
+        generation,
+        now,
+    );
+    set_while_true(&mut status.conditions, STALLED, stalled.as_ref(), generation, now);
+    event.into_iter().collect()
+}
+
+/// What a person should hear of; ordinary progress has its own events.
+fn event(standing: &Standing) -> Option<Notice> {
+    match standing {
+        Standing::Ready(reason, message) => Some(normal(reason.as_str(), "Follow", message.clone())),
+        Standing::Stalled(reason, message) => Some(warning(reason.as_str(), "Reconcile", message.clone())),
+        Standing::Waiting(reason, message) => match reason {
+            Reason::CreateUnresolved
+            | Reason::UpstreamUnavailable
+            | Reason::UpstreamEmpty
+            | Reason::Throttled => Some(warning(reason.as_str(), "Reconcile", message.clone())),
+            _ => None,
+        },
+        Standing::Silent => None,
+    }
+}
+
+fn further_conditions(
+    status: &mut EducationSyncProfileStatus,
+    notices: &Notices,
+    generation: i64,
+    now: Timestamp,
+) -> Vec<Notice> {
+    let mut events = Vec::new();
+    if let Some(paths) = &notices.differences {
+        let drifted = (!paths.is_empty()).then(|| {
+            let message = format!(
+                "The profile in Microsoft Graph differs from the manifest in {}. This version of edusync shows differences and does not correct them: delete the resource and apply it again to have the profile made anew.",
+                paths.join(", ")
+            );
+            statement(true, Reason::Differs, &message)
+        });
+        events.extend(set_further(status, DRIFTED, drifted.as_ref(), generation, now));
+    }
+    if let Some(ids) = &notices.duplicates {
+        let duplicate = (!ids.is_empty()).then(|| {
+            let message = format!(
+                "Microsoft Graph has further profiles with this displayName that no resource owns: {}. Delete them in School Data Sync if they are not wanted.",
+                ids.join(", ")
+            );
+            statement(true, Reason::SameName, &message)
+        });
+        events.extend(set_further(
+            status,
+            DUPLICATE_PROFILE,
+            duplicate.as_ref(),
+            generation,
+            now,
+        ));
+    }
+    events
+}
+
+fn set_further(
+    status: &mut EducationSyncProfileStatus,
+    kind: &'static str,
+    statement: Option<&Statement>,
+    generation: i64,
+    now: Timestamp,
+) -> Option<Notice> {
+    let before = status
+        .conditions
+        .iter()
+        .find(|condition| condition.type_ == kind)
+        .map(|c| c.message.clone());
+    let event = statement
+        .filter(|statement| before.as_ref() != Some(&statement.message))
+        .map(|statement| warning(kind, "Follow", statement.message.clone()));
+    set_while_true(&mut status.conditions, kind, statement, generation, now);
+    event
+}
+
+fn statement(holds: bool, reason: Reason, message: &str) -> Statement {
+    Statement {
+        holds,
+        reason,
+        message: message.to_owned(),
+    }
+}
+
+fn normal(reason: &str, action: &'static str, note: String) -> Notice {
+    Notice {
+        kind: EventKind::Normal,
+        reason: reason.to_owned(),
+        action,
+        note,
+    }
+}
+
+fn warning(reason: &str, action: &'static str, note: String) -> Notice {
+    Notice {
+        kind: EventKind::Warning,
+        reason: reason.to_owned(),
+        action,
+        note,
+    }
+}

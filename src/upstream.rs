@@ -1,0 +1,496 @@
+//! A `GraphConnection` and its Secrets into clients and a poller.
+//!
+//! The only reader of Secrets: one `get` by name when a connection is first used, and again from
+//! time to time. A poller is shared by all connections that name the same endpoint, tenant and Secret.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use futures::channel::mpsc::UnboundedSender;
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Mutex;
+
+use crate::api::GraphConnection;
+use crate::api::connection::{Dialect, SecretKeyReference};
+use crate::auth::{Credential, TokenSource};
+use crate::clock::Clock;
+use crate::graph::client::Permission;
+use crate::graph::throttle::Gate;
+use crate::graph::transport::Transport;
+use crate::graph::{GraphClient, GraphError};
+use crate::poller::{Follower, Intervals, Poller};
+use crate::reconcile::claims::Tenant;
+use crate::reconcile::cluster::{Cluster, ClusterError, SecretValue};
+use crate::reconcile::observation::{ConnectionFacts, ConnectionProblem};
+
+/// Secrets are read again after this time, so that a changed one is noticed.
+const REREAD: Duration = Duration::from_mins(15);
+/// The same while the credentials are refused, or a Secret is missing.
+const REREAD_WHILE_REFUSED: Duration = Duration::from_mins(1);
+
+/// Makes transports; exchanged in simulation tests.
+pub trait Transports: Send + Sync + std::fmt::Debug {
+    /// A transport that trusts these certificate authorities (PEM) besides the system's.
+    ///
+    /// # Errors
+    /// A sentence for the person who wrote the CA bundle.
+    fn transport(&self, extra_ca: Option<&[u8]>) -> Result<Arc<dyn Transport>, String>;
+}
+
+/// What every upstream is made with.
+#[derive(Debug)]
+pub struct UpstreamSettings {
+    /// Hosts that a connection may name, as `host` or `host:port`.
+    pub allowed_hosts: Vec<String>,
+    /// How often to look, where a connection says nothing else.
+    pub intervals: Intervals,
+    /// Deadline of a call to Graph.
+    pub request_timeout: Duration,
+}
+
+/// One connection, ready to be used.
+#[derive(Debug)]
+pub struct Upstream {
+    /// What decisions see of it.
+    pub facts: ConnectionFacts,
+    /// The client for changes: the delegated credential if there is one.
+    pub writes: GraphClient,
+    /// The client for reads: the application's credential if there is one.
+    pub reads: GraphClient,
+    /// Watches the tenant.
+    pub poller: Arc<Poller>,
+}
+
+/// All connections that are in use.
+#[derive(Debug)]
+pub struct Upstreams {
+    settings: UpstreamSettings,
+    transports: Box<dyn Transports>,
+    permission: Arc<dyn Permission>,
+    clock: Clock,
+    wake: UnboundedSender<Follower>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    by_uid: HashMap<String, Loaded>,
+    pollers: HashMap<PollerKey, Weak<Poller>>,
+    gates: HashMap<(Tenant, String), Arc<Gate>>,
+}
+
+#[derive(Debug)]
+struct Loaded {
+    generation: i64,
+    at: Timestamp,
+    result: Result<Arc<Upstream>, ConnectionProblem>,
+}
+
+/// Connections with equal keys see the same list with the same right to it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct PollerKey {
+    namespace: String,
+    tenant: Tenant,
+    dialect: Dialect,
+    authority: String,
+    client_id: String,
+    secret: SecretKeyReference,
+    versions: String,
+    rest: Duration,
+}
+
+struct Secrets {
+    ca: Option<SecretValue>,
+    application: Option<SecretValue>,
+    refresh_token: Option<SecretValue>,
+    delegated_client: Option<SecretValue>,
+}
+
+impl Upstreams {
+    /// No connection yet.
+    #[must_use]
+    pub fn new(
+        settings: UpstreamSettings,
+        transports: Box<dyn Transports>,
+        permission: Arc<dyn Permission>,
+        clock: Clock,
+        wake: UnboundedSender<Follower>,
+    ) -> Self {
+        Self {
+            settings,
+            transports,
+            permission,
+            clock,
+            wake,
+            inner: Mutex::default(),
+        }
+    }
+
+    /// The upstream of a connection.
+    ///
+    /// # Errors
+    /// Why the connection cannot be used.
+    pub async fn resolve<C: Cluster>(
+        &self,
+        cluster: &C,
+        connection: &GraphConnection,
+    ) -> Result<Arc<Upstream>, ConnectionProblem> {
+        let uid = connection.metadata.uid.clone().unwrap_or_default();
+        let generation = connection.metadata.generation.unwrap_or_default();
+        let mut inner = self.inner.lock().await;
+        let now = self.clock.now();
+        if let Some(loaded) = inner.by_uid.get(&uid)
+            && loaded.generation == generation
+            && Duration::try_from(now.duration_since(loaded.at)).unwrap_or_default() < loaded.good_for()
+        {
+            return loaded.result.clone();
+        }
+        let result = self.load(cluster, connection, &mut inner).await;
+        let old = inner.by_uid.insert(
+            uid,
+            Loaded {
+                generation,
+                at: now,
+                result: result.clone(),
+            },
+        );
+        self.tell_followers(old, &result);
+        result
+    }
+
+    /// Forgets a connection that is gone.
+    pub async fn forget(&self, uid: &str) {
+        let mut inner = self.inner.lock().await;
+        let old = inner.by_uid.remove(uid);
+        drop(inner);
+        if let Some(Loaded { result: Ok(old), .. }) = old {
+            self.wake_all(&old.poller);
+        }
+    }
+
+    /// Whoever follows a poller that is given up is woken, to follow its successor.
+    fn tell_followers(&self, old: Option<Loaded>, new: &Result<Arc<Upstream>, ConnectionProblem>) {
+        let Some(Loaded { result: Ok(old), .. }) = old else {
+            return;
+        };
+        if !new
+            .as_ref()
+            .is_ok_and(|new| Arc::ptr_eq(&new.poller, &old.poller))
+        {
+            self.wake_all(&old.poller);
+        }
+    }
+
+    fn wake_all(&self, poller: &Poller) {
+        for follower in poller.followers() {
+            // The receiver is gone only while the process ends.
+            let _ = self.wake.unbounded_send(follower);
+        }
+    }
+
+    async fn load<C: Cluster>(
+        &self,
+        cluster: &C,
+        connection: &GraphConnection,
+        inner: &mut Inner,
+    ) -> Result<Arc<Upstream>, ConnectionProblem> {
+        self.check_hosts(connection)?;
+        let secrets = Secrets::read(cluster, connection).await?;
+        let fingerprint = secrets.fingerprint(connection);
+        let uid = connection.metadata.uid.as_deref().unwrap_or_default();
+        if let Some(Loaded { result: Ok(old), .. }) = inner.by_uid.get(uid)
+            && old.facts.fingerprint == fingerprint
+        {
+            return Ok(Arc::clone(old));
+        }
+        self.build(connection, &secrets, fingerprint, inner)
+    }
+
+    fn check_hosts(&self, connection: &GraphConnection) -> Result<(), ConnectionProblem> {
+        for address in [connection.spec.endpoint(), connection.spec.authority()] {
+            let host = address.trim_start_matches("https://");
+            let name = host.split(':').next().unwrap_or_default();
+            let allowed =
+                |entry: &String| entry.eq_ignore_ascii_case(host) || entry.eq_ignore_ascii_case(name);
+            if !self.settings.allowed_hosts.iter().any(allowed) {
+                return Err(ConnectionProblem::HostNotAllowed(format!(
+                    "The operator may not send credentials to {host}: its administrator has to allow the host (edusync run --allowed-host {name}; in the chart extraAllowedHosts)."
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn build(
+        &self,
+        connection: &GraphConnection,
+        secrets: &Secrets,
+        fingerprint: String,
+        inner: &mut Inner,
+    ) -> Result<Arc<Upstream>, ConnectionProblem> {
+        use secrecy::ExposeSecret;
+        let extra_ca = secrets.ca.as_ref().map(|ca| ca.value.expose_secret().as_bytes());
+        let transport = self.transports.transport(extra_ca).map_err(|what| {
+            ConnectionProblem::CredentialsMissing(format!(
+                "The certificates of caBundleRef cannot be used: {what}."
+            ))
+        })?;
+        let application = self.application(connection, secrets, &transport, inner);
+        let delegated = self.delegated(connection, secrets, &transport, inner);
+        let (Some(reads), Some(writes)) = (
+            application.clone().or_else(|| delegated.clone()),
+            delegated.clone().or(application),
+        ) else {
+            return Err(ConnectionProblem::CredentialsMissing(
+                "The connection has no credential: add application, delegated, or both.".to_owned(),
+            ));
+        };
+        let facts = ConnectionFacts {
+            tenant: tenant_of(connection),
+            dialect: connection.spec.dialect(),
+            fingerprint,
+            delegated: delegated.is_some(),
+        };
+        let poller = self.poller(connection, secrets, &facts, &reads, inner);
+        Ok(Arc::new(Upstream {
+            facts,
+            writes,
+            reads,
+            poller,
+        }))
+    }
+
+    fn application(
+        &self,
+        connection: &GraphConnection,
+        secrets: &Secrets,
+        transport: &Arc<dyn Transport>,
+        inner: &mut Inner,
+    ) -> Option<GraphClient> {
+        let application = connection.spec.application.as_ref()?;
+        let secret = secrets.application.as_ref()?;
+        let credential = Credential::ClientSecret(secret.value.clone());
+        Some(self.client(connection, &application.client_id, credential, transport, inner))
+    }
+
+    fn delegated(
+        &self,
+        connection: &GraphConnection,
+        secrets: &Secrets,
+        transport: &Arc<dyn Transport>,
+        inner: &mut Inner,
+    ) -> Option<GraphClient> {
+        let delegated = connection.spec.delegated.as_ref()?;
+        let token = secrets.refresh_token.as_ref()?;
+        let credential = Credential::RefreshToken {
+            token: token.value.clone(),
+            client_secret: secrets
+                .delegated_client
+                .as_ref()
+                .map(|secret| secret.value.clone()),
+        };
+        Some(self.client(connection, &delegated.client_id, credential, transport, inner))
+    }
+
+    fn client(
+        &self,
+        connection: &GraphConnection,
+        client_id: &str,
+        credential: Credential,
+        transport: &Arc<dyn Transport>,
+        inner: &mut Inner,
+    ) -> GraphClient {
+        let tenant = tenant_of(connection);
+        let place = (
+            connection.spec.authority(),
+            tenant.tenant_id.as_str(),
+            tenant.endpoint.as_str(),
+        );
+        let tokens = TokenSource::new(place, client_id, credential, Arc::clone(transport), self.clock);
+        let gate = inner
+            .gates
+            .entry((tenant.clone(), client_id.to_owned()))
+            .or_default();
+        GraphClient {
+            endpoint: tenant.endpoint,
+            dialect: connection.spec.dialect(),
+            tokens: Arc::new(tokens),
+            gate: Arc::clone(gate),
+            transport: Arc::clone(transport),
+            permission: Arc::clone(&self.permission),
+            clock: self.clock,
+            request_timeout: self.settings.request_timeout,
+        }
+    }
+
+    fn poller(
+        &self,
+        connection: &GraphConnection,
+        secrets: &Secrets,
+        facts: &ConnectionFacts,
+        reads: &GraphClient,
+        inner: &mut Inner,
+    ) -> Arc<Poller> {
+        let intervals = Intervals {
+            rest: self.rest_interval(connection),
+            fast: self.settings.intervals.fast,
+        };
+        let key = poller_key(connection, secrets, facts, intervals.rest);
+        inner.pollers.retain(|_, poller| poller.strong_count() > 0);
+        if let Some(poller) = inner.pollers.get(&key).and_then(Weak::upgrade) {
+            return poller;
+        }
+        let mut hasher = DefaultHasher::new();
+        (&key.tenant, &key.client_id).hash(&mut hasher);
+        let poller = Arc::new(Poller::start(
+            reads.clone(),
+            intervals,
+            hasher.finish(),
+            self.clock,
+            self.wake.clone(),
+        ));
+        inner.pollers.insert(key, Arc::downgrade(&poller));
+        poller
+    }
+
+    fn rest_interval(&self, connection: &GraphConnection) -> Duration {
+        let text = connection
+            .spec
+            .graph
+            .as_ref()
+            .and_then(|graph| graph.poll_interval.as_deref());
+        text.and_then(|text| text.parse::<SignedDuration>().ok())
+            .and_then(|interval| Duration::try_from(interval).ok())
+            .unwrap_or(self.settings.intervals.rest)
+    }
+}
+
+impl Loaded {
+    fn good_for(&self) -> Duration {
+        match &self.result {
+            Err(ConnectionProblem::HostNotAllowed(_)) => REREAD,
+            // Short enough that a Secret applied together with the connection is found at once.
+            Err(_) => Duration::from_secs(2),
+            Ok(upstream) => match upstream.poller.view().failure {
+                Some(GraphError::NoToken(error)) if error.is_refusal() => REREAD_WHILE_REFUSED,
+                Some(GraphError::Refused { status: 401, .. }) => REREAD_WHILE_REFUSED,
+                _ => REREAD,
+            },
+        }
+    }
+}
+
+impl Secrets {
+    async fn read<C: Cluster>(cluster: &C, connection: &GraphConnection) -> Result<Self, ConnectionProblem> {
+        let spec = &connection.spec;
+        let delegated = spec.delegated.as_ref();
+        let application = spec
+            .application
+            .as_ref()
+            .and_then(|application| application.client_secret_ref.as_ref());
+        Ok(Self {
+            ca: read(cluster, connection, spec.ca_bundle_ref.as_ref()).await?,
+            application: read(cluster, connection, application).await?,
+            refresh_token: read(cluster, connection, delegated.map(|d| &d.refresh_token_ref)).await?,
+            delegated_client: read(
+                cluster,
+                connection,
+                delegated.and_then(|d| d.client_secret_ref.as_ref()),
+            )
+            .await?,
+        })
+    }
+
+    fn versions(&self) -> String {
+        [
+            &self.ca,
+            &self.application,
+            &self.refresh_token,
+            &self.delegated_client,
+        ]
+        .map(|secret| secret.as_ref().map_or("", |secret| secret.version.as_str()))
+        .join(".")
+    }
+
+    fn fingerprint(&self, connection: &GraphConnection) -> String {
+        let meta = &connection.metadata;
+        let (uid, generation) = (
+            meta.uid.as_deref().unwrap_or_default(),
+            meta.generation.unwrap_or_default(),
+        );
+        format!("{uid}/{generation}/{}", self.versions())
+    }
+}
+
+async fn read<C: Cluster>(
+    cluster: &C,
+    connection: &GraphConnection,
+    reference: Option<&SecretKeyReference>,
+) -> Result<Option<SecretValue>, ConnectionProblem> {
+    let Some(SecretKeyReference { name, key }) = reference else {
+        return Ok(None);
+    };
+    let namespace = connection.metadata.namespace.as_deref().unwrap_or_default();
+    let problem = |what: String| {
+        let connection = connection.metadata.name.as_deref().unwrap_or_default();
+        ConnectionProblem::CredentialsMissing(format!(
+            "The GraphConnection {connection} needs the key {key} of the Secret {name}, but {what}."
+        ))
+    };
+    match cluster.secret(namespace, name, key).await {
+        Ok(value) => Ok(Some(value)),
+        Err(ClusterError::NotFound) => Err(problem(format!(
+            "the namespace {namespace} has no such Secret, or the Secret no such key"
+        ))),
+        Err(error) => Err(problem(format!("the Secret cannot be read: {error}"))),
+    }
+}
+
+/// Where a connection leads.
+#[must_use]
+pub fn tenant_of(connection: &GraphConnection) -> Tenant {
+    Tenant {
+        endpoint: connection.spec.endpoint().to_ascii_lowercase(),
+        tenant_id: connection.spec.tenant_id.to_ascii_lowercase(),
+    }
+}
+
+fn poller_key(
+    connection: &GraphConnection,
+    secrets: &Secrets,
+    facts: &ConnectionFacts,
+    rest: Duration,
+) -> PollerKey {
+    let spec = &connection.spec;
+    let application = spec.application.as_ref().and_then(|application| {
+        Some((
+            application.client_id.clone(),
+            application.client_secret_ref.clone()?,
+        ))
+    });
+    let delegated = spec
+        .delegated
+        .as_ref()
+        .map(|d| (d.client_id.clone(), d.refresh_token_ref.clone()));
+    let (client_id, secret) = application.or(delegated).unwrap_or_else(|| {
+        (
+            String::new(),
+            SecretKeyReference {
+                name: String::new(),
+                key: String::new(),
+            },
+        )
+    });
+    PollerKey {
+        namespace: connection.metadata.namespace.clone().unwrap_or_default(),
+        tenant: facts.tenant.clone(),
+        dialect: facts.dialect,
+        authority: spec.authority().to_owned(),
+        client_id,
+        secret,
+        versions: secrets.versions(),
+        rest,
+    }
+}

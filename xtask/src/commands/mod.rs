@@ -1,0 +1,3 @@
+//! One module a subcommand: arguments, output and signals. What they do is in the library.
+
+pub(crate) mod control_plane;

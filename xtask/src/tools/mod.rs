@@ -1,0 +1,150 @@
+//! Where the programs of the test control plane come from: a folder named by `KUBEBUILDER_ASSETS`, the PATH, or a build
+//! of the pinned Go module `tools/kube`. Nothing is downloaded as a binary and nothing is run here but version checks.
+
+mod build;
+mod version;
+
+use std::env;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::progress::Progress;
+
+/// The paths of the five programs.
+#[derive(Debug, Clone)]
+pub struct Tools {
+    /// The store behind the API server.
+    pub etcd: PathBuf,
+    /// The API server.
+    pub kube_apiserver: PathBuf,
+    /// Namespace deletion, default service accounts and garbage collection.
+    pub kube_controller_manager: PathBuf,
+    /// The command line client.
+    pub kubectl: PathBuf,
+    /// Installs charts.
+    pub helm: PathBuf,
+}
+
+impl Tools {
+    /// Finds the programs, each in the first place that has it: the folder `KUBEBUILDER_ASSETS` (taken as it is), the
+    /// PATH (when recent enough), the cache, a build into the cache, which takes minutes the first time.
+    ///
+    /// # Errors
+    ///
+    /// When a program must be built and cannot be: the error says what to install.
+    pub fn locate(progress: &Progress) -> Result<Self> {
+        let builder = build::Builder::new()?;
+        let found: Vec<(Program, Option<PathBuf>)> = Program::ALL
+            .into_iter()
+            .map(|program| (program, ready_made(program)))
+            .collect();
+        let missing: Vec<Program> = found
+            .iter()
+            .filter(|(_, path)| path.is_none())
+            .map(|(program, _)| *program)
+            .collect();
+        builder.build_missing(&missing, progress)?;
+        let path_of = |wanted: Program| {
+            found
+                .iter()
+                .find_map(|(program, path)| path.clone().filter(|_| *program == wanted))
+                .unwrap_or_else(|| builder.path_of(wanted))
+        };
+        Ok(Self {
+            etcd: path_of(Program::Etcd),
+            kube_apiserver: path_of(Program::KubeApiserver),
+            kube_controller_manager: path_of(Program::KubeControllerManager),
+            kubectl: path_of(Program::Kubectl),
+            helm: path_of(Program::Helm),
+        })
+    }
+
+    /// Builds every program into the cache, also those that [`Tools::locate`] would take from elsewhere, and gives the
+    /// folder that holds them.
+    ///
+    /// # Errors
+    ///
+    /// When a program cannot be built: the error says what to install.
+    pub fn build_all(progress: &Progress) -> Result<PathBuf> {
+        let builder = build::Builder::new()?;
+        builder.build_missing(&Program::ALL, progress)?;
+        Ok(builder.folder().to_path_buf())
+    }
+}
+
+/// One of the programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Program {
+    Etcd,
+    KubeApiserver,
+    KubeControllerManager,
+    Kubectl,
+    Helm,
+}
+
+impl Program {
+    const ALL: [Self; 5] = [
+        Self::Etcd,
+        Self::KubeApiserver,
+        Self::KubeControllerManager,
+        Self::Kubectl,
+        Self::Helm,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Etcd => "etcd",
+            Self::KubeApiserver => "kube-apiserver",
+            Self::KubeControllerManager => "kube-controller-manager",
+            Self::Kubectl => "kubectl",
+            Self::Helm => "helm",
+        }
+    }
+
+    /// The Go package of the program's `main`.
+    fn package(self) -> &'static str {
+        match self {
+            Self::Etcd => "go.etcd.io/etcd/server/v3",
+            Self::KubeApiserver => "k8s.io/kubernetes/cmd/kube-apiserver",
+            Self::KubeControllerManager => "k8s.io/kubernetes/cmd/kube-controller-manager",
+            Self::Kubectl => "k8s.io/kubernetes/cmd/kubectl",
+            Self::Helm => "helm.sh/helm/v4/cmd/helm",
+        }
+    }
+}
+
+fn ready_made(program: Program) -> Option<PathBuf> {
+    let assets = env::var_os("KUBEBUILDER_ASSETS").filter(|folder| !folder.is_empty());
+    assets
+        .map(|folder| Path::new(&folder).join(program.name()))
+        .filter(|path| is_executable(path))
+        .or_else(|| on_path(program.name()).filter(|path| version::is_recent_enough(program, path)))
+}
+
+/// The first program of this name on the PATH, as a shell would find it.
+fn on_path(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|candidate| is_executable(candidate))
+}
+
+fn is_executable(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+}
+
+/// The folder below which built programs are kept.
+fn cache_root() -> Result<PathBuf> {
+    let variable = |name: &str| {
+        env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    variable("EDUSYNC_CACHE_DIR")
+        .or_else(|| variable("XDG_CACHE_HOME").map(|folder| folder.join("edusync")))
+        .or_else(|| variable("HOME").map(|folder| folder.join(".cache").join("edusync")))
+        .context("there is no place for built programs: set EDUSYNC_CACHE_DIR, XDG_CACHE_HOME or HOME")
+}
