@@ -51,8 +51,8 @@ use serde::{Deserialize, Serialize};
 #[x_kube(
     validation = Rule::new("has(self.application) || has(self.delegated)")
         .message("a connection needs at least one credential: application (reads), delegated (needed to create and delete profiles), or both"),
-    validation = Rule::new("has(self.graph) == has(oldSelf.graph) && (!has(self.graph) || (self.graph.?endpoint == oldSelf.graph.?endpoint && self.graph.?dialect == oldSelf.graph.?dialect))")
-        .message("graph.endpoint and graph.dialect cannot be changed: profiles are bound to them; make a new connection")
+    validation = Rule::new("(has(self.graph) && has(self.graph.endpoint)) == (has(oldSelf.graph) && has(oldSelf.graph.endpoint)) && (has(self.graph) && has(self.graph.dialect)) == (has(oldSelf.graph) && has(oldSelf.graph.dialect))")
+        .message("graph.endpoint and graph.dialect cannot be added or taken away later: profiles are bound to them; make a new connection")
 )]
 pub struct GraphConnectionSpec {
     /// Directory (tenant) ID, a GUID. It cannot be changed: profiles are bound to it.
@@ -95,14 +95,18 @@ pub struct GraphEndpoint {
     /// Address without version, for example https://graph.microsoft.com. It cannot be changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
-    #[x_kube(validation = Rule::new("self.matches('^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?$')")
-        .message("endpoint must be https:// and a host, without a path, for example https://graph.microsoft.com"))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?$')")
+        .message("endpoint must be https:// and a host, without a path, for example https://graph.microsoft.com"),
+        validation = Rule::new("self == oldSelf").message("graph.endpoint cannot be changed: profiles are bound to it; make a new connection")
+    )]
     pub endpoint: Option<String>,
 
     /// Which form of the API is spoken. It cannot be changed. Beta (also when left out) is what
     /// Microsoft documents; BetaRef creates by POST to the collection's /$ref; TestEduApi is the
     /// preview of October 2017, with its older type names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("graph.dialect cannot be changed: profiles are bound to it; make a new connection"))]
     pub dialect: Option<Dialect>,
 
     /// How often profiles at rest are looked at, for example 60s or 5m; at least 5s, at most 1h.
@@ -114,7 +118,9 @@ pub struct GraphEndpoint {
     pub poll_interval: Option<String>,
 }
 
-/// A form of the API.
+/// Which form of the API is spoken. It cannot be changed. Beta (also when left out) is what
+/// Microsoft documents; BetaRef creates by POST to the collection's /$ref; TestEduApi is the
+/// preview of October 2017, with its older type names.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Dialect {
     /// `/beta/education/synchronizationProfiles`.

@@ -152,7 +152,8 @@ pub struct CsvDataProvider {
     pub customizations: Option<Customizations>,
 }
 
-/// What happens to the profile in Graph when the resource is deleted.
+/// What happens to the profile in Microsoft Graph when this resource is deleted. Delete (also when
+/// left out) deletes it there; Retain leaves it there, untouched.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeletionPolicy {
     /// The profile is deleted in Graph, and the resource stays until Graph says that it is gone.

@@ -155,6 +155,7 @@ pub struct Refusal {
     #[schemars(length(max = 512))]
     pub connection: String,
     /// HTTP status of the answer.
+    #[schemars(with = "i32")]
     pub status: u16,
     /// Graph's error code.
     #[serde(default, skip_serializing_if = "Option::is_none")]

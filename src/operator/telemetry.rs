@@ -18,7 +18,13 @@ pub enum LogFormat {
 /// # Errors
 /// When `level` is not a filter, or logging has begun already.
 pub fn begin(format: LogFormat, level: &str) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(level)
+    // kube's own spans repeat what ours say. Who wants them names kube in the filter.
+    let quiet = if level.contains("kube") {
+        ""
+    } else {
+        ",kube=warn,kube_client=warn,kube_runtime=warn"
+    };
+    let filter = EnvFilter::try_new(format!("{level}{quiet}"))
         .map_err(|error| anyhow::anyhow!("--log-level {level} is neither a level nor a filter: {error}"))?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
