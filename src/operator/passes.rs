@@ -135,8 +135,12 @@ fn queue_users(context: &Shared, queues: &Queues, connection: &Key) {
 
 fn told<K>(event: Result<Event<K>, watcher::Error>, kind: &str) -> Option<Event<K>> {
     event
-        .map_err(|error| {
-            tracing::warn!(kind, %error, "the watch was interrupted; it goes on (is the CRD installed, and may the ServiceAccount watch it?)");
+        .map_err(|error| match error {
+            // The server keeps old versions for some minutes only; the watch begins anew.
+            watcher::Error::WatchError(status) if status.code == 410 => tracing::debug!(kind, "the watch begins anew"),
+            error => {
+                tracing::warn!(kind, %error, "the watch was interrupted; it goes on (is the CRD installed, and may the ServiceAccount watch it?)");
+            }
         })
         .ok()
 }

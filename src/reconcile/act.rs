@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::claims::Owner;
 use super::cluster::{Cluster, ClusterError};
-use super::decide::{Action, Farewell, Standing, Verdict, failure_standing};
+use super::decide::{ABSENCES_THAT_PROVE, Action, Farewell, Standing, Verdict, failure_standing};
 use super::observation::{Observation, has_finalizer};
 use super::observe::owner;
 use super::{Context, Next, report, store};
@@ -57,8 +57,8 @@ pub async fn act<C: Cluster>(
         }
         (Action::Delete { id }, Some(upstream)) => delete(context, o, upstream, id).await,
         (Action::Probe { id }, Some(upstream)) => {
-            probe(context, o, upstream, id).await;
-            Ok(Done::Nothing { standing })
+            let proven = probe(context, o, upstream, id).await;
+            Ok(if proven { Done::LookAgain(Next::Again) } else { Done::Nothing { standing } })
         }
         // Without an upstream nothing in Graph is decided.
         (_, None) | (Action::Nothing, Some(_)) => Ok(Done::Nothing { standing }),
@@ -254,8 +254,8 @@ async fn delete<C: Cluster>(
     }
 }
 
-/// Asks for the profile by its own URL, and remembers a 404.
-async fn probe<C: Cluster>(context: &Context<C>, o: &Observation, upstream: &Upstream, id: &str) {
+/// Asks for the profile by its own URL, and remembers a 404. True: that was the last proof needed.
+async fn probe<C: Cluster>(context: &Context<C>, o: &Observation, upstream: &Upstream, id: &str) -> bool {
     let answer = upstream.reads.get(id).await;
     let now = context.clock.now();
     let absences = context.remember(o.uid(), |memory| {
@@ -272,9 +272,11 @@ async fn probe<C: Cluster>(context: &Context<C>, o: &Observation, upstream: &Ups
         }
         memory.absences
     });
-    if absences >= 2 {
+    let proven = absences >= ABSENCES_THAT_PROVE;
+    if proven {
         context.claims.set_alive(&upstream.facts.tenant, id, false);
     }
+    proven
 }
 
 /// Takes the finalizer off.

@@ -119,6 +119,9 @@ pub(super) fn not_visible_yet(o: &Observation) -> bool {
     o.now < bound.saturating_add(o.settings.settle_window).unwrap_or(*bound)
 }
 
+/// So many answers of 404, apart in time, prove that a profile is gone.
+pub(in crate::reconcile) const ABSENCES_THAT_PROVE: u32 = 2;
+
 /// Is a profile proven to be gone?
 pub(super) enum Proof {
     /// Absent from a whole list, and 404 on its own URL, twice, apart in time.
@@ -133,7 +136,7 @@ pub(super) fn gone(o: &Observation, id: &str) -> Proof {
     if !matches!(&o.list.failure, None | Some(GraphError::Waiting(_))) {
         return Proof::Missing(Verdict::watching(Standing::Silent, true));
     }
-    if o.memory.absences >= 2 {
+    if o.memory.absences >= ABSENCES_THAT_PROVE {
         return Proof::Gone;
     }
     let due = o

@@ -63,7 +63,8 @@ fn with_connection(o: &Observation, connection: &ConnectionFacts) -> Verdict {
 }
 
 fn bound(o: &Observation, connection: &ConnectionFacts, binding: &Binding) -> Verdict {
-    if o.list.began.is_none() {
+    // An API that is gone, or does not answer, is neither asked to delete nor proves anything.
+    if o.list.began.is_none() || o.list.failure.is_some() {
         return without_list(o);
     }
     match &o.bound {

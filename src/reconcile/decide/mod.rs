@@ -8,6 +8,7 @@ mod create;
 mod delete;
 mod wording;
 
+pub(super) use bound::ABSENCES_THAT_PROVE;
 pub(super) use wording::{failure as failure_standing, following, refusal as refusal_words};
 
 use std::time::Duration;

@@ -1,0 +1,114 @@
+//! A resource goes when its profile is gone from Graph, and not before.
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{Api, DeleteParams};
+use serde_json::json;
+
+use crate::scene::{Scene, condition, foreign_body, profile_id, spec};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_profile_goes_first_with_one_delete() {
+    let scene = Scene::begin("delete").await;
+    scene.create("contoso", spec("Contoso SDS")).await;
+    let profile = scene.until_ready_is("contoso", "True", "Provisioned").await;
+    scene.delete("contoso").await;
+    scene.until_gone("contoso").await;
+    assert!(scene.simulator.profiles().is_empty());
+    assert_eq!(scene.requests("DELETE").len(), 1);
+    // Gone means 404 on its own URL, twice.
+    let own = format!("{}/{}", crate::scene::COLLECTION, profile_id(&profile));
+    let probes: Vec<u16> =
+        scene.requests("GET").iter().filter(|request| request.path == own).map(|request| request.status).collect();
+    assert_eq!(probes, [404, 404]);
+    assert_eq!(scene.events("contoso").await, ["Created", "Provisioned", "Deleting", "Deleted"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn retain_makes_no_call() {
+    let scene = Scene::begin("retain").await;
+    let mut retained = spec("Contoso SDS");
+    retained["deletionPolicy"] = json!("Retain");
+    scene.create("contoso", retained).await;
+    scene.until_ready_is("contoso", "True", "Provisioned").await;
+    scene.delete("contoso").await;
+    scene.until_gone("contoso").await;
+    assert_eq!(scene.simulator.profiles().len(), 1);
+    assert_eq!(scene.requests("DELETE").len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_never_created_goes_without_a_call() {
+    let scene = Scene::begin("never").await;
+    scene.simulator.plant(foreign_body("Contoso SDS")).unwrap();
+    scene.create("contoso", spec("Contoso SDS")).await;
+    scene.until_ready_is("contoso", "False", "AlreadyExists").await;
+    scene.delete("contoso").await;
+    scene.until_gone("contoso").await;
+    assert_eq!(scene.simulator.profiles().len(), 1, "it was somebody else's");
+    assert_eq!(scene.requests("DELETE").len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_attempt_is_resolved_before_the_resource_goes() {
+    let mut scene = Scene::begin("open").await;
+    scene.simulator.hold_create_answers(true);
+    scene.create("contoso", spec("Contoso SDS")).await;
+    scene.eventually("the profile is in Graph", |scene| scene.simulator.profiles().len() == 1).await;
+    scene.kill_operator();
+    scene.simulator.hold_create_answers(false);
+    scene.delete("contoso").await;
+    scene.start_operator();
+    scene.until_gone("contoso").await;
+    assert!(scene.simulator.profiles().is_empty(), "no orphan");
+    assert_eq!(scene.requests("POST").len(), 1);
+    assert_eq!(scene.requests("DELETE").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_profile_that_somebody_deleted_is_missed_and_lets_its_resource_go() {
+    let scene = Scene::begin("vanished").await;
+    scene.create("contoso", spec("Contoso SDS")).await;
+    let profile = scene.until_ready_is("contoso", "True", "Provisioned").await;
+    assert!(scene.simulator.remove(&profile_id(&profile)));
+    let stalled = scene.until_ready_is("contoso", "False", "ProfileNotFound").await;
+    assert!(condition(&stalled, "Stalled").unwrap().2.contains(&profile_id(&profile)));
+    assert_eq!(scene.requests("POST").len(), 1, "it is not created again behind anybody's back");
+    scene.delete("contoso").await;
+    scene.until_gone("contoso").await;
+    assert_eq!(scene.requests("DELETE").len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_its_connection_it_says_how_to_let_go() {
+    let scene = Scene::begin("stuck").await;
+    scene.create("contoso", spec("Contoso SDS")).await;
+    scene.until_ready_is("contoso", "True", "Provisioned").await;
+    let connections: Api<edusync::api::GraphConnection> =
+        Api::namespaced(scene.client.clone(), &scene.namespace);
+    connections.delete("default", &DeleteParams::default()).await.unwrap();
+    scene.delete("contoso").await;
+    let stuck = scene.until_ready_is("contoso", "False", "ConnectionNotFound").await;
+    assert!(condition(&stuck, "Stalled").unwrap().2.contains("Retain"));
+    let mut retained = spec("Contoso SDS");
+    retained["deletionPolicy"] = json!("Retain");
+    scene.create("contoso", retained).await;
+    scene.until_gone("contoso").await;
+    assert_eq!(scene.simulator.profiles().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_can_be_deleted() {
+    let scene = Scene::begin("namespace").await;
+    let mut retained = spec("Contoso SDS");
+    retained["deletionPolicy"] = json!("Retain");
+    scene.create("contoso", spec("Fabrikam SDS")).await;
+    scene.create("retained", retained).await;
+    scene.until_ready_is("contoso", "True", "Provisioned").await;
+    scene.until_ready_is("retained", "True", "Provisioned").await;
+    let namespaces: Api<Namespace> = Api::all(scene.client.clone());
+    namespaces.delete(&scene.namespace, &DeleteParams::default()).await.unwrap();
+    scene.until_gone("retained").await;
+    scene.until_gone("contoso").await;
+    let names: Vec<_> = scene.simulator.profiles().iter().map(|p| p["displayName"].clone()).collect();
+    assert_eq!(names, ["Contoso SDS"]);
+}

@@ -1,0 +1,315 @@
+//! One test's corner: a namespace, a tenant in a simulator of its own, and an operator for it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use edusync::api::{EducationSyncProfile, GraphConnection};
+use graph_simulator::{RecordedRequest, Server, Settings};
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
+use kube::runtime::wait::await_condition;
+use kube::{Client, ResourceExt};
+use serde_json::{Value, json};
+use xtask::guard::{self, Guarded};
+
+use crate::world::{RELEASE, World};
+
+/// How long a test waits for something that should come soon.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Time between two looks.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Path of the collection of profiles.
+pub const COLLECTION: &str = "/beta/education/synchronizationProfiles";
+
+/// A test's corner of the world.
+pub struct Scene {
+    pub world: Arc<World>,
+    pub namespace: String,
+    pub simulator: Server,
+    pub client: Client,
+    operator: Option<Guarded>,
+    flags: Vec<String>,
+    starts: AtomicU32,
+}
+
+impl Scene {
+    /// A namespace with a connection to a simulator, and an operator that works there.
+    pub async fn begin(name: &str) -> Self {
+        let mut scene = Self::without_operator(name, quick()).await;
+        scene.start_operator();
+        scene
+    }
+
+    /// The same before the operator is started, with a simulator to one's liking.
+    pub async fn without_operator(name: &str, settings: Settings) -> Self {
+        let world = World::get().await;
+        let simulator = Server::start(settings).await.unwrap();
+        let client = world.client().await;
+        let namespace = format!("{name}-{}", std::process::id());
+        let object =
+            Namespace { metadata: ObjectMeta { name: Some(namespace.clone()), ..ObjectMeta::default() }, ..Namespace::default() };
+        Api::<Namespace>::all(client.clone()).create(&PostParams::default(), &object).await.unwrap();
+        let scene = Self {
+            world,
+            namespace,
+            simulator,
+            client,
+            operator: None,
+            flags: Vec::new(),
+            starts: AtomicU32::new(0),
+        };
+        scene.write_secrets().await;
+        let connection = scene.connection_manifest();
+        scene.apply::<GraphConnection>(connection).await.unwrap();
+        scene
+    }
+
+    /// Flags for the operator, over those of every test.
+    pub fn with_flags(mut self, flags: &[&str]) -> Self {
+        self.flags = flags.iter().map(ToString::to_string).collect();
+        self
+    }
+
+    async fn write_secrets(&self) {
+        let settings = self.simulator.settings();
+        let secret: Secret = serde_json::from_value(json!({
+            "metadata": {"name": "graph"},
+            "stringData": {
+                "ca.crt": self.simulator.ca_pem(),
+                "clientSecret": settings.client_secret,
+                "refreshToken": settings.refresh_token,
+            }
+        }))
+        .unwrap();
+        Api::<Secret>::namespaced(self.client.clone(), &self.namespace)
+            .create(&PostParams::default(), &secret)
+            .await
+            .unwrap();
+    }
+
+    /// The connection named "default", with both credentials.
+    pub fn connection_manifest(&self) -> Value {
+        let settings = self.simulator.settings();
+        let url = self.simulator.url();
+        json!({
+            "apiVersion": "edusync.dev/v1alpha1",
+            "kind": "GraphConnection",
+            "metadata": {"name": "default"},
+            "spec": {
+                "tenantId": settings.tenant,
+                "graph": {"endpoint": url},
+                "authority": url,
+                "caBundleRef": {"name": "graph", "key": "ca.crt"},
+                "application": {
+                    "clientId": settings.client_id,
+                    "clientSecretRef": {"name": "graph", "key": "clientSecret"}
+                },
+                "delegated": {
+                    "clientId": settings.client_id,
+                    "refreshTokenRef": {"name": "graph", "key": "refreshToken"},
+                    "clientSecretRef": {"name": "graph", "key": "clientSecret"}
+                }
+            }
+        })
+    }
+
+    /// Starts an operator for this namespace.
+    pub fn start_operator(&mut self) {
+        let number = self.starts.fetch_add(1, Ordering::Relaxed) + 1;
+        let log = self.log_file(number);
+        let mut arguments: Vec<String> = [
+            "run", "--namespace", &self.namespace, "--lease-namespace", RELEASE, "--lease-name", &self.namespace,
+            "--lease-duration", "2s", "--fast-poll-interval", "200ms", "--poll-interval", "1s",
+            "--settle-window", "1s", "--request-timeout", "3s", "--health-address", "127.0.0.1:0",
+            "--allowed-host", "127.0.0.1", "--log-format", "text", "--log-level", "info,edusync=debug",
+        ]
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+        for pair in self.flags.chunks(2) {
+            match arguments.iter().position(|argument| *argument == pair[0]) {
+                Some(place) => arguments[place + 1].clone_from(&pair[1]),
+                None => arguments.extend_from_slice(pair),
+            }
+        }
+        let environment = [("KUBECONFIG", self.world.operator_kubeconfig())];
+        let program = PathBuf::from(env!("CARGO_BIN_EXE_edusync"));
+        self.operator = Some(guard::spawn(&program, arguments, &log, environment).unwrap());
+    }
+
+    fn log_file(&self, number: u32) -> PathBuf {
+        self.world.folder().join(format!("operator-{}-{number}.log", self.namespace))
+    }
+
+    /// Everything that the operators of this test have printed.
+    pub fn operator_log(&self) -> String {
+        let numbers = 1..=self.starts.load(Ordering::Relaxed);
+        numbers.map(|number| std::fs::read_to_string(self.log_file(number)).unwrap_or_default()).collect()
+    }
+
+    /// SIGKILL.
+    pub fn kill_operator(&mut self) {
+        self.operator.take().unwrap().kill().unwrap();
+    }
+
+    /// SIGTERM; the exit status.
+    pub fn terminate_operator(&mut self) -> std::process::ExitStatus {
+        self.operator.take().unwrap().terminate().unwrap()
+    }
+
+    /// The profiles of this namespace.
+    pub fn profiles(&self) -> Api<EducationSyncProfile> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// Applies a manifest, as a person with kubectl.
+    pub async fn apply<K>(&self, manifest: Value) -> kube::Result<K>
+    where
+        K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+            + Clone
+            + serde::de::DeserializeOwned
+            + std::fmt::Debug,
+    {
+        let name = manifest["metadata"]["name"].as_str().unwrap().to_owned();
+        let api: Api<K> = Api::namespaced(self.client.clone(), &self.namespace);
+        api.patch(&name, &PatchParams::apply("tests").force(), &Patch::Apply(manifest)).await
+    }
+
+    /// Creates a profile with this spec.
+    pub async fn create(&self, name: &str, spec: Value) -> EducationSyncProfile {
+        self.apply(profile_manifest(name, spec)).await.unwrap()
+    }
+
+    /// Asks Kubernetes to delete a profile.
+    pub async fn delete(&self, name: &str) {
+        self.profiles().delete(name, &DeleteParams::default()).await.unwrap();
+    }
+
+    /// Waits until the profile is as `wanted`.
+    pub async fn until(
+        &self,
+        name: &str,
+        what: &str,
+        wanted: impl Fn(&EducationSyncProfile) -> bool + Send + Sync,
+    ) -> EducationSyncProfile {
+        let condition = |object: Option<&EducationSyncProfile>| object.is_some_and(&wanted);
+        match tokio::time::timeout(PATIENCE, await_condition(self.profiles(), name, condition)).await {
+            Ok(found) => found.unwrap().unwrap(),
+            Err(_) => {
+                let now = self.profiles().get_opt(name).await;
+                panic!("{name} is not {what}, but {now:#?}\n{}", self.operator_log())
+            }
+        }
+    }
+
+    /// Waits until the profile's Ready condition has this status and reason.
+    pub async fn until_ready_is(&self, name: &str, status: &str, reason: &str) -> EducationSyncProfile {
+        self.until(name, &format!("Ready={status} {reason}"), |profile| {
+            condition(profile, "Ready").is_some_and(|ready| ready.0 == status && ready.1 == reason)
+        })
+        .await
+    }
+
+    /// Waits until the resource is gone.
+    pub async fn until_gone(&self, name: &str) {
+        let gone = |object: Option<&EducationSyncProfile>| object.is_none();
+        let waited = tokio::time::timeout(PATIENCE, await_condition(self.profiles(), name, gone)).await;
+        assert!(waited.is_ok(), "{name} is still there\n{}", self.operator_log());
+    }
+
+    /// Waits until something holds that only looking can show.
+    pub async fn eventually(&self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
+        let waited = tokio::time::timeout(PATIENCE, async {
+            while !holds(self) {
+                tokio::time::sleep(LOOK).await;
+            }
+        });
+        assert!(waited.await.is_ok(), "{what}: never\n{}", self.operator_log());
+    }
+
+    /// Requests to Graph with this method, without those to the token service.
+    pub fn requests(&self, method: &str) -> Vec<RecordedRequest> {
+        let all = self.simulator.requests();
+        all.into_iter().filter(|r| r.method == method && !r.path.contains("/oauth2/")).collect()
+    }
+
+    /// How often the list was asked for.
+    pub fn lists(&self) -> usize {
+        self.requests("GET").iter().filter(|request| request.path == COLLECTION).count()
+    }
+
+    /// Waits until the list has been asked for so many times more.
+    pub async fn lists_pass(&self, count: usize) {
+        let wanted = self.lists() + count;
+        self.eventually("more lists", |scene| scene.lists() >= wanted).await;
+    }
+
+    /// Reasons of the events on a resource, in order.
+    pub async fn events(&self, name: &str) -> Vec<String> {
+        let api: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
+        let mut events = api.list(&ListParams::default()).await.unwrap().items;
+        events.sort_by_key(|event| event.event_time.as_ref().map(|time| time.0));
+        let about = events.iter().filter(|event| event.regarding.as_ref().is_some_and(|r| r.name.as_deref() == Some(name)));
+        about.map(|event| event.reason.clone().unwrap_or_default()).collect()
+    }
+}
+
+/// A simulator that does everything at once, and keeps bodies.
+pub fn quick() -> Settings {
+    Settings {
+        port: 0,
+        provisioning_time: Duration::from_millis(300),
+        delete_time: Duration::from_millis(300),
+        log_bodies: true,
+        ..Settings::default()
+    }
+}
+
+/// Status, reason and message of a condition.
+pub fn condition(profile: &EducationSyncProfile, kind: &str) -> Option<(String, String, String)> {
+    let conditions = &profile.status.as_ref()?.conditions;
+    let found = conditions.iter().find(|condition| condition.type_ == kind)?;
+    Some((found.status.clone(), found.reason.clone(), found.message.clone()))
+}
+
+/// Id of the bound profile.
+pub fn profile_id(profile: &EducationSyncProfile) -> String {
+    profile.status.as_ref().unwrap().binding.as_ref().unwrap_or_else(|| panic!("{} is not bound", profile.name_any())).profile_id.clone()
+}
+
+/// A manifest.
+pub fn profile_manifest(name: &str, spec: Value) -> Value {
+    json!({
+        "apiVersion": "edusync.dev/v1alpha1",
+        "kind": "EducationSyncProfile",
+        "metadata": {"name": name},
+        "spec": spec
+    })
+}
+
+/// A small spec.
+pub fn spec(display_name: &str) -> Value {
+    json!({
+        "displayName": display_name,
+        "dataProvider": {"csv": {}},
+        "identitySynchronizationConfiguration": {"creation": {"userDomains": [
+            {"appliesTo": "student", "name": "school.example"}
+        ]}}
+    })
+}
+
+/// What somebody else would send to Graph for a profile of this name.
+pub fn foreign_body(display_name: &str) -> Value {
+    json!({
+        "displayName": display_name,
+        "dataProvider": {"@odata.type": "#microsoft.graph.educationCsvDataProvider"},
+        "identitySynchronizationConfiguration": {
+            "@odata.type": "#microsoft.graph.educationIdentityCreationConfiguration",
+            "userDomains": [{"appliesTo": "student", "name": "school.example"}]
+        }
+    })
+}

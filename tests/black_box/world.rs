@@ -1,0 +1,93 @@
+//! The cluster that all tests share: a control plane with the chart installed.
+//!
+//! It is started by the first test that needs it and stopped by the last one that lets it go.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use kube::Client;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use xtask::audit;
+use xtask::control_plane::{ControlPlane, output_of};
+use xtask::progress::Progress;
+use xtask::tools::Tools;
+
+/// Namespace of the chart's release.
+pub const RELEASE: &str = "edusync-system";
+/// The user that the operator is.
+pub const OPERATOR: &str = "system:serviceaccount:edusync-system:edusync";
+
+/// The cluster.
+pub struct World {
+    control_plane: ControlPlane,
+    operator_kubeconfig: PathBuf,
+}
+
+static SHARED: Mutex<Weak<World>> = Mutex::new(Weak::new());
+
+impl World {
+    /// The cluster; started if nobody uses it.
+    pub async fn get() -> Arc<Self> {
+        tokio::task::spawn_blocking(|| {
+            // A test that failed elsewhere must not fail all the others.
+            let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(world) = shared.upgrade() {
+                return world;
+            }
+            let world = Arc::new(Self::start());
+            *shared = Arc::downgrade(&world);
+            world
+        })
+        .await
+        .unwrap()
+    }
+
+    fn start() -> Self {
+        // The first TLS user of the process; an error would mean that another test was quicker.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let tools = Tools::locate(&Progress::new()).unwrap();
+        let control_plane = ControlPlane::start(&tools, None).unwrap();
+        let chart = xtask::repository_root().join("charts/edusync");
+        let chart = chart.to_str().unwrap();
+        let mut install =
+            control_plane.helm(["install", "edusync", chart, "--namespace", RELEASE, "--create-namespace"]);
+        output_of(&mut install).unwrap();
+        let operator_kubeconfig = control_plane.service_account_kubeconfig(RELEASE, "edusync").unwrap();
+        Self { control_plane, operator_kubeconfig }
+    }
+
+    /// A client with all rights, for what a test does as a person.
+    pub async fn client(&self) -> Client {
+        let kubeconfig = Kubeconfig::read_from(self.control_plane.kubeconfig()).unwrap();
+        let options = KubeConfigOptions::default();
+        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.unwrap();
+        Client::try_from(config).unwrap()
+    }
+
+    /// The kubeconfig of the operator.
+    pub fn operator_kubeconfig(&self) -> &std::path::Path {
+        &self.operator_kubeconfig
+    }
+
+    /// A folder for logs; it goes with the cluster.
+    pub fn folder(&self) -> &std::path::Path {
+        self.control_plane.folder()
+    }
+
+    /// kubectl with all rights.
+    pub fn kubectl<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Command {
+        self.control_plane.kubectl(arguments)
+    }
+
+    /// What the operator wrote in a namespace, or about it, in order.
+    pub fn operator_writes(&self, namespace: &str) -> Vec<audit::Entry> {
+        let entries = audit::read(self.control_plane.audit_log()).unwrap();
+        let is_write = |verb: &str| matches!(verb, "create" | "update" | "patch" | "delete");
+        entries
+            .into_iter()
+            .filter(|entry| entry.user == OPERATOR && is_write(&entry.verb))
+            .filter(|entry| entry.namespace.as_deref() == Some(namespace))
+            .collect()
+    }
+}
