@@ -50,7 +50,7 @@ mod tests {
         let start = Timestamp::from_second(1_000).unwrap();
         let clock = Clock::starting_at(start);
         assert_eq!(clock.now(), start);
-        tokio::time::advance(Duration::from_secs(60)).await;
+        tokio::time::advance(Duration::from_mins(1)).await;
         assert_eq!(clock.now(), Timestamp::from_second(1_060).unwrap());
     }
 }

@@ -196,14 +196,20 @@ impl Upstreams {
         connection: &GraphConnection,
         inner: &mut Inner,
     ) -> Result<Arc<Upstream>, ConnectionProblem> {
+        let uid = connection.metadata.uid.as_deref().unwrap_or_default();
+        let known = inner
+            .by_uid
+            .get(uid)
+            .and_then(|loaded| loaded.result.as_ref().ok());
+        if let (Some(known), Some(_)) = (known, &connection.metadata.deletion_timestamp) {
+            // With the namespace its Secrets go; what is in memory lets the profiles go after them.
+            return Ok(Arc::clone(known));
+        }
         self.check_hosts(connection)?;
         let secrets = Secrets::read(cluster, connection).await?;
         let fingerprint = secrets.fingerprint(connection);
-        let uid = connection.metadata.uid.as_deref().unwrap_or_default();
-        if let Some(Loaded { result: Ok(old), .. }) = inner.by_uid.get(uid)
-            && old.facts.fingerprint == fingerprint
-        {
-            return Ok(Arc::clone(old));
+        if let Some(known) = known.filter(|known| known.facts.fingerprint == fingerprint) {
+            return Ok(Arc::clone(known));
         }
         self.build(connection, &secrets, fingerprint, inner)
     }

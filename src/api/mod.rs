@@ -27,5 +27,8 @@ pub use profile::EducationSyncProfile;
 /// The finalizer that keeps a resource until its profile is gone from Graph.
 pub const FINALIZER: &str = "edusync.dev/profile";
 
+/// The finalizer that keeps a connection, and with it the way to the tenant, while a profile needs it.
+pub const IN_USE_FINALIZER: &str = "edusync.dev/in-use";
+
 /// Asks for a pass now; the value is answered in `status.lastHandledReconcileAt` (the contract of Flux).
 pub const REQUESTED_AT: &str = "reconcile.edusync.dev/requestedAt";

@@ -171,7 +171,7 @@ mod tests {
     fn durations_are_read_as_kubernetes_users_write_them() {
         assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
-        assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
+        assert_eq!(duration("1h30m"), Ok(Duration::from_mins(90)));
         for wrong in ["", "5", "-5s", "0s", "soon"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }

@@ -14,7 +14,7 @@ use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Client, Resource, ResourceExt};
 use secrecy::SecretString;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::api::connection::GraphConnectionStatus;
 use crate::api::status::EducationSyncProfileStatus;
@@ -77,6 +77,10 @@ impl KubeCluster {
         Api::namespaced(self.client.clone(), namespace)
     }
 
+    fn connection_api(&self, connection: &GraphConnection) -> Api<GraphConnection> {
+        Api::namespaced(self.client.clone(), &connection.namespace().unwrap_or_default())
+    }
+
     /// The cached version, unless it is one that we have superseded ourselves.
     fn newest(&self, cached: Arc<EducationSyncProfile>) -> Arc<EducationSyncProfile> {
         let (Some(uid), Some(version)) = (cached.uid(), cached.resource_version()) else {
@@ -123,8 +127,11 @@ impl KubeCluster {
             action: notice.action.to_owned(),
             secondary: None,
         };
-        if let Err(error) = within(self.recorder.publish(&event, &resource.object_ref(&()))).await {
-            tracing::warn!(%error, reason = event.reason, "could not publish an event");
+        match within(self.recorder.publish(&event, &resource.object_ref(&()))).await {
+            Ok(()) => {}
+            // Nothing can be made in a namespace that is going; nobody will look there for events.
+            Err(ClusterError::Other(what)) if what.contains("is being terminated") => {}
+            Err(error) => tracing::warn!(%error, reason = event.reason, "could not publish an event"),
         }
     }
 }
@@ -176,16 +183,25 @@ impl Cluster for KubeCluster {
         finalizers: Vec<String>,
     ) -> Result<Arc<EducationSyncProfile>, ClusterError> {
         let api = self.profile_api(&resource.namespace().unwrap_or_default());
-        let patch = json!({"metadata": {
-            "finalizers": finalizers,
-            "resourceVersion": resource.resource_version(),
-            "uid": resource.uid(),
-        }});
+        let patch = finalizer_patch(resource, &finalizers);
         let name = resource.name_any();
         let written = within(api.patch(&name, &PatchParams::default(), &Patch::Merge(patch))).await?;
         let written = Arc::new(written);
         self.remember(resource, &written);
         Ok(written)
+    }
+
+    async fn write_connection_finalizers(
+        &self,
+        connection: &GraphConnection,
+        finalizers: Vec<String>,
+    ) -> Result<(), ClusterError> {
+        let api = self.connection_api(connection);
+        let patch = finalizer_patch(connection, &finalizers);
+        let name = connection.name_any();
+        within(api.patch(&name, &PatchParams::default(), &Patch::Merge(patch)))
+            .await
+            .map(drop)
     }
 
     async fn write_status(
@@ -209,8 +225,7 @@ impl Cluster for KubeCluster {
         connection: &GraphConnection,
         status: GraphConnectionStatus,
     ) -> Result<(), ClusterError> {
-        let api: Api<GraphConnection> =
-            Api::namespaced(self.client.clone(), &connection.namespace().unwrap_or_default());
+        let api = self.connection_api(connection);
         let wanted = GraphConnection {
             status: Some(status),
             ..connection.clone()
@@ -230,12 +245,25 @@ impl Cluster for KubeCluster {
     }
 }
 
+/// Exactly these finalizers, on exactly this version of this object.
+fn finalizer_patch<K: Resource>(resource: &K, finalizers: &[String]) -> Value {
+    json!({"metadata": {
+        "finalizers": finalizers,
+        "resourceVersion": resource.resource_version(),
+        "uid": resource.uid(),
+    }})
+}
+
 /// Runs a call within the deadline, and sorts what can go wrong.
 async fn within<T>(call: impl Future<Output = kube::Result<T>>) -> Result<T, ClusterError> {
     match tokio::time::timeout(DEADLINE, call).await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(kube::Error::Api(status))) if status.is_conflict() => Err(ClusterError::Conflict),
         Ok(Err(kube::Error::Api(status))) if status.is_not_found() => Err(ClusterError::NotFound),
+        Ok(Err(kube::Error::Api(status))) => Err(ClusterError::Other(format!(
+            "Kubernetes refused (HTTP {}): {}",
+            status.code, status.message
+        ))),
         Ok(Err(error)) => Err(ClusterError::Other(error.to_string())),
         Err(_) => Err(ClusterError::Other(format!(
             "no answer from Kubernetes within {} s",

@@ -85,6 +85,12 @@ pub(super) async fn watch_profiles(
                 trigger.forget(&uid);
                 context.forget(&uid);
                 context.cluster.forget(&uid);
+                // A connection that is being deleted may wait for this.
+                let Key { namespace, .. } = Key::of(&profile);
+                queues.connection(Key {
+                    namespace,
+                    name: profile.spec.connection_name().to_owned(),
+                });
             }
             Event::Init | Event::InitDone => {}
         }

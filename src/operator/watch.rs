@@ -92,7 +92,7 @@ mod tests {
     use super::*;
     use crate::api::GraphConnection;
 
-    fn connection(metadata: serde_json::Value) -> GraphConnection {
+    fn connection(metadata: &serde_json::Value) -> GraphConnection {
         serde_json::from_value(json!({
             "apiVersion": "edusync.dev/v1alpha1", "kind": "GraphConnection",
             "metadata": metadata, "spec": {"tenantId": "6babcaad-604b-40ac-a9d7-9fd97c0b779f"}
@@ -104,18 +104,18 @@ mod tests {
     fn a_status_write_is_no_news() {
         let mut trigger = Trigger::default();
         assert!(trigger.is_news(&connection(
-            json!({"uid": "1", "generation": 1, "resourceVersion": "1"})
+            &json!({"uid": "1", "generation": 1, "resourceVersion": "1"})
         )));
         assert!(!trigger.is_news(&connection(
-            json!({"uid": "1", "generation": 1, "resourceVersion": "2"})
+            &json!({"uid": "1", "generation": 1, "resourceVersion": "2"})
         )));
-        assert!(trigger.is_news(&connection(json!({"uid": "1", "generation": 2}))));
+        assert!(trigger.is_news(&connection(&json!({"uid": "1", "generation": 2}))));
         assert!(trigger.is_news(&connection(
-            json!({"uid": "1", "generation": 2, "annotations": {REQUESTED_AT: "now"}})
+            &json!({"uid": "1", "generation": 2, "annotations": {REQUESTED_AT: "now"}})
         )));
         assert!(trigger.is_news(&connection(
-            json!({"uid": "1", "generation": 2, "deletionTimestamp": "2026-11-22T00:00:00Z"})
+            &json!({"uid": "1", "generation": 2, "deletionTimestamp": "2026-11-22T00:00:00Z"})
         )));
-        assert!(trigger.is_news(&connection(json!({"uid": "2", "generation": 2}))));
+        assert!(trigger.is_news(&connection(&json!({"uid": "2", "generation": 2}))));
     }
 }

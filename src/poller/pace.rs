@@ -151,7 +151,7 @@ fn left(since: Timestamp, wait: Duration, now: Timestamp) -> Duration {
 mod tests {
     use super::*;
 
-    const REST: Duration = Duration::from_secs(60);
+    const REST: Duration = Duration::from_mins(1);
     const FAST: Duration = Duration::from_secs(5);
 
     fn pace() -> Pace {
@@ -227,8 +227,8 @@ mod tests {
         pace.failed(Certainty::Unknown);
         pace.ask(at(1));
         assert_eq!(pace.next(at(0)), Some(FAST));
-        pace.failed(Certainty::Later(Some(Duration::from_secs(300))));
-        assert_eq!(pace.next(at(0)), Some(Duration::from_secs(300)));
+        pace.failed(Certainty::Later(Some(Duration::from_mins(5))));
+        assert_eq!(pace.next(at(0)), Some(Duration::from_mins(5)));
         pace.failed(Certainty::No);
         assert_eq!(pace.next(at(0)), Some(REST));
     }

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::claims::Owner;
-use super::cluster::{Cluster, ClusterError};
+use super::cluster::{Cluster, ClusterError, Key};
 use super::decide::{ABSENCES_THAT_PROVE, Action, Farewell, Standing, Verdict, failure_standing};
 use super::observation::{Observation, has_finalizer};
 use super::observe::owner;
-use super::{Context, Next, report, store};
+use super::{Context, Next, connection, report, store};
 use crate::api::conditions::whole_seconds;
 use crate::api::status::CreationAttempt;
 use crate::api::{EducationSyncProfile, FINALIZER};
@@ -58,14 +58,18 @@ pub async fn act<C: Cluster>(
         (Action::Delete { id }, Some(upstream)) => delete(context, o, upstream, id).await,
         (Action::Probe { id }, Some(upstream)) => {
             let proven = probe(context, o, upstream, id).await;
-            Ok(if proven { Done::LookAgain(Next::Again) } else { Done::Nothing { standing } })
+            Ok(if proven {
+                Done::LookAgain(Next::Again)
+            } else {
+                Done::Nothing { standing }
+            })
         }
         // Without an upstream nothing in Graph is decided.
         (_, None) | (Action::Nothing, Some(_)) => Ok(Done::Nothing { standing }),
     }
 }
 
-/// The protocol of a create: finalizer, name, token, intent, POST, id.
+/// The protocol of a create: finalizers, name, token, intent, POST, id.
 async fn create<C: Cluster>(
     context: &Context<C>,
     o: &Observation,
@@ -78,6 +82,7 @@ async fn create<C: Cluster>(
     }
     let owner = owner(&o.resource);
     let name = NameKey::of(&o.resource.spec.display_name);
+    hold_connection(context, &o.resource).await?;
     let held = hold(context, &o.resource).await?;
     if !context.claims.establish(&upstream.facts.tenant, &name, &owner) {
         return Ok(Done::LookAgain(Next::In(AFTER_CONFLICT)));
@@ -156,6 +161,27 @@ async fn hold<C: Cluster>(
     let mut finalizers = resource.metadata.finalizers.clone().unwrap_or_default();
     finalizers.push(FINALIZER.to_owned());
     context.cluster.write_finalizers(resource, finalizers).await
+}
+
+/// Makes sure that the connection stays while the profile needs it.
+async fn hold_connection<C: Cluster>(
+    context: &Context<C>,
+    resource: &EducationSyncProfile,
+) -> Result<(), ClusterError> {
+    let namespace = resource.metadata.namespace.clone().unwrap_or_default();
+    let key = Key {
+        namespace,
+        name: resource.spec.connection_name().to_owned(),
+    };
+    let connection = context.cluster.connection(&key).ok_or(ClusterError::Conflict)?;
+    // A burst of profiles shares one write.
+    let mut held = context.held_connections.lock().await;
+    let uid = connection.metadata.uid.clone().unwrap_or_default();
+    if !held.contains(&uid) {
+        connection::hold(&context.cluster, &connection).await?;
+        held.insert(uid);
+    }
+    Ok(())
 }
 
 fn attempt<C: Cluster>(context: &Context<C>, o: &Observation, upstream: &Upstream) -> CreationAttempt {

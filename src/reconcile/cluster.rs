@@ -98,6 +98,13 @@ pub trait Cluster: Send + Sync + 'static {
         finalizers: Vec<String>,
     ) -> impl Future<Output = Result<Arc<EducationSyncProfile>, ClusterError>> + Send;
 
+    /// Writes the finalizers of exactly this version of a connection.
+    fn write_connection_finalizers(
+        &self,
+        connection: &GraphConnection,
+        finalizers: Vec<String>,
+    ) -> impl Future<Output = Result<(), ClusterError>> + Send;
+
     /// Writes the status of exactly this version of a resource.
     fn write_status(
         &self,

@@ -7,11 +7,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::cluster::{Cluster, ClusterError, EventKind, Key, Notice};
-use super::observation::ConnectionProblem;
+use super::observation::{ConnectionProblem, has_finalizer};
 use super::{Context, Next};
-use crate::api::GraphConnection;
 use crate::api::conditions::{READY, RECONCILING, Reason, STALLED, Statement, set, set_while_true};
 use crate::api::connection::GraphConnectionStatus;
+use crate::api::{GraphConnection, IN_USE_FINALIZER};
 use crate::graph::GraphError;
 use crate::poller::{Follower, FollowerKind, Interest, View};
 
@@ -28,6 +28,9 @@ pub async fn pass<C: Cluster>(context: &Context<C>, key: &Key) -> Result<Next, C
     let Some(connection) = context.cluster.connection(key) else {
         return Ok(Next::Wait);
     };
+    if connection.metadata.deletion_timestamp.is_some() {
+        return let_go(context, &connection, key).await;
+    }
     let view = match context.upstreams.resolve(&context.cluster, &connection).await {
         Ok(upstream) => {
             let follower = Follower {
@@ -50,6 +53,45 @@ pub async fn pass<C: Cluster>(context: &Context<C>, key: &Key) -> Result<Next, C
     let wrong = !matches!(verdict, Health::Well);
     report(context, &connection, &verdict).await?;
     Ok(Next::In(if wrong { RECHECK_WHILE_WRONG } else { RECHECK }))
+}
+
+/// Makes sure that the connection stays while a profile needs it.
+///
+/// # Errors
+/// When Kubernetes does not take the finalizer.
+pub async fn hold<C: Cluster>(cluster: &C, connection: &GraphConnection) -> Result<(), ClusterError> {
+    let mut finalizers = connection.metadata.finalizers.clone().unwrap_or_default();
+    if finalizers.iter().any(|finalizer| finalizer == IN_USE_FINALIZER) {
+        return Ok(());
+    }
+    finalizers.push(IN_USE_FINALIZER.to_owned());
+    cluster.write_connection_finalizers(connection, finalizers).await
+}
+
+/// Lets a connection go that is being deleted, once no profile needs it any more.
+async fn let_go<C: Cluster>(
+    context: &Context<C>,
+    connection: &GraphConnection,
+    key: &Key,
+) -> Result<Next, ClusterError> {
+    let needed = context.cluster.profiles().iter().any(|profile| {
+        has_finalizer(profile)
+            && profile.metadata.namespace.as_deref() == Some(key.namespace.as_str())
+            && profile.spec.connection_name() == key.name
+    });
+    let finalizers = connection.metadata.finalizers.clone().unwrap_or_default();
+    let others: Vec<_> = finalizers
+        .iter()
+        .filter(|finalizer| *finalizer != IN_USE_FINALIZER)
+        .cloned()
+        .collect();
+    if !needed && others.len() < finalizers.len() {
+        context
+            .cluster
+            .write_connection_finalizers(connection, others)
+            .await?;
+    }
+    Ok(Next::Wait)
 }
 
 /// What is to be said of a connection.

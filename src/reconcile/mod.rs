@@ -14,7 +14,7 @@ pub mod observe;
 pub mod report;
 pub mod store;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -42,6 +42,7 @@ pub struct Context<C> {
     pub settings: Settings,
     memories: Mutex<HashMap<String, Memory>>,
     claims_built: OnceCell<()>,
+    held_connections: tokio::sync::Mutex<HashSet<String>>,
 }
 
 /// When to look at the resource again.
@@ -67,6 +68,7 @@ impl<C: Cluster> Context<C> {
             settings,
             memories: Mutex::default(),
             claims_built: OnceCell::new(),
+            held_connections: tokio::sync::Mutex::default(),
         }
     }
 

@@ -89,12 +89,26 @@ async fn connect<C: Cluster>(
         name: resource.spec.connection_name().to_owned(),
     };
     match context.cluster.connection(&key) {
+        Some(connection) if connection.metadata.deletion_timestamp.is_some() && needs_no_way(resource) => {
+            Err(ConnectionProblem::NotFound(format!(
+                "The GraphConnection {} is being deleted. Name another one in spec.connectionRef.",
+                key.name
+            )))
+        }
         Some(connection) => context.upstreams.resolve(&context.cluster, &connection).await,
         None => Err(ConnectionProblem::NotFound(format!(
             "The namespace {} has no GraphConnection named {}. Create it, or name another one in spec.connectionRef.",
             key.namespace, key.name
         ))),
     }
+}
+
+/// Is there nothing in Graph, and nothing that may be there, to which a way is needed?
+fn needs_no_way(resource: &EducationSyncProfile) -> bool {
+    resource
+        .status
+        .as_ref()
+        .is_none_or(|status| tenants_in(status).is_empty())
 }
 
 /// The table before the first pass: what is established first, by age then.

@@ -21,7 +21,10 @@ impl Door {
     async fn open() -> Self {
         let world = World::get().await;
         let client = world.client().await;
-        Self { _world: world, client }
+        Self {
+            _world: world,
+            client,
+        }
     }
 
     /// A dry run on the server; the error's message when it is refused.
@@ -73,58 +76,150 @@ fn with(mut spec: Value, pointer: &str, value: Value) -> Value {
 }
 
 fn matching(options: Value) -> Value {
-    with(spec("A"), "/identitySynchronizationConfiguration", json!({"matching": {"matchingOptions": options}}))
+    with(
+        spec("A"),
+        "/identitySynchronizationConfiguration",
+        json!({"matching": {"matchingOptions": options}}),
+    )
 }
 
 fn customized(customizations: Value) -> Value {
-    with(spec("A"), "/dataProvider/csv", json!({"customizations": customizations}))
+    with(
+        spec("A"),
+        "/dataProvider/csv",
+        json!({"customizations": customizations}),
+    )
 }
 
-fn wrong_profiles() -> Vec<(Value, &'static str)> {
+fn wrong_names_and_identities() -> Vec<(Value, &'static str)> {
     let option = |member: &str, value: Value| {
         let mut option = json!({"appliesTo": "student", "sourcePropertyName": "Username", "targetPropertyName": "userPrincipalName"});
         option[member] = value;
         matching(json!([option]))
     };
-    let licensed = |ids: Value| with(spec("A"), "/licensesToAssign", json!([{"appliesTo": "student", "skuIds": ids}]));
     let domain = |name: &str| {
-        with(spec("A"), "/identitySynchronizationConfiguration/creation/userDomains/0/name", json!(name))
+        with(
+            spec("A"),
+            "/identitySynchronizationConfiguration/creation/userDomains/0/name",
+            json!(name),
+        )
     };
     vec![
         (spec(""), "displayName must not be empty"),
-        (spec(" Contoso"), "displayName must not begin or end with white space"),
-        (spec("Contoso\tSDS"), "displayName must be one line of text"),
-        (with(spec("A"), "/dataProvider", json!({})), "dataProvider must name exactly one provider"),
-        (with(spec("A"), "/identitySynchronizationConfiguration", json!({})), "must name one of creation"),
         (
-            with(matching(json!([{"appliesTo": "student", "sourcePropertyName": "Username", "targetPropertyName": "mail"}])),
-                "/identitySynchronizationConfiguration/creation", json!({"userDomains": [{"appliesTo": "student", "name": "a.example"}]})),
+            spec(" Contoso"),
+            "displayName must not begin or end with white space",
+        ),
+        (spec("Contoso\tSDS"), "displayName must be one line of text"),
+        (
+            with(spec("A"), "/dataProvider", json!({})),
+            "dataProvider must name exactly one provider",
+        ),
+        (
+            with(spec("A"), "/identitySynchronizationConfiguration", json!({})),
+            "must name one of creation",
+        ),
+        (
+            with(
+                matching(
+                    json!([{"appliesTo": "student", "sourcePropertyName": "Username", "targetPropertyName": "mail"}]),
+                ),
+                "/identitySynchronizationConfiguration/creation",
+                json!({"userDomains": [{"appliesTo": "student", "name": "a.example"}]}),
+            ),
             "must name only one of creation",
         ),
-        (with(spec("A"), "/identitySynchronizationConfiguration/creation/userDomains", json!([])), "userDomains must hold at least one role"),
-        (domain("someone@school.example"), "name must be a domain without '@'"),
+        (
+            with(
+                spec("A"),
+                "/identitySynchronizationConfiguration/creation/userDomains",
+                json!([]),
+            ),
+            "userDomains must hold at least one role",
+        ),
+        (
+            domain("someone@school.example"),
+            "name must be a domain without '@'",
+        ),
         (domain("school"), "name must be a full domain name"),
         (matching(json!([])), "matchingOptions must hold at least one role"),
-        (option("sourcePropertyName", json!("")), "sourcePropertyName must be a property of the source"),
-        (option("targetPropertyName", json!("user principal name")), "targetPropertyName must be an attribute of the directory"),
-        (option("targetDomain", json!("@school.example")), "targetDomain must be a full domain name without '@'"),
+        (
+            option("sourcePropertyName", json!("")),
+            "sourcePropertyName must be a property of the source",
+        ),
+        (
+            option("targetPropertyName", json!("user principal name")),
+            "targetPropertyName must be an attribute of the directory",
+        ),
+        (
+            option("targetDomain", json!("@school.example")),
+            "targetDomain must be a full domain name without '@'",
+        ),
+    ]
+}
+
+fn wrong_details() -> Vec<(Value, &'static str)> {
+    let licensed = |ids: Value| {
+        with(
+            spec("A"),
+            "/licensesToAssign",
+            json!([{"appliesTo": "student", "skuIds": ids}]),
+        )
+    };
+    vec![
         (licensed(json!([])), "skuIds must hold at least one license"),
         (licensed(json!(["A3 for students"])), "skuIds must be GUIDs"),
         (
-            with(matching(json!([{"appliesTo": "student", "sourcePropertyName": "Username", "targetPropertyName": "mail"}])),
-                "/licensesToAssign", json!([{"appliesTo": "student", "skuIds": [ID]}])),
+            with(
+                matching(
+                    json!([{"appliesTo": "student", "sourcePropertyName": "Username", "targetPropertyName": "mail"}]),
+                ),
+                "/licensesToAssign",
+                json!([{"appliesTo": "student", "skuIds": [ID]}]),
+            ),
             "licensesToAssign works only with identitySynchronizationConfiguration.creation",
         ),
-        (with(spec("A"), "/expirationDate", json!("30.06.2027")), "expirationDate must be a day of the calendar"),
-        (with(spec("A"), "/expirationDate", json!("2027-02-30")), "expirationDate must be a day of the calendar"),
+        (
+            with(spec("A"), "/expirationDate", json!("30.06.2027")),
+            "expirationDate must be a day of the calendar",
+        ),
+        (
+            with(spec("A"), "/expirationDate", json!("2027-02-30")),
+            "expirationDate must be a day of the calendar",
+        ),
         (customized(json!({})), "customizations must name at least one of"),
-        (customized(json!({"student": {"optionalPropertiesToSync": [""]}})), "optionalPropertiesToSync must hold column headings"),
-        (customized(json!({"student": {"optionalPropertiesToSync": ["Grade "]}})), "optionalPropertiesToSync must hold column headings"),
-        (customized(json!({"studentEnrollment": {"optionalPropertiesToSync": ["Grade"]}})), "studentEnrollment has no optional properties"),
-        (customized(json!({"teacherRoster": {"optionalPropertiesToSync": ["Grade"]}})), "teacherRoster has no optional properties"),
-        (customized(json!({"studentEnrollment": {"synchronizationStartDate": "tomorrow"}})), "synchronizationStartDate must be a time in RFC 3339 form"),
-        (with(spec("A"), "/connectionRef", json!({"name": "My Connection"})), "connectionRef.name must be the name of a GraphConnection"),
+        (
+            customized(json!({"student": {"optionalPropertiesToSync": [""]}})),
+            "optionalPropertiesToSync must hold column headings",
+        ),
+        (
+            customized(json!({"student": {"optionalPropertiesToSync": ["Grade "]}})),
+            "optionalPropertiesToSync must hold column headings",
+        ),
+        (
+            customized(json!({"studentEnrollment": {"optionalPropertiesToSync": ["Grade"]}})),
+            "studentEnrollment has no optional properties",
+        ),
+        (
+            customized(json!({"teacherRoster": {"optionalPropertiesToSync": ["Grade"]}})),
+            "teacherRoster has no optional properties",
+        ),
+        (
+            customized(json!({"studentEnrollment": {"synchronizationStartDate": "tomorrow"}})),
+            "synchronizationStartDate must be a time in RFC 3339 form",
+        ),
+        (
+            with(spec("A"), "/connectionRef", json!({"name": "My Connection"})),
+            "connectionRef.name must be the name of a GraphConnection",
+        ),
     ]
+}
+
+fn wrong_profiles() -> Vec<(Value, &'static str)> {
+    wrong_names_and_identities()
+        .into_iter()
+        .chain(wrong_details())
+        .collect()
 }
 
 fn wrong_connections() -> Vec<(Value, &'static str)> {
@@ -132,16 +227,62 @@ fn wrong_connections() -> Vec<(Value, &'static str)> {
     nothing.as_object_mut().unwrap().remove("application");
     vec![
         (nothing, "a connection needs at least one credential"),
-        (with(connection(), "/tenantId", json!("contoso.example")), "tenantId must be the Directory (tenant) ID"),
-        (with(connection(), "/graph/endpoint", json!("http://graph.microsoft.com")), "endpoint must be https://"),
-        (with(connection(), "/graph/endpoint", json!("https://graph.microsoft.com/beta")), "endpoint must be https:// and a host, without a path"),
-        (with(connection(), "/graph/pollInterval", json!("1s")), "pollInterval must be a duration from 5s to 1h"),
-        (with(connection(), "/graph/pollInterval", json!("often")), "pollInterval must be a duration"),
-        (with(connection(), "/authority", json!("login.microsoftonline.com")), "authority must be https://"),
-        (with(connection(), "/application/clientId", json!("edusync")), "clientId must be the Application (client) ID"),
-        (with(connection(), "/application", json!({"clientId": ID})), "application must name its credential"),
-        (with(connection(), "/application/clientSecretRef/name", json!("My Secret")), "name must be the name of a Secret"),
-        (with(connection(), "/application/clientSecretRef/key", json!("client secret")), "key must be a key of the Secret's data"),
+        (
+            with(connection(), "/tenantId", json!("contoso.example")),
+            "tenantId must be the Directory (tenant) ID",
+        ),
+        (
+            with(
+                connection(),
+                "/graph/endpoint",
+                json!("http://graph.microsoft.com"),
+            ),
+            "endpoint must be https://",
+        ),
+        (
+            with(
+                connection(),
+                "/graph/endpoint",
+                json!("https://graph.microsoft.com/beta"),
+            ),
+            "endpoint must be https:// and a host, without a path",
+        ),
+        (
+            with(connection(), "/graph/pollInterval", json!("1s")),
+            "pollInterval must be a duration from 5s to 1h",
+        ),
+        (
+            with(connection(), "/graph/pollInterval", json!("often")),
+            "pollInterval must be a duration",
+        ),
+        (
+            with(connection(), "/authority", json!("login.microsoftonline.com")),
+            "authority must be https://",
+        ),
+        (
+            with(connection(), "/application/clientId", json!("edusync")),
+            "clientId must be the Application (client) ID",
+        ),
+        (
+            with(connection(), "/application", json!({"clientId": ID})),
+            "application must name its credential",
+        ),
+        (
+            with(
+                connection(),
+                "/application/clientSecretRef/name",
+                json!("My Secret"),
+            ),
+            "name must be the name of a Secret",
+        ),
+        (
+            with(
+                connection(),
+                "/application/clientSecretRef/key",
+                json!("client secret"),
+            ),
+            "key must be a key of the Secret's data",
+        ),
     ]
 }
 
@@ -150,8 +291,14 @@ async fn wrong_profiles_are_refused_with_a_sentence() {
     let door = Door::open().await;
     door.try_profile(spec("Contoso SDS")).await.unwrap();
     for (wrong, sentence) in wrong_profiles() {
-        let message = door.try_profile(wrong.clone()).await.expect_err(&format!("admitted: {wrong}"));
-        assert!(message.contains(sentence), "{wrong}\nis refused with: {message}\nand not with: {sentence}");
+        let message = door
+            .try_profile(wrong.clone())
+            .await
+            .expect_err(&format!("admitted: {wrong}"));
+        assert!(
+            message.contains(sentence),
+            "{wrong}\nis refused with: {message}\nand not with: {sentence}"
+        );
     }
     assert!(wrong_profiles().len() >= 20);
 }
@@ -161,8 +308,14 @@ async fn wrong_connections_are_refused_with_a_sentence() {
     let door = Door::open().await;
     door.try_connection(connection()).await.unwrap();
     for (wrong, sentence) in wrong_connections() {
-        let message = door.try_connection(wrong.clone()).await.expect_err(&format!("admitted: {wrong}"));
-        assert!(message.contains(sentence), "{wrong}\nis refused with: {message}\nand not with: {sentence}");
+        let message = door
+            .try_connection(wrong.clone())
+            .await
+            .expect_err(&format!("admitted: {wrong}"));
+        assert!(
+            message.contains(sentence),
+            "{wrong}\nis refused with: {message}\nand not with: {sentence}"
+        );
     }
 }
 
@@ -170,20 +323,43 @@ async fn wrong_connections_are_refused_with_a_sentence() {
 async fn what_profiles_are_bound_to_cannot_be_changed() {
     let door = Door::open().await;
     let api: Api<GraphConnection> = Api::namespaced(door.client.clone(), "default");
-    attempt(&api, "fixed", connection_manifest("fixed", connection()), false).await.unwrap();
+    attempt(&api, "fixed", connection_manifest("fixed", connection()), false)
+        .await
+        .unwrap();
     let other = "00000000-0000-0000-0000-000000000000";
     let mut without = connection();
     without.as_object_mut().unwrap().remove("graph");
     for (changed, sentence) in [
-        (with(connection(), "/tenantId", json!(other)), "tenantId cannot be changed"),
-        (with(connection(), "/graph/endpoint", json!("https://graph.microsoft.us")), "graph.endpoint cannot be changed"),
-        (with(connection(), "/graph/dialect", json!("TestEduApi")), "cannot be added or taken away later"),
+        (
+            with(connection(), "/tenantId", json!(other)),
+            "tenantId cannot be changed",
+        ),
+        (
+            with(
+                connection(),
+                "/graph/endpoint",
+                json!("https://graph.microsoft.us"),
+            ),
+            "graph.endpoint cannot be changed",
+        ),
+        (
+            with(connection(), "/graph/dialect", json!("TestEduApi")),
+            "cannot be added or taken away later",
+        ),
         (without, "cannot be added or taken away later"),
     ] {
-        let message = attempt(&api, "fixed", connection_manifest("fixed", changed), false).await.unwrap_err();
+        let message = attempt(&api, "fixed", connection_manifest("fixed", changed), false)
+            .await
+            .unwrap_err();
         assert!(message.contains(sentence), "{message}");
     }
     // What is not bound can be: another client, another interval.
-    let changed = with(with(connection(), "/application/clientId", json!(other)), "/graph/pollInterval", json!("5m"));
-    attempt(&api, "fixed", connection_manifest("fixed", changed), false).await.unwrap();
+    let changed = with(
+        with(connection(), "/application/clientId", json!(other)),
+        "/graph/pollInterval",
+        json!("5m"),
+    );
+    attempt(&api, "fixed", connection_manifest("fixed", changed), false)
+        .await
+        .unwrap();
 }

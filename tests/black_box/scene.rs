@@ -18,7 +18,7 @@ use xtask::guard::{self, Guarded};
 use crate::world::{RELEASE, World};
 
 /// How long a test waits for something that should come soon.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Time between two looks.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -50,9 +50,17 @@ impl Scene {
         let simulator = Server::start(settings).await.unwrap();
         let client = world.client().await;
         let namespace = format!("{name}-{}", std::process::id());
-        let object =
-            Namespace { metadata: ObjectMeta { name: Some(namespace.clone()), ..ObjectMeta::default() }, ..Namespace::default() };
-        Api::<Namespace>::all(client.clone()).create(&PostParams::default(), &object).await.unwrap();
+        let object = Namespace {
+            metadata: ObjectMeta {
+                name: Some(namespace.clone()),
+                ..ObjectMeta::default()
+            },
+            ..Namespace::default()
+        };
+        Api::<Namespace>::all(client.clone())
+            .create(&PostParams::default(), &object)
+            .await
+            .unwrap();
         let scene = Self {
             world,
             namespace,
@@ -122,10 +130,31 @@ impl Scene {
         let number = self.starts.fetch_add(1, Ordering::Relaxed) + 1;
         let log = self.log_file(number);
         let mut arguments: Vec<String> = [
-            "run", "--namespace", &self.namespace, "--lease-namespace", RELEASE, "--lease-name", &self.namespace,
-            "--lease-duration", "2s", "--fast-poll-interval", "200ms", "--poll-interval", "1s",
-            "--settle-window", "1s", "--request-timeout", "3s", "--health-address", "127.0.0.1:0",
-            "--allowed-host", "127.0.0.1", "--log-format", "text", "--log-level", "info,edusync=debug",
+            "run",
+            "--namespace",
+            &self.namespace,
+            "--lease-namespace",
+            RELEASE,
+            "--lease-name",
+            &self.namespace,
+            "--lease-duration",
+            "2s",
+            "--fast-poll-interval",
+            "200ms",
+            "--poll-interval",
+            "1s",
+            "--settle-window",
+            "1s",
+            "--request-timeout",
+            "3s",
+            "--health-address",
+            "127.0.0.1:0",
+            "--allowed-host",
+            "127.0.0.1",
+            "--log-format",
+            "text",
+            "--log-level",
+            "info,edusync=debug",
         ]
         .iter()
         .map(ToString::to_string)
@@ -142,13 +171,17 @@ impl Scene {
     }
 
     fn log_file(&self, number: u32) -> PathBuf {
-        self.world.folder().join(format!("operator-{}-{number}.log", self.namespace))
+        self.world
+            .folder()
+            .join(format!("operator-{}-{number}.log", self.namespace))
     }
 
     /// Everything that the operators of this test have printed.
     pub fn operator_log(&self) -> String {
         let numbers = 1..=self.starts.load(Ordering::Relaxed);
-        numbers.map(|number| std::fs::read_to_string(self.log_file(number)).unwrap_or_default()).collect()
+        numbers
+            .map(|number| std::fs::read_to_string(self.log_file(number)).unwrap_or_default())
+            .collect()
     }
 
     /// SIGKILL.
@@ -176,7 +209,12 @@ impl Scene {
     {
         let name = manifest["metadata"]["name"].as_str().unwrap().to_owned();
         let api: Api<K> = Api::namespaced(self.client.clone(), &self.namespace);
-        api.patch(&name, &PatchParams::apply("tests").force(), &Patch::Apply(manifest)).await
+        api.patch(
+            &name,
+            &PatchParams::apply("tests").force(),
+            &Patch::Apply(manifest),
+        )
+        .await
     }
 
     /// Creates a profile with this spec.
@@ -186,7 +224,10 @@ impl Scene {
 
     /// Asks Kubernetes to delete a profile.
     pub async fn delete(&self, name: &str) {
-        self.profiles().delete(name, &DeleteParams::default()).await.unwrap();
+        self.profiles()
+            .delete(name, &DeleteParams::default())
+            .await
+            .unwrap();
     }
 
     /// Waits until the profile is as `wanted`.
@@ -197,13 +238,12 @@ impl Scene {
         wanted: impl Fn(&EducationSyncProfile) -> bool + Send + Sync,
     ) -> EducationSyncProfile {
         let condition = |object: Option<&EducationSyncProfile>| object.is_some_and(&wanted);
-        match tokio::time::timeout(PATIENCE, await_condition(self.profiles(), name, condition)).await {
-            Ok(found) => found.unwrap().unwrap(),
-            Err(_) => {
-                let now = self.profiles().get_opt(name).await;
-                panic!("{name} is not {what}, but {now:#?}\n{}", self.operator_log())
-            }
+        let waited = tokio::time::timeout(PATIENCE, await_condition(self.profiles(), name, condition)).await;
+        if let Ok(found) = waited {
+            return found.unwrap().unwrap();
         }
+        let now = self.profiles().get_opt(name).await;
+        panic!("{name} is not {what}, but {now:#?}\n{}", self.operator_log())
     }
 
     /// Waits until the profile's Ready condition has this status and reason.
@@ -234,18 +274,39 @@ impl Scene {
     /// Requests to Graph with this method, without those to the token service.
     pub fn requests(&self, method: &str) -> Vec<RecordedRequest> {
         let all = self.simulator.requests();
-        all.into_iter().filter(|r| r.method == method && !r.path.contains("/oauth2/")).collect()
+        all.into_iter()
+            .filter(|r| r.method == method && !r.path.contains("/oauth2/"))
+            .collect()
     }
 
     /// How often the list was asked for.
     pub fn lists(&self) -> usize {
-        self.requests("GET").iter().filter(|request| request.path == COLLECTION).count()
+        self.requests("GET")
+            .iter()
+            .filter(|request| request.path == COLLECTION)
+            .count()
     }
 
     /// Waits until the list has been asked for so many times more.
     pub async fn lists_pass(&self, count: usize) {
         let wanted = self.lists() + count;
-        self.eventually("more lists", |scene| scene.lists() >= wanted).await;
+        self.eventually("more lists", |scene| scene.lists() >= wanted)
+            .await;
+    }
+
+    /// Waits until the events on a resource have these reasons, in order.
+    pub async fn until_events_are(&self, name: &str, reasons: &[&str]) {
+        let waited = tokio::time::timeout(PATIENCE, async {
+            while self.events(name).await != reasons {
+                tokio::time::sleep(LOOK).await;
+            }
+        });
+        assert!(
+            waited.await.is_ok(),
+            "{reasons:?}, but {:?}\n{}",
+            self.events(name).await,
+            self.operator_log()
+        );
     }
 
     /// Reasons of the events on a resource, in order.
@@ -253,8 +314,15 @@ impl Scene {
         let api: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
         let mut events = api.list(&ListParams::default()).await.unwrap().items;
         events.sort_by_key(|event| event.event_time.as_ref().map(|time| time.0));
-        let about = events.iter().filter(|event| event.regarding.as_ref().is_some_and(|r| r.name.as_deref() == Some(name)));
-        about.map(|event| event.reason.clone().unwrap_or_default()).collect()
+        let about = events.iter().filter(|event| {
+            event
+                .regarding
+                .as_ref()
+                .is_some_and(|r| r.name.as_deref() == Some(name))
+        });
+        about
+            .map(|event| event.reason.clone().unwrap_or_default())
+            .collect()
     }
 }
 
@@ -278,7 +346,15 @@ pub fn condition(profile: &EducationSyncProfile, kind: &str) -> Option<(String, 
 
 /// Id of the bound profile.
 pub fn profile_id(profile: &EducationSyncProfile) -> String {
-    profile.status.as_ref().unwrap().binding.as_ref().unwrap_or_else(|| panic!("{} is not bound", profile.name_any())).profile_id.clone()
+    profile
+        .status
+        .as_ref()
+        .unwrap()
+        .binding
+        .as_ref()
+        .unwrap_or_else(|| panic!("{} is not bound", profile.name_any()))
+        .profile_id
+        .clone()
 }
 
 /// A manifest.

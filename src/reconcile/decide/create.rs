@@ -68,6 +68,18 @@ pub(super) fn resolve(o: &Observation, attempt: &CreationAttempt) -> Verdict {
     if nothing_came(o, attempt) {
         return Verdict::act(Action::GiveUpAttempt);
     }
+    let looked = o
+        .memory
+        .resolving
+        .as_ref()
+        .is_some_and(|(_, since)| o.list_since(*since));
+    if !looked && o.list.failure.is_none() {
+        // The first list will most often tell; until then there is nothing to say.
+        return Verdict {
+            ask: true,
+            ..Verdict::watching(Standing::Silent, true)
+        };
+    }
     let standing = match &o.list.failure {
         Some(error) if !matches!(wording::failure(error), Standing::Waiting(..)) => wording::failure(error),
         _ => Standing::Waiting(
