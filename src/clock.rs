@@ -17,10 +17,7 @@ impl Clock {
     /// A clock that shows `start` now.
     #[must_use]
     pub fn starting_at(start: Timestamp) -> Self {
-        Self {
-            start,
-            began: Instant::now(),
-        }
+        Self { start, began: Instant::now() }
     }
 
     /// A clock that shows the time of this machine.
@@ -33,9 +30,7 @@ impl Clock {
     /// The time now.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        self.start
-            .saturating_add(self.began.elapsed())
-            .unwrap_or(self.start)
+        self.start.saturating_add(self.began.elapsed()).unwrap_or(self.start)
     }
 }
 

@@ -86,6 +86,8 @@ struct Loaded {
     generation: i64,
     at: Timestamp,
     result: Result<Arc<Upstream>, ConnectionProblem>,
+    /// The Secrets could not be read again; what is known stays in use meanwhile.
+    stale: bool,
 }
 
 /// Connections with equal keys see the same list with the same right to it.
@@ -118,14 +120,7 @@ impl Upstreams {
         clock: Clock,
         wake: UnboundedSender<Follower>,
     ) -> Self {
-        Self {
-            settings,
-            transports,
-            permission,
-            clock,
-            wake,
-            inner: Mutex::default(),
-        }
+        Self { settings, transports, permission, clock, wake, inner: Mutex::default() }
     }
 
     /// The upstream of a connection.
@@ -147,15 +142,18 @@ impl Upstreams {
         {
             return loaded.result.clone();
         }
-        let result = self.load(cluster, connection, &mut inner).await;
-        let old = inner.by_uid.insert(
-            uid,
-            Loaded {
-                generation,
-                at: now,
-                result: result.clone(),
+        let (result, stale) = match self.load(cluster, connection, &mut inner).await {
+            Ok(upstream) => (Ok(upstream), false),
+            Err(LoadError::Problem(problem)) => (Err(problem), false),
+            // Kubernetes not answering once is no reason to stop working.
+            Err(LoadError::Unreadable(problem)) => match inner.by_uid.get(&uid) {
+                Some(Loaded { generation: known, result: Ok(upstream), .. }) if *known == generation => {
+                    (Ok(Arc::clone(upstream)), true)
+                }
+                _ => (Err(problem), false),
             },
-        );
+        };
+        let old = inner.by_uid.insert(uid, Loaded { generation, at: now, result: result.clone(), stale });
         self.tell_followers(old, &result);
         result
     }
@@ -175,10 +173,7 @@ impl Upstreams {
         let Some(Loaded { result: Ok(old), .. }) = old else {
             return;
         };
-        if !new
-            .as_ref()
-            .is_ok_and(|new| Arc::ptr_eq(&new.poller, &old.poller))
-        {
+        if !new.as_ref().is_ok_and(|new| Arc::ptr_eq(&new.poller, &old.poller)) {
             self.wake_all(&old.poller);
         }
     }
@@ -195,12 +190,9 @@ impl Upstreams {
         cluster: &C,
         connection: &GraphConnection,
         inner: &mut Inner,
-    ) -> Result<Arc<Upstream>, ConnectionProblem> {
+    ) -> Result<Arc<Upstream>, LoadError> {
         let uid = connection.metadata.uid.as_deref().unwrap_or_default();
-        let known = inner
-            .by_uid
-            .get(uid)
-            .and_then(|loaded| loaded.result.as_ref().ok());
+        let known = inner.by_uid.get(uid).and_then(|loaded| loaded.result.as_ref().ok());
         if let (Some(known), Some(_)) = (known, &connection.metadata.deletion_timestamp) {
             // With the namespace its Secrets go; what is in memory lets the profiles go after them.
             return Ok(Arc::clone(known));
@@ -211,7 +203,7 @@ impl Upstreams {
         if let Some(known) = known.filter(|known| known.facts.fingerprint == fingerprint) {
             return Ok(Arc::clone(known));
         }
-        self.build(connection, &secrets, fingerprint, inner)
+        Ok(self.build(connection, &secrets, fingerprint, inner)?)
     }
 
     fn check_hosts(&self, connection: &GraphConnection) -> Result<(), ConnectionProblem> {
@@ -245,10 +237,9 @@ impl Upstreams {
         })?;
         let application = self.application(connection, secrets, &transport, inner);
         let delegated = self.delegated(connection, secrets, &transport, inner);
-        let (Some(reads), Some(writes)) = (
-            application.clone().or_else(|| delegated.clone()),
-            delegated.clone().or(application),
-        ) else {
+        let (Some(reads), Some(writes)) =
+            (application.clone().or_else(|| delegated.clone()), delegated.clone().or(application))
+        else {
             return Err(ConnectionProblem::CredentialsMissing(
                 "The connection has no credential: add application, delegated, or both.".to_owned(),
             ));
@@ -260,12 +251,7 @@ impl Upstreams {
             delegated: delegated.is_some(),
         };
         let poller = self.poller(connection, secrets, &facts, &reads, inner);
-        Ok(Arc::new(Upstream {
-            facts,
-            writes,
-            reads,
-            poller,
-        }))
+        Ok(Arc::new(Upstream { facts, writes, reads, poller }))
     }
 
     fn application(
@@ -292,10 +278,7 @@ impl Upstreams {
         let token = secrets.refresh_token.as_ref()?;
         let credential = Credential::RefreshToken {
             token: token.value.clone(),
-            client_secret: secrets
-                .delegated_client
-                .as_ref()
-                .map(|secret| secret.value.clone()),
+            client_secret: secrets.delegated_client.as_ref().map(|secret| secret.value.clone()),
         };
         Some(self.client(connection, &delegated.client_id, credential, transport, inner))
     }
@@ -309,16 +292,9 @@ impl Upstreams {
         inner: &mut Inner,
     ) -> GraphClient {
         let tenant = tenant_of(connection);
-        let place = (
-            connection.spec.authority(),
-            tenant.tenant_id.as_str(),
-            tenant.endpoint.as_str(),
-        );
+        let place = (connection.spec.authority(), tenant.tenant_id.as_str(), tenant.endpoint.as_str());
         let tokens = TokenSource::new(place, client_id, credential, Arc::clone(transport), self.clock);
-        let gate = inner
-            .gates
-            .entry((tenant.clone(), client_id.to_owned()))
-            .or_default();
+        let gate = inner.gates.entry((tenant.clone(), client_id.to_owned())).or_default();
         GraphClient {
             endpoint: tenant.endpoint,
             dialect: connection.spec.dialect(),
@@ -339,10 +315,8 @@ impl Upstreams {
         reads: &GraphClient,
         inner: &mut Inner,
     ) -> Arc<Poller> {
-        let intervals = Intervals {
-            rest: self.rest_interval(connection),
-            fast: self.settings.intervals.fast,
-        };
+        let intervals =
+            Intervals { rest: self.rest_interval(connection), fast: self.settings.intervals.fast };
         let key = poller_key(connection, secrets, facts, intervals.rest);
         inner.pollers.retain(|_, poller| poller.strong_count() > 0);
         if let Some(poller) = inner.pollers.get(&key).and_then(Weak::upgrade) {
@@ -350,32 +324,39 @@ impl Upstreams {
         }
         let mut hasher = DefaultHasher::new();
         (&key.tenant, &key.client_id).hash(&mut hasher);
-        let poller = Arc::new(Poller::start(
-            reads.clone(),
-            intervals,
-            hasher.finish(),
-            self.clock,
-            self.wake.clone(),
-        ));
+        let poller =
+            Arc::new(Poller::start(reads.clone(), intervals, hasher.finish(), self.clock, self.wake.clone()));
         inner.pollers.insert(key, Arc::downgrade(&poller));
         poller
     }
 
     fn rest_interval(&self, connection: &GraphConnection) -> Duration {
-        let text = connection
-            .spec
-            .graph
-            .as_ref()
-            .and_then(|graph| graph.poll_interval.as_deref());
+        let text = connection.spec.graph.as_ref().and_then(|graph| graph.poll_interval.as_deref());
         text.and_then(|text| text.parse::<SignedDuration>().ok())
             .and_then(|interval| Duration::try_from(interval).ok())
             .unwrap_or(self.settings.intervals.rest)
     }
 }
 
+/// Why a connection could not be loaded.
+#[derive(Debug)]
+enum LoadError {
+    /// So it is.
+    Problem(ConnectionProblem),
+    /// So it seems: Kubernetes did not answer as it should.
+    Unreadable(ConnectionProblem),
+}
+
+impl From<ConnectionProblem> for LoadError {
+    fn from(problem: ConnectionProblem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
 impl Loaded {
     fn good_for(&self) -> Duration {
         match &self.result {
+            _ if self.stale => Duration::from_secs(10),
             Err(ConnectionProblem::HostNotAllowed(_)) => REREAD,
             // Short enough that a Secret applied together with the connection is found at once.
             Err(_) => Duration::from_secs(2),
@@ -389,43 +370,30 @@ impl Loaded {
 }
 
 impl Secrets {
-    async fn read<C: Cluster>(cluster: &C, connection: &GraphConnection) -> Result<Self, ConnectionProblem> {
+    async fn read<C: Cluster>(cluster: &C, connection: &GraphConnection) -> Result<Self, LoadError> {
         let spec = &connection.spec;
         let delegated = spec.delegated.as_ref();
-        let application = spec
-            .application
-            .as_ref()
-            .and_then(|application| application.client_secret_ref.as_ref());
+        let application =
+            spec.application.as_ref().and_then(|application| application.client_secret_ref.as_ref());
         Ok(Self {
             ca: read(cluster, connection, spec.ca_bundle_ref.as_ref()).await?,
             application: read(cluster, connection, application).await?,
             refresh_token: read(cluster, connection, delegated.map(|d| &d.refresh_token_ref)).await?,
-            delegated_client: read(
-                cluster,
-                connection,
-                delegated.and_then(|d| d.client_secret_ref.as_ref()),
-            )
-            .await?,
+            delegated_client: read(cluster, connection, delegated.and_then(|d| d.client_secret_ref.as_ref()))
+                .await?,
         })
     }
 
     fn versions(&self) -> String {
-        [
-            &self.ca,
-            &self.application,
-            &self.refresh_token,
-            &self.delegated_client,
-        ]
-        .map(|secret| secret.as_ref().map_or("", |secret| secret.version.as_str()))
-        .join(".")
+        [&self.ca, &self.application, &self.refresh_token, &self.delegated_client]
+            .map(|secret| secret.as_ref().map_or("", |secret| secret.version.as_str()))
+            .join(".")
     }
 
     fn fingerprint(&self, connection: &GraphConnection) -> String {
         let meta = &connection.metadata;
-        let (uid, generation) = (
-            meta.uid.as_deref().unwrap_or_default(),
-            meta.generation.unwrap_or_default(),
-        );
+        let (uid, generation) =
+            (meta.uid.as_deref().unwrap_or_default(), meta.generation.unwrap_or_default());
         format!("{uid}/{generation}/{}", self.versions())
     }
 }
@@ -434,7 +402,7 @@ async fn read<C: Cluster>(
     cluster: &C,
     connection: &GraphConnection,
     reference: Option<&SecretKeyReference>,
-) -> Result<Option<SecretValue>, ConnectionProblem> {
+) -> Result<Option<SecretValue>, LoadError> {
     let Some(SecretKeyReference { name, key }) = reference else {
         return Ok(None);
     };
@@ -447,18 +415,22 @@ async fn read<C: Cluster>(
     };
     match cluster.secret(namespace, name, key).await {
         Ok(value) => Ok(Some(value)),
-        Err(ClusterError::NotFound) => Err(problem(format!(
-            "the namespace {namespace} has no such Secret, or the Secret no such key"
-        ))),
-        Err(error) => Err(problem(format!("the Secret cannot be read: {error}"))),
+        Err(ClusterError::NotFound) => {
+            let what = format!("the namespace {namespace} has no such Secret, or the Secret no such key");
+            Err(LoadError::Problem(problem(what)))
+        }
+        Err(error) => Err(LoadError::Unreadable(problem(format!("the Secret cannot be read: {error}")))),
     }
 }
 
 /// Where a connection leads.
 #[must_use]
 pub fn tenant_of(connection: &GraphConnection) -> Tenant {
+    // Two spellings of one address must not be two places.
+    let address = connection.spec.endpoint();
+    let origin = url::Url::parse(address).map(|url| url.origin().ascii_serialization());
     Tenant {
-        endpoint: connection.spec.endpoint().to_ascii_lowercase(),
+        endpoint: origin.unwrap_or_else(|_| address.to_owned()),
         tenant_id: connection.spec.tenant_id.to_ascii_lowercase(),
     }
 }
@@ -471,24 +443,12 @@ fn poller_key(
 ) -> PollerKey {
     let spec = &connection.spec;
     let application = spec.application.as_ref().and_then(|application| {
-        Some((
-            application.client_id.clone(),
-            application.client_secret_ref.clone()?,
-        ))
+        Some((application.client_id.clone(), application.client_secret_ref.clone()?))
     });
-    let delegated = spec
-        .delegated
-        .as_ref()
-        .map(|d| (d.client_id.clone(), d.refresh_token_ref.clone()));
-    let (client_id, secret) = application.or(delegated).unwrap_or_else(|| {
-        (
-            String::new(),
-            SecretKeyReference {
-                name: String::new(),
-                key: String::new(),
-            },
-        )
-    });
+    let delegated = spec.delegated.as_ref().map(|d| (d.client_id.clone(), d.refresh_token_ref.clone()));
+    let (client_id, secret) = application
+        .or(delegated)
+        .unwrap_or_else(|| (String::new(), SecretKeyReference { name: String::new(), key: String::new() }));
     PollerKey {
         namespace: connection.metadata.namespace.clone().unwrap_or_default(),
         tenant: facts.tenant.clone(),

@@ -184,11 +184,7 @@ mod tests {
     }
 
     fn statement(holds: bool, message: &str) -> Statement {
-        Statement {
-            holds,
-            reason: Reason::Provisioning,
-            message: message.to_owned(),
-        }
+        Statement { holds, reason: Reason::Provisioning, message: message.to_owned() }
     }
 
     #[test]

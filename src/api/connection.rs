@@ -34,12 +34,7 @@ use serde::{Deserialize, Serialize};
         json_path = ".status.conditions[?(@.type==\"Ready\")].reason"
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    printcolumn(
-        name = "Endpoint",
-        type_ = "string",
-        json_path = ".spec.graph.endpoint",
-        priority = 1
-    ),
+    printcolumn(name = "Endpoint", type_ = "string", json_path = ".spec.graph.endpoint", priority = 1),
     printcolumn(
         name = "Message",
         type_ = "string",
@@ -206,17 +201,12 @@ impl GraphConnectionSpec {
     /// Address of the token service in force.
     #[must_use]
     pub fn authority(&self) -> &str {
-        self.authority
-            .as_deref()
-            .unwrap_or("https://login.microsoftonline.com")
+        self.authority.as_deref().unwrap_or("https://login.microsoftonline.com")
     }
 
     /// Dialect in force.
     #[must_use]
     pub fn dialect(&self) -> Dialect {
-        self.graph
-            .as_ref()
-            .and_then(|graph| graph.dialect)
-            .unwrap_or(Dialect::Beta)
+        self.graph.as_ref().and_then(|graph| graph.dialect).unwrap_or(Dialect::Beta)
     }
 }

@@ -14,10 +14,7 @@ use super::{EducationSyncProfile, GraphConnection};
 #[must_use]
 pub fn all() -> Vec<CustomResourceDefinition> {
     let crds = [EducationSyncProfile::crd(), GraphConnection::crd()];
-    crds.into_iter()
-        .map(with_flowing_descriptions)
-        .map(with_status_default)
-        .collect()
+    crds.into_iter().map(with_flowing_descriptions).map(with_status_default).collect()
 }
 
 /// Doc comments are broken into lines for readers of the source; `kubectl explain` breaks lines itself.
@@ -26,9 +23,7 @@ fn with_flowing_descriptions(crd: CustomResourceDefinition) -> CustomResourceDef
         flow(&mut value);
         value
     });
-    flowing
-        .and_then(|value| serde_json::from_value(value).ok())
-        .unwrap_or(crd)
+    flowing.and_then(|value| serde_json::from_value(value).ok()).unwrap_or(crd)
 }
 
 fn flow(value: &mut Value) {
@@ -67,13 +62,7 @@ fn status_schema(
         k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceValidation,
     >,
 ) -> Option<&mut JSONSchemaProps> {
-    schema
-        .as_mut()?
-        .open_api_v3_schema
-        .as_mut()?
-        .properties
-        .as_mut()?
-        .get_mut("status")
+    schema.as_mut()?.open_api_v3_schema.as_mut()?.properties.as_mut()?.get_mut("status")
 }
 
 /// One CRD as YAML.

@@ -4,10 +4,7 @@
 //! the business of [`crate::graph`]; this module only shares Graph's property names, because users
 //! should find in the manifest what Microsoft's documents call it.
 
-#![expect(
-    clippy::doc_markdown,
-    reason = "kubectl explain prints these docs, where backticks are noise"
-)]
+#![expect(clippy::doc_markdown, reason = "kubectl explain prints these docs, where backticks are noise")]
 #![expect(
     clippy::duplicated_attributes,
     reason = "each printcolumn of kube's derive repeats the same keys, which clippy takes for a mistake"

@@ -43,24 +43,14 @@ use super::status::EducationSyncProfileStatus;
         description = "Why Ready is what it is"
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    printcolumn(
-        name = "Display Name",
-        type_ = "string",
-        json_path = ".spec.displayName",
-        priority = 1
-    ),
+    printcolumn(name = "Display Name", type_ = "string", json_path = ".spec.displayName", priority = 1),
     printcolumn(
         name = "Profile ID",
         type_ = "string",
         json_path = ".status.binding.profileId",
         priority = 1
     ),
-    printcolumn(
-        name = "Connection",
-        type_ = "string",
-        json_path = ".spec.connectionRef.name",
-        priority = 1
-    ),
+    printcolumn(name = "Connection", type_ = "string", json_path = ".spec.connectionRef.name", priority = 1),
     printcolumn(
         name = "Message",
         type_ = "string",
@@ -166,9 +156,7 @@ impl EducationSyncProfileSpec {
     /// Name of the connection in force: the one referred to, else "default".
     #[must_use]
     pub fn connection_name(&self) -> &str {
-        self.connection_ref
-            .as_ref()
-            .map_or("default", |reference| reference.name.as_str())
+        self.connection_ref.as_ref().map_or("default", |reference| reference.name.as_str())
     }
 
     /// The deletion policy in force.

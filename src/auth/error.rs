@@ -41,11 +41,7 @@ impl AuthError {
     /// An error without an answer of the service.
     #[must_use]
     pub const fn new(failure: AuthFailure) -> Self {
-        Self {
-            failure,
-            aadsts: None,
-            correlation_id: None,
-        }
+        Self { failure, aadsts: None, correlation_id: None }
     }
 
     /// Reads an answer other than 200.
@@ -62,11 +58,7 @@ impl AuthError {
             AuthFailure::Refused { error: body.error }
         };
         let correlation_id = body.correlation_id.filter(|id| uuid::Uuid::parse_str(id).is_ok());
-        Self {
-            failure,
-            aadsts: body.error_codes.first().copied(),
-            correlation_id,
-        }
+        Self { failure, aadsts: body.error_codes.first().copied(), correlation_id }
     }
 
     /// Must a person act?
@@ -82,6 +74,13 @@ impl AuthError {
             AuthFailure::Unavailable(wait) => wait,
             _ => None,
         }
+    }
+
+    /// Entra's id of the attempt, for a support case. It is new at each attempt, so it belongs into
+    /// the log, not into a status.
+    #[must_use]
+    pub fn correlation_id(&self) -> Option<&str> {
+        self.correlation_id.as_deref()
     }
 
     /// What a person does about a refusal.
@@ -134,9 +133,6 @@ impl fmt::Display for AuthError {
         if let Some(number) = self.aadsts {
             write!(f, ", AADSTS{number}")?;
         }
-        if let Some(id) = &self.correlation_id {
-            write!(f, ", correlation id {id}")?;
-        }
         f.write_str(")")
     }
 }
@@ -159,12 +155,9 @@ mod tests {
 
     #[test]
     fn busy_is_no_refusal() {
-        for (status, body) in [
-            (429, ""),
-            (503, "<html>"),
-            (400, r#"{"error":"temporarily_unavailable"}"#),
-            (400, "<html>"),
-        ] {
+        for (status, body) in
+            [(429, ""), (503, "<html>"), (400, r#"{"error":"temporarily_unavailable"}"#), (400, "<html>")]
+        {
             let error = AuthError::from_answer(status, body.as_bytes(), Some(Duration::from_secs(5)));
             assert!(!error.is_refusal(), "{status} {body}");
             assert_eq!(error.wait(), Some(Duration::from_secs(5)));

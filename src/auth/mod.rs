@@ -24,6 +24,8 @@ use crate::graph::transport::{Transport, TransportError};
 const RENEW_BEFORE: Duration = Duration::from_mins(5);
 /// A refusal is not asked for again for so long; a changed Secret makes a new source at once.
 const REFUSAL_HOLDS: Duration = Duration::from_mins(1);
+/// The same for a service that does not answer: callers that wait together share one failure.
+const FAILURE_HOLDS: Duration = Duration::from_secs(1);
 /// Deadline of a token request.
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -107,11 +109,7 @@ impl TokenSource {
             scope,
             transport,
             clock,
-            state: Mutex::new(State {
-                credential,
-                cached: None,
-                refused: None,
-            }),
+            state: Mutex::new(State { credential, cached: None, refused: None }),
         }
     }
 
@@ -134,11 +132,10 @@ impl TokenSource {
         match self.request(&state.credential).await {
             Ok(answer) => Ok(state.keep(answer, self.clock.now())),
             Err(error) => {
-                let holds = error.wait().unwrap_or(REFUSAL_HOLDS);
-                if error.is_refusal() || error.wait().is_some() {
-                    let until = self.clock.now().saturating_add(holds).unwrap_or(now);
-                    state.refused = Some((error.clone(), until));
-                }
+                let holds =
+                    if error.is_refusal() { REFUSAL_HOLDS } else { error.wait().unwrap_or(FAILURE_HOLDS) };
+                let until = self.clock.now().saturating_add(holds).unwrap_or(now);
+                state.refused = Some((error.clone(), until));
                 // An early renewal that fails costs nothing while the old token is good.
                 usable.map(|cached| cached.token).ok_or(error)
             }
@@ -148,11 +145,7 @@ impl TokenSource {
     /// Forgets `token`, which Graph has not accepted, so that the next call asks for a new one.
     pub async fn discard(&self, token: &AccessToken) {
         let mut state = self.state.lock().await;
-        if state
-            .cached
-            .as_ref()
-            .is_some_and(|cached| Arc::ptr_eq(&cached.token, token))
-        {
+        if state.cached.as_ref().is_some_and(|cached| Arc::ptr_eq(&cached.token, token)) {
             state.cached = None;
         }
     }
@@ -169,27 +162,20 @@ impl TokenSource {
             let (TransportError::NotConnected(what) | TransportError::NoAnswer(what)) = error;
             AuthError::new(AuthFailure::Unreachable(what))
         })?;
-        tracing::debug!(
-            client_request_id,
-            status = response.status().as_u16(),
-            "asked for a token"
-        );
+        tracing::debug!(client_request_id, status = response.status().as_u16(), "asked for a token");
         if response.status() == http::StatusCode::OK {
             return serde_json::from_slice(response.body())
                 .map_err(|_| AuthError::new(AuthFailure::Unavailable(None)));
         }
         let wait = retry_after(response.headers(), self.clock.now());
-        Err(AuthError::from_answer(
-            response.status().as_u16(),
-            response.body(),
-            wait,
-        ))
+        let error = AuthError::from_answer(response.status().as_u16(), response.body(), wait);
+        tracing::warn!(client_request_id, correlation_id = error.correlation_id(), %error, "no token");
+        Err(error)
     }
 
     fn form(&self, credential: &Credential) -> String {
         let mut form = url::form_urlencoded::Serializer::new(String::new());
-        form.append_pair("client_id", &self.client_id)
-            .append_pair("scope", &self.scope);
+        form.append_pair("client_id", &self.client_id).append_pair("scope", &self.scope);
         match credential {
             Credential::ClientSecret(secret) => {
                 form.append_pair("grant_type", "client_credentials")

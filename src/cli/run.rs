@@ -41,12 +41,7 @@ pub struct Arguments {
     lease_duration: Duration,
 
     /// Namespace of the Lease. In the chart: the operator's own.
-    #[arg(
-        long,
-        env = "POD_NAMESPACE",
-        default_value = "default",
-        value_name = "NAMESPACE"
-    )]
+    #[arg(long, env = "POD_NAMESPACE", default_value = "default", value_name = "NAMESPACE")]
     lease_namespace: String,
 
     /// Name of the Lease.
@@ -107,10 +102,7 @@ impl Arguments {
             self.fast_poll_interval <= self.poll_interval,
             "--fast-poll-interval must not be longer than --poll-interval"
         );
-        ensure!(
-            self.lease_duration >= Duration::from_secs(1),
-            "--lease-duration must be at least 1s"
-        );
+        ensure!(self.lease_duration >= Duration::from_secs(1), "--lease-duration must be at least 1s");
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
@@ -119,11 +111,7 @@ impl Arguments {
     }
 
     fn settings(self) -> OperatorSettings {
-        let allowed = MICROSOFT
-            .iter()
-            .map(ToString::to_string)
-            .chain(self.allowed_hosts)
-            .collect();
+        let allowed = MICROSOFT.iter().map(ToString::to_string).chain(self.allowed_hosts).collect();
         OperatorSettings {
             namespace: self.namespace,
             health_address: self.health_address,
@@ -134,10 +122,7 @@ impl Arguments {
                 identity: format!("{}_{}", self.instance, uuid::Uuid::new_v4()),
                 duration: self.lease_duration,
             },
-            intervals: Intervals {
-                rest: self.poll_interval,
-                fast: self.fast_poll_interval,
-            },
+            intervals: Intervals { rest: self.poll_interval, fast: self.fast_poll_interval },
             settings: Settings {
                 request_timeout: self.request_timeout,
                 settle_window: self.settle_window,
@@ -156,11 +141,7 @@ fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text} is not a duration such as 500ms, 90s, 5m or 1h30m");
     let span: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
     let duration = Duration::try_from(span).map_err(|_| wrong())?;
-    if duration.is_zero() {
-        Err(wrong())
-    } else {
-        Ok(duration)
-    }
+    if duration.is_zero() { Err(wrong()) } else { Ok(duration) }
 }
 
 #[cfg(test)]

@@ -91,10 +91,7 @@ impl GraphClient {
             let answer = self.call(self.new_call("list", Method::GET, url)).await?;
             if answer.status != StatusCode::OK {
                 if retired(answer.status.as_u16(), &answer.body) {
-                    return Err(GraphError::Retired {
-                        status: answer.status.as_u16(),
-                        ids: answer.ids,
-                    });
+                    return Err(GraphError::Retired { status: answer.status.as_u16(), ids: answer.ids });
                 }
                 return Err(answer.into_error());
             }
@@ -108,9 +105,7 @@ impl GraphClient {
     /// # Errors
     /// When Graph does not say clearly whether the profile is there.
     pub async fn get(&self, id: &str) -> Result<Option<RemoteProfile>, GraphError> {
-        let answer = self
-            .call(self.new_call("get", Method::GET, self.item(id)?))
-            .await?;
+        let answer = self.call(self.new_call("get", Method::GET, self.item(id)?)).await?;
         match answer.status {
             StatusCode::OK => match answer.profile() {
                 Some(profile) => Ok(Some(profile)),
@@ -161,9 +156,7 @@ impl GraphClient {
     /// # Errors
     /// When Graph neither accepts nor says that there is no such profile.
     pub async fn delete(&self, id: &str) -> Result<Deletion, GraphError> {
-        let answer = self
-            .call(self.new_call("delete", Method::DELETE, self.item(id)?))
-            .await?;
+        let answer = self.call(self.new_call("delete", Method::DELETE, self.item(id)?)).await?;
         match answer.status {
             StatusCode::OK | StatusCode::ACCEPTED | StatusCode::NO_CONTENT => Ok(Deletion::Accepted),
             StatusCode::NOT_FOUND => Ok(Deletion::NotFound),
@@ -198,11 +191,8 @@ impl GraphClient {
             Dialect::Beta | Dialect::BetaRef => "beta",
             Dialect::TestEduApi => "testEduApi",
         };
-        Url::parse(&format!(
-            "{}/{root}/education/synchronizationProfiles",
-            self.endpoint
-        ))
-        .map_err(|_| GraphError::NotConnected(format!("{} is not a URL", self.endpoint)))
+        Url::parse(&format!("{}/{root}/education/synchronizationProfiles", self.endpoint))
+            .map_err(|_| GraphError::NotConnected(format!("{} is not a URL", self.endpoint)))
     }
 
     fn item(&self, id: &str) -> Result<Url, GraphError> {
@@ -221,10 +211,8 @@ impl GraphClient {
     ) -> Result<Option<Url>, GraphError> {
         let wrong = |what| unreadable(what, answer.ids.clone());
         let page: Value = serde_json::from_slice(&answer.body).map_err(|_| wrong("the list is not JSON"))?;
-        let items = page
-            .get("value")
-            .and_then(Value::as_array)
-            .ok_or_else(|| wrong("a list without value"))?;
+        let items =
+            page.get("value").and_then(Value::as_array).ok_or_else(|| wrong("a list without value"))?;
         for item in items {
             let profile =
                 RemoteProfile::read(item).ok_or_else(|| wrong("a profile without id in the list"))?;
@@ -270,28 +258,21 @@ impl GraphClient {
         }
         let request = request(call, token)?;
         if call.method != Method::GET && !self.permission.may_write() {
-            return Err(GraphError::NotConnected(
-                "this process does not hold the lease any more".to_owned(),
-            ));
+            return Err(GraphError::NotConnected("this process does not hold the lease any more".to_owned()));
         }
         let began = Instant::now();
         let result = self.transport.send(request, deadline).await;
         let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let mut ids = CallIds {
-            request_id: None,
-            client_request_id: call.client_request_id.clone(),
-        };
+        let mut ids = CallIds { request_id: None, client_request_id: call.client_request_id.clone() };
         let (operation, method) = (call.operation, call.method.as_str());
         match result {
             Err(error) => {
                 tracing::warn!(operation, method, milliseconds, client_request_id = ids.client_request_id, %error, "Graph did not answer");
                 Err(match error {
                     TransportError::NotConnected(what) => GraphError::NotConnected(what),
-                    TransportError::NoAnswer(what) => GraphError::Unknown {
-                        what: UnknownOutcome::NoAnswer(what),
-                        retry_after: None,
-                        ids,
-                    },
+                    TransportError::NoAnswer(what) => {
+                        GraphError::Unknown { what: UnknownOutcome::NoAnswer(what), retry_after: None, ids }
+                    }
                 })
             }
             Ok(response) => {
@@ -311,12 +292,7 @@ impl GraphClient {
                 if let (429 | 503, Some(wait)) = (status.as_u16(), wait) {
                     self.gate.close(wait, now);
                 }
-                Ok(Answer {
-                    status,
-                    body: response.into_body(),
-                    ids,
-                    retry_after: wait,
-                })
+                Ok(Answer { status, body: response.into_body(), ids, retry_after: wait })
             }
         }
     }
@@ -333,11 +309,7 @@ impl Answer {
 }
 
 fn unreadable(what: &'static str, ids: CallIds) -> GraphError {
-    GraphError::Unknown {
-        what: UnknownOutcome::Unreadable(what),
-        retry_after: None,
-        ids,
-    }
+    GraphError::Unknown { what: UnknownOutcome::Unreadable(what), retry_after: None, ids }
 }
 
 fn request(call: &Call<'_>, token: &AccessToken) -> Result<http::Request<Bytes>, GraphError> {
@@ -351,15 +323,11 @@ fn request(call: &Call<'_>, token: &AccessToken) -> Result<http::Request<Bytes>,
         .map_err(|_| GraphError::NotConnected("the token cannot be sent in a header".to_owned()))?;
     bearer.set_sensitive(true);
     builder = builder.header(http::header::AUTHORIZATION, bearer);
-    let body = call
-        .body
-        .map_or_else(Bytes::new, |body| Bytes::from(body.to_string()));
+    let body = call.body.map_or_else(Bytes::new, |body| Bytes::from(body.to_string()));
     if call.body.is_some() {
         builder = builder.header(http::header::CONTENT_TYPE, "application/json");
     }
-    builder
-        .body(body)
-        .map_err(|_| GraphError::NotConnected("the request cannot be built".to_owned()))
+    builder.body(body).map_err(|_| GraphError::NotConnected("the request cannot be built".to_owned()))
 }
 
 /// Graph's `request-id`, if it looks like one.

@@ -19,11 +19,7 @@ fn compare(path: &str, wanted: &Value, actual: &Value, paths: &mut Vec<String>) 
     match (wanted, actual) {
         (Value::Object(members), Value::Object(others)) => {
             for (name, value) in members {
-                let inner = if path.is_empty() {
-                    name.clone()
-                } else {
-                    format!("{path}.{name}")
-                };
+                let inner = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
                 if name == "@odata.type" {
                     if kind(Some(wanted)) != kind(Some(actual)) {
                         paths.push(inner);
@@ -46,9 +42,7 @@ fn compare(path: &str, wanted: &Value, actual: &Value, paths: &mut Vec<String>) 
 /// The order of a list has no meaning in this API, so lists are compared as sets.
 fn same_set(items: &[Value], others: &[Value]) -> bool {
     items.len() == others.len()
-        && items
-            .iter()
-            .all(|item| others.iter().any(|other| differences(item, other).is_empty()))
+        && items.iter().all(|item| others.iter().any(|other| differences(item, other).is_empty()))
 }
 
 fn same_scalar(wanted: &Value, actual: &Value) -> bool {
@@ -67,10 +61,7 @@ fn unset(value: &Value) -> &Value {
 }
 
 fn same_time(wanted: &str, actual: &str) -> bool {
-    match (
-        wanted.parse::<jiff::Timestamp>(),
-        actual.parse::<jiff::Timestamp>(),
-    ) {
+    match (wanted.parse::<jiff::Timestamp>(), actual.parse::<jiff::Timestamp>()) {
         (Ok(wanted), Ok(actual)) => wanted == actual,
         _ => false,
     }

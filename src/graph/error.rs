@@ -125,6 +125,17 @@ impl GraphError {
         }
     }
 
+    /// How long Graph asks to wait, when it does.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Waiting(wait) => Some(*wait),
+            Self::NoToken(error) => error.wait(),
+            Self::Throttled { retry_after, .. } | Self::Unknown { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
     /// HTTP status of a definite answer.
     #[must_use]
     pub const fn status(&self) -> Option<u16> {
@@ -141,21 +152,9 @@ impl GraphError {
 pub fn from_answer(status: u16, body: &[u8], retry_after: Option<Duration>, ids: CallIds) -> GraphError {
     match status {
         429 => GraphError::Throttled { retry_after, ids },
-        408 | 409 | 425 => GraphError::Unknown {
-            what: UnknownOutcome::Status(status),
-            retry_after,
-            ids,
-        },
-        400..=499 => GraphError::Refused {
-            status,
-            code: error_code(body),
-            ids,
-        },
-        _ => GraphError::Unknown {
-            what: UnknownOutcome::Status(status),
-            retry_after,
-            ids,
-        },
+        408 | 409 | 425 => GraphError::Unknown { what: UnknownOutcome::Status(status), retry_after, ids },
+        400..=499 => GraphError::Refused { status, code: error_code(body), ids },
+        _ => GraphError::Unknown { what: UnknownOutcome::Status(status), retry_after, ids },
     }
 }
 
@@ -165,9 +164,7 @@ fn error_code(body: &[u8]) -> Option<String> {
     let code = body.get("error")?.get("code")?.as_str()?;
     let is_word = !code.is_empty()
         && code.len() <= 64
-        && code
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
+        && code.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
     is_word.then(|| code.to_owned())
 }
 
@@ -175,11 +172,8 @@ fn error_code(body: &[u8]) -> Option<String> {
 /// 400 that does not know the segment (inferred: no document says what the retired service answers).
 #[must_use]
 pub fn retired(status: u16, body: &[u8]) -> bool {
-    let unknown_segment = || {
-        String::from_utf8_lossy(body)
-            .to_ascii_lowercase()
-            .contains("resource not found for the segment")
-    };
+    let unknown_segment =
+        || String::from_utf8_lossy(body).to_ascii_lowercase().contains("resource not found for the segment");
     matches!(status, 404 | 410 | 501) || (status == 400 && unknown_segment())
 }
 
@@ -208,11 +202,7 @@ mod tests {
 
     #[test]
     fn only_a_word_passes_for_a_code() {
-        let body = |code: &str| {
-            serde_json::json!({"error": {"code": code}})
-                .to_string()
-                .into_bytes()
-        };
+        let body = |code: &str| serde_json::json!({"error": {"code": code}}).to_string().into_bytes();
         assert_eq!(error_code(&body("BadRequest")).as_deref(), Some("BadRequest"));
         assert_eq!(error_code(&body("Pupil Anna Smith is unknown")), None);
         assert_eq!(error_code(&body("")), None);

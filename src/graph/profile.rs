@@ -41,10 +41,7 @@ impl RemoteProfile {
     #[must_use]
     pub fn read(value: &Value) -> Option<Self> {
         let id = value.get("id")?.as_str().filter(|id| !id.is_empty())?;
-        let display_name = value
-            .get("displayName")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
+        let display_name = value.get("displayName").and_then(Value::as_str).unwrap_or_default();
         Some(Self {
             id: id.to_owned(),
             display_name: display_name.to_owned(),
@@ -82,11 +79,7 @@ fn state(word: Option<&str>) -> ProfileState {
 /// the last dot, without the prefix `education`.
 #[must_use]
 pub fn kind(value: Option<&Value>) -> Option<String> {
-    let full = value?
-        .get("@odata.type")?
-        .as_str()?
-        .trim_start_matches('#')
-        .to_ascii_lowercase();
+    let full = value?.get("@odata.type")?.as_str()?.trim_start_matches('#').to_ascii_lowercase();
     let last = full.rsplit('.').next().unwrap_or_default();
     Some(last.strip_prefix("education").unwrap_or(last).to_owned())
 }
@@ -145,12 +138,7 @@ mod tests {
             (json!(7), ProfileState::UnknownFutureValue),
             (json!(null), ProfileState::UnknownFutureValue),
         ] {
-            assert_eq!(
-                RemoteProfile::read(&json!({"id": "1", "state": word}))
-                    .unwrap()
-                    .state,
-                state
-            );
+            assert_eq!(RemoteProfile::read(&json!({"id": "1", "state": word})).unwrap().state, state);
         }
     }
 

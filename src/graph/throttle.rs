@@ -26,9 +26,7 @@ pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
         .split(',')
         .filter_map(|part| part.trim().parse::<f64>().ok())
         .filter(|seconds| seconds.is_finite() && *seconds >= 0.0)
-        .fold(None, |longest: Option<f64>, seconds| {
-            Some(longest.map_or(seconds, |l| l.max(seconds)))
-        })?;
+        .fold(None, |longest: Option<f64>, seconds| Some(longest.map_or(seconds, |l| l.max(seconds))))?;
     Some(Duration::from_secs_f64(longest.min(LONGEST.as_secs_f64())))
 }
 
@@ -43,9 +41,7 @@ impl Gate {
     #[must_use]
     pub fn closed_for(&self, now: Timestamp) -> Option<Duration> {
         let until = (*self.closed_until.lock().unwrap_or_else(PoisonError::into_inner))?;
-        Duration::try_from(until.duration_since(now))
-            .ok()
-            .filter(|left| !left.is_zero())
+        Duration::try_from(until.duration_since(now)).ok().filter(|left| !left.is_zero())
     }
 
     /// No call before `wait` is over. A shorter wait does not cut a longer one.
@@ -71,10 +67,7 @@ mod tests {
         assert_eq!(read("5"), Some(Duration::from_secs(5)));
         assert_eq!(read("2.128"), Some(Duration::from_secs_f64(2.128)));
         assert_eq!(read("3,7"), Some(Duration::from_secs(7)));
-        assert_eq!(
-            read("Tue, 14 Nov 2023 22:13:50 GMT"),
-            Some(Duration::from_secs(30))
-        );
+        assert_eq!(read("Tue, 14 Nov 2023 22:13:50 GMT"), Some(Duration::from_secs(30)));
         assert_eq!(read("Tue, 14 Nov 2023 22:13:10 GMT"), Some(Duration::ZERO));
         assert_eq!(read("1e300"), Some(LONGEST));
         for nonsense in ["soon", "", "-3", "NaN", "inf"] {

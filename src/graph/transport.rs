@@ -55,9 +55,7 @@ impl HttpTransport {
         if let Some(pem) = extra_ca {
             builder = builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem)?);
         }
-        Ok(Self {
-            client: builder.build()?,
-        })
+        Ok(Self { client: builder.build()? })
     }
 }
 
@@ -70,12 +68,7 @@ impl Transport for HttpTransport {
         Box::pin(async move {
             tokio::time::timeout(deadline, self.exchange(request))
                 .await
-                .unwrap_or_else(|_| {
-                    Err(TransportError::NoAnswer(format!(
-                        "no answer within {} s",
-                        deadline.as_secs_f64()
-                    )))
-                })
+                .unwrap_or_else(|_| Err(TransportError::NoAnswer("no answer within the deadline".to_owned())))
         })
     }
 }
@@ -95,15 +88,9 @@ impl HttpTransport {
         *response.status_mut() = answer.status();
         std::mem::swap(response.headers_mut(), answer.headers_mut());
         let mut body = BytesMut::new();
-        while let Some(chunk) = answer
-            .chunk()
-            .await
-            .map_err(|e| TransportError::NoAnswer(causes(e)))?
-        {
+        while let Some(chunk) = answer.chunk().await.map_err(|e| TransportError::NoAnswer(causes(e)))? {
             if body.len() + chunk.len() > LONGEST_ANSWER {
-                return Err(TransportError::NoAnswer(
-                    "the answer is longer than 64 MiB".to_owned(),
-                ));
+                return Err(TransportError::NoAnswer("the answer is longer than 64 MiB".to_owned()));
             }
             body.extend_from_slice(&chunk);
         }

@@ -21,11 +21,7 @@ pub fn create_body(spec: &EducationSyncProfileSpec, dialect: Dialect) -> Value {
         identity(&spec.identity_synchronization_configuration, dialect),
     );
     insert_some(&mut body, "licensesToAssign", spec.licenses_to_assign.as_ref());
-    insert_some(
-        &mut body,
-        "handleSpecialCharacterConstraint",
-        spec.handle_special_character_constraint,
-    );
+    insert_some(&mut body, "handleSpecialCharacterConstraint", spec.handle_special_character_constraint);
     insert_some(&mut body, "expirationDate", spec.expiration_date.as_ref());
     Value::Object(body)
 }
@@ -39,11 +35,7 @@ pub const fn provider_kind(_provider: &DataProvider) -> ProviderKind {
 /// Kind of the identity configuration that the spec asks for.
 #[must_use]
 pub const fn identity_kind(configuration: &IdentitySynchronizationConfiguration) -> IdentityKind {
-    if configuration.matching.is_some() {
-        IdentityKind::Matching
-    } else {
-        IdentityKind::Creation
-    }
+    if configuration.matching.is_some() { IdentityKind::Matching } else { IdentityKind::Creation }
 }
 
 fn data_provider(provider: &DataProvider, dialect: Dialect) -> Value {
@@ -60,16 +52,8 @@ fn customizations_object(customizations: &Customizations) -> Value {
     insert_some(&mut object, "section", customizations.section.as_ref());
     insert_some(&mut object, "student", customizations.student.as_ref());
     insert_some(&mut object, "teacher", customizations.teacher.as_ref());
-    insert_some(
-        &mut object,
-        "studentEnrollment",
-        customizations.student_enrollment.as_ref(),
-    );
-    insert_some(
-        &mut object,
-        "teacherRoster",
-        customizations.teacher_roster.as_ref(),
-    );
+    insert_some(&mut object, "studentEnrollment", customizations.student_enrollment.as_ref());
+    insert_some(&mut object, "teacherRoster", customizations.teacher_roster.as_ref());
     Value::Object(object)
 }
 
@@ -151,10 +135,7 @@ mod tests {
 
     #[test]
     fn the_second_document_is_written_property_by_property() {
-        assert_eq!(
-            create_body(&second_document(), Dialect::TestEduApi),
-            request_of_the_document()
-        );
+        assert_eq!(create_body(&second_document(), Dialect::TestEduApi), request_of_the_document());
     }
 
     #[test]

@@ -42,10 +42,7 @@ impl Health {
 
     fn answer(&self) -> (StatusCode, &'static str) {
         match self.stage.load(Ordering::Relaxed) {
-            1 => (
-                StatusCode::OK,
-                "ok: standing by, another instance holds the lease\n",
-            ),
+            1 => (StatusCode::OK, "ok: standing by, another instance holds the lease\n"),
             3 => (StatusCode::OK, "ok: working\n"),
             2 => (
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -69,10 +66,7 @@ pub async fn serve(address: SocketAddr, health: Health) -> std::io::Result<Socke
     let bound = listener.local_addr()?;
     let app = Router::new()
         .route("/livez", get(|| async { "ok\n" }))
-        .route(
-            "/readyz",
-            get(|State(health): State<Health>| async move { health.answer() }),
-        )
+        .route("/readyz", get(|State(health): State<Health>| async move { health.answer() }))
         .with_state(health);
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, app).await {

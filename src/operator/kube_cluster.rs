@@ -50,18 +50,9 @@ impl KubeCluster {
         profiles: Store<EducationSyncProfile>,
         connections: Store<GraphConnection>,
     ) -> Self {
-        let reporter = Reporter {
-            controller: "edusync".to_owned(),
-            instance: Some(instance),
-        };
+        let reporter = Reporter { controller: "edusync".to_owned(), instance: Some(instance) };
         let recorder = Recorder::new(client.clone(), reporter);
-        Self {
-            client,
-            recorder,
-            profiles,
-            connections,
-            written: Mutex::default(),
-        }
+        Self { client, recorder, profiles, connections, written: Mutex::default() }
     }
 
     /// Forgets the writes to a resource that is gone.
@@ -105,12 +96,36 @@ impl KubeCluster {
             return;
         }
         let mut written = self.lock();
-        let entry = written.entry(uid).or_insert_with(|| Written {
-            newest: Arc::clone(after),
-            superseded: Vec::new(),
-        });
+        let entry = written
+            .entry(uid)
+            .or_insert_with(|| Written { newest: Arc::clone(after), superseded: Vec::new() });
         entry.newest = Arc::clone(after);
         entry.superseded.push(version);
+    }
+
+    /// Remembers what came of a write, so that the next pass looks at the newest version. After a
+    /// conflict that version is read, since the watch may be behind for a while.
+    async fn settle(
+        &self,
+        before: &EducationSyncProfile,
+        written: Result<EducationSyncProfile, ClusterError>,
+    ) -> Result<Arc<EducationSyncProfile>, ClusterError> {
+        match written {
+            Ok(written) => {
+                let written = Arc::new(written);
+                self.remember(before, &written);
+                Ok(written)
+            }
+            Err(ClusterError::Conflict) => {
+                if let Ok(newest) = self.fetch_profile(&Key::of(before)).await
+                    && newest.metadata.uid == before.metadata.uid
+                {
+                    self.remember(before, &newest);
+                }
+                Err(ClusterError::Conflict)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     async fn publish_on<K>(&self, resource: &K, notice: Notice)
@@ -138,9 +153,7 @@ impl KubeCluster {
 
 impl Cluster for KubeCluster {
     fn profile(&self, key: &Key) -> Option<Arc<EducationSyncProfile>> {
-        let cached = self
-            .profiles
-            .get(&ObjectRef::new(&key.name).within(&key.namespace))?;
+        let cached = self.profiles.get(&ObjectRef::new(&key.name).within(&key.namespace))?;
         Some(self.newest(cached))
     }
 
@@ -149,8 +162,7 @@ impl Cluster for KubeCluster {
     }
 
     fn connection(&self, key: &Key) -> Option<Arc<GraphConnection>> {
-        self.connections
-            .get(&ObjectRef::new(&key.name).within(&key.namespace))
+        self.connections.get(&ObjectRef::new(&key.name).within(&key.namespace))
     }
 
     async fn fetch_profile(&self, key: &Key) -> Result<Arc<EducationSyncProfile>, ClusterError> {
@@ -162,19 +174,12 @@ impl Cluster for KubeCluster {
     async fn secret(&self, namespace: &str, name: &str, key: &str) -> Result<SecretValue, ClusterError> {
         let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
         let mut secret = within(api.get(name)).await?;
-        let bytes = secret
-            .data
-            .as_mut()
-            .and_then(|data| data.remove(key))
-            .ok_or(ClusterError::NotFound)?;
+        let bytes = secret.data.as_mut().and_then(|data| data.remove(key)).ok_or(ClusterError::NotFound)?;
         let text = String::from_utf8(bytes.0)
             .map_err(|_| ClusterError::Other(format!("the value of {key} is not UTF-8 text")))?;
         // A line break at the end comes from an editor or from echo, never from Entra.
         let value = SecretString::from(text.trim_end_matches(['\r', '\n']));
-        Ok(SecretValue {
-            value,
-            version: secret.resource_version().unwrap_or_default(),
-        })
+        Ok(SecretValue { value, version: secret.resource_version().unwrap_or_default() })
     }
 
     async fn write_finalizers(
@@ -185,10 +190,8 @@ impl Cluster for KubeCluster {
         let api = self.profile_api(&resource.namespace().unwrap_or_default());
         let patch = finalizer_patch(resource, &finalizers);
         let name = resource.name_any();
-        let written = within(api.patch(&name, &PatchParams::default(), &Patch::Merge(patch))).await?;
-        let written = Arc::new(written);
-        self.remember(resource, &written);
-        Ok(written)
+        let written = within(api.patch(&name, &PatchParams::default(), &Patch::Merge(patch))).await;
+        self.settle(resource, written).await
     }
 
     async fn write_connection_finalizers(
@@ -199,9 +202,7 @@ impl Cluster for KubeCluster {
         let api = self.connection_api(connection);
         let patch = finalizer_patch(connection, &finalizers);
         let name = connection.name_any();
-        within(api.patch(&name, &PatchParams::default(), &Patch::Merge(patch)))
-            .await
-            .map(drop)
+        within(api.patch(&name, &PatchParams::default(), &Patch::Merge(patch))).await.map(drop)
     }
 
     async fn write_status(
@@ -210,14 +211,10 @@ impl Cluster for KubeCluster {
         status: EducationSyncProfileStatus,
     ) -> Result<Arc<EducationSyncProfile>, ClusterError> {
         let api = self.profile_api(&resource.namespace().unwrap_or_default());
-        let wanted = EducationSyncProfile {
-            status: Some(status),
-            ..resource.clone()
-        };
+        let wanted = EducationSyncProfile { status: Some(status), ..resource.clone() };
         let name = resource.name_any();
-        let written = Arc::new(within(api.replace_status(&name, &PostParams::default(), &wanted)).await?);
-        self.remember(resource, &written);
-        Ok(written)
+        let written = within(api.replace_status(&name, &PostParams::default(), &wanted)).await;
+        self.settle(resource, written).await
     }
 
     async fn write_connection_status(
@@ -226,14 +223,9 @@ impl Cluster for KubeCluster {
         status: GraphConnectionStatus,
     ) -> Result<(), ClusterError> {
         let api = self.connection_api(connection);
-        let wanted = GraphConnection {
-            status: Some(status),
-            ..connection.clone()
-        };
+        let wanted = GraphConnection { status: Some(status), ..connection.clone() };
         let name = connection.name_any();
-        within(api.replace_status(&name, &PostParams::default(), &wanted))
-            .await
-            .map(drop)
+        within(api.replace_status(&name, &PostParams::default(), &wanted)).await.map(drop)
     }
 
     async fn publish(&self, resource: &EducationSyncProfile, notice: Notice) {
@@ -260,14 +252,12 @@ async fn within<T>(call: impl Future<Output = kube::Result<T>>) -> Result<T, Clu
         Ok(Ok(value)) => Ok(value),
         Ok(Err(kube::Error::Api(status))) if status.is_conflict() => Err(ClusterError::Conflict),
         Ok(Err(kube::Error::Api(status))) if status.is_not_found() => Err(ClusterError::NotFound),
-        Ok(Err(kube::Error::Api(status))) => Err(ClusterError::Other(format!(
-            "Kubernetes refused (HTTP {}): {}",
-            status.code, status.message
-        ))),
+        Ok(Err(kube::Error::Api(status))) => {
+            Err(ClusterError::Other(format!("Kubernetes refused (HTTP {}): {}", status.code, status.message)))
+        }
         Ok(Err(error)) => Err(ClusterError::Other(error.to_string())),
-        Err(_) => Err(ClusterError::Other(format!(
-            "no answer from Kubernetes within {} s",
-            DEADLINE.as_secs()
-        ))),
+        Err(_) => {
+            Err(ClusterError::Other(format!("no answer from Kubernetes within {} s", DEADLINE.as_secs())))
+        }
     }
 }

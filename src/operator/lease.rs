@@ -112,13 +112,7 @@ impl Elector {
     #[must_use]
     pub fn new(client: Client, settings: LeaseSettings, clock: Clock, leadership: Arc<Leadership>) -> Self {
         let api = Api::namespaced(client, &settings.namespace);
-        Self {
-            api,
-            settings,
-            clock,
-            leadership,
-            seen: None,
-        }
+        Self { api, settings, clock, leadership, seen: None }
     }
 
     /// Returns when the lease is ours.
@@ -155,11 +149,7 @@ impl Elector {
     /// Gives the lease back, so that another instance need not wait.
     pub async fn release(&mut self) {
         self.leadership.set(None);
-        if let Some(Seen {
-            holder: Some(holder),
-            version: Some(version),
-            ..
-        }) = &self.seen
+        if let Some(Seen { holder: Some(holder), version: Some(version), .. }) = &self.seen
             && *holder == self.settings.identity
         {
             let lease = self.lease(Some(version.clone()), String::new());
@@ -195,8 +185,7 @@ impl Elector {
             }
             Step::Renew | Step::Take => {
                 let version = self.seen.as_ref().and_then(|seen| seen.version.clone());
-                self.replace(self.lease(version, self.settings.identity.clone()))
-                    .await
+                self.replace(self.lease(version, self.settings.identity.clone())).await
             }
         };
         match lease {
@@ -206,8 +195,10 @@ impl Elector {
                 self.leadership.set(Some(began + self.settings.renew_deadline()));
                 Ok(true)
             }
-            // Somebody else was quicker; the next look shows who.
-            Err(kube::Error::Api(status)) if status.is_conflict() || status.is_already_exists() => Ok(false),
+            // Somebody else wrote; the next look shows who. Until then our belief runs out by itself.
+            Err(kube::Error::Api(status)) if status.is_conflict() || status.is_already_exists() => {
+                Ok(self.leadership.may_write())
+            }
             Err(error) => Err(error),
         }
     }
@@ -222,9 +213,7 @@ impl Elector {
             return;
         }
         let spec = lease.spec.unwrap_or_default();
-        let seconds = spec
-            .lease_duration_seconds
-            .and_then(|seconds| u64::try_from(seconds).ok());
+        let seconds = spec.lease_duration_seconds.and_then(|seconds| u64::try_from(seconds).ok());
         self.seen = Some(Seen {
             holder: spec.holder_identity,
             version,
@@ -234,9 +223,7 @@ impl Elector {
     }
 
     async fn replace(&self, lease: Lease) -> Result<Lease, kube::Error> {
-        self.api
-            .replace(&self.settings.name, &PostParams::default(), &lease)
-            .await
+        self.api.replace(&self.settings.name, &PostParams::default(), &lease).await
     }
 
     fn lease(&self, version: Option<String>, holder: String) -> Lease {
@@ -250,7 +237,8 @@ impl Elector {
             },
             spec: Some(LeaseSpec {
                 holder_identity: Some(holder),
-                lease_duration_seconds: i32::try_from(self.settings.duration.as_secs().max(1)).ok(),
+                // Rounded up: others must respect it for longer than we believe in it.
+                lease_duration_seconds: i32::try_from(self.settings.duration.as_millis().div_ceil(1000)).ok(),
                 acquire_time: Some(now.clone()),
                 renew_time: Some(now),
                 ..LeaseSpec::default()
@@ -279,14 +267,8 @@ mod tests {
         assert_eq!(next_step(Some(&seen("me", start)), "me", start), Step::Renew);
         assert_eq!(next_step(Some(&seen("", start)), "me", start), Step::Take);
         let other = seen("other", start);
-        assert_eq!(
-            next_step(Some(&other), "me", start + Duration::from_millis(14_999)),
-            Step::Respect
-        );
-        assert_eq!(
-            next_step(Some(&other), "me", start + Duration::from_secs(15)),
-            Step::Take
-        );
+        assert_eq!(next_step(Some(&other), "me", start + Duration::from_millis(14_999)), Step::Respect);
+        assert_eq!(next_step(Some(&other), "me", start + Duration::from_secs(15)), Step::Take);
     }
 
     #[tokio::test(start_paused = true)]

@@ -77,12 +77,7 @@ pub async fn run(settings: OperatorSettings) -> anyhow::Result<()> {
     let signals = tokio::spawn(stop_on_signal(stop.clone(), health.clone())?);
 
     let leadership = Arc::new(Leadership::default());
-    let mut elector = Elector::new(
-        client.clone(),
-        settings.lease.clone(),
-        clock,
-        Arc::clone(&leadership),
-    );
+    let mut elector = Elector::new(client.clone(), settings.lease.clone(), clock, Arc::clone(&leadership));
     health.set(Stage::Standby);
     tokio::select! {
         () = elector.acquire() => {}
@@ -92,16 +87,7 @@ pub async fn run(settings: OperatorSettings) -> anyhow::Result<()> {
         }
     }
     tracing::info!(lease = settings.lease.name, "holding the lease");
-    let result = Box::pin(lead(
-        settings,
-        client,
-        clock,
-        leadership,
-        &health,
-        stop,
-        &mut elector,
-    ))
-    .await;
+    let result = Box::pin(lead(settings, client, clock, leadership, &health, stop, &mut elector)).await;
     signals.abort();
     result
 }
@@ -163,10 +149,7 @@ async fn work(
     let context = Arc::new(Context::new(cluster, upstreams, clock, settings.settings));
     let (profile_queue, profile_keys) = mpsc::unbounded();
     let (connection_queue, connection_keys) = mpsc::unbounded();
-    let queues = passes::Queues {
-        profiles: profile_queue,
-        connections: connection_queue,
-    };
+    let queues = passes::Queues { profiles: profile_queue, connections: connection_queue };
 
     let namespace = settings.namespace.as_deref();
     let watch_connections = passes::watch_connections(
@@ -184,12 +167,13 @@ async fn work(
     let dispatch = passes::dispatch(woken, queues);
     let ready = async {
         // Passes begin when both stores are whole: a connection that is not read yet is not missing.
-        let read =
-            futures::future::join(profiles.0.wait_until_ready(), connections.0.wait_until_ready()).await;
-        if let (Ok(()), Ok(())) = read {
-            health.set(Stage::Working);
-            tracing::info!("working");
+        let read = futures::future::join(profiles.0.wait_until_ready(), connections.0.wait_until_ready());
+        tokio::select! {
+            _ = read => {}
+            () = stop.cancelled() => return,
         }
+        health.set(Stage::Working);
+        tracing::info!("working");
         let profile_passes = passes::run_profiles(
             profile_keys,
             profiles.0.clone(),

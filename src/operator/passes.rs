@@ -9,22 +9,25 @@ use std::time::Duration;
 
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender};
 use futures::{Stream, StreamExt};
+use kube::Resource;
 use kube::runtime::controller::{Action, Config, Controller};
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher::{self, Event};
-use kube::{Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
 use super::kube_cluster::KubeCluster;
-use super::watch::Trigger;
+use super::watch::{Change, Tracker};
 use crate::api::{EducationSyncProfile, GraphConnection};
 use crate::poller::{Follower, FollowerKind};
 use crate::reconcile::cluster::{Cluster, ClusterError, Key};
 use crate::reconcile::{Context, Next, connection, pass_in_span};
 
 type Shared = Arc<Context<KubeCluster>>;
+
+/// No resource needs more passes than this in a row.
+const MOST_AT_ONCE: usize = 8;
 
 /// Where keys wait for their pass.
 #[derive(Clone, Debug)]
@@ -46,12 +49,7 @@ impl Queues {
 
 /// Sorts what pollers wake.
 pub(super) async fn dispatch(mut woken: impl Stream<Item = Follower> + Unpin, queues: Queues) {
-    while let Some(Follower {
-        kind,
-        namespace,
-        name,
-    }) = woken.next().await
-    {
+    while let Some(Follower { kind, namespace, name }) = woken.next().await {
         let key = Key { namespace, name };
         match kind {
             FollowerKind::Profile => queues.profile(key),
@@ -68,31 +66,30 @@ pub(super) async fn watch_profiles(
     queues: Queues,
 ) {
     let mut events = pin!(events);
-    let mut trigger = Trigger::default();
+    let mut tracker = Tracker::new();
     while let Some(event) = events.next().await {
-        let Some(event) = told(event, "EducationSyncProfiles") else {
-            continue;
-        };
+        let Some(event) = told(event, "EducationSyncProfiles") else { continue };
         store.apply_watcher_event(&event);
-        match event {
-            Event::Apply(profile) | Event::InitApply(profile) => {
-                if trigger.is_news(&profile) {
-                    queues.profile(Key::of(&profile));
+        let describe = |profile: &EducationSyncProfile| {
+            let key = Key::of(profile);
+            let connection = Key { name: profile.spec.connection_name().to_owned(), ..key.clone() };
+            (key, connection)
+        };
+        for change in tracker.changes(&event, describe) {
+            match change {
+                Change::Changed((key, _)) => queues.profile(key),
+                Change::Gone(uid, (key, connection)) => {
+                    context.forget(&uid);
+                    context.unfollow(&Follower {
+                        kind: FollowerKind::Profile,
+                        namespace: key.namespace,
+                        name: key.name,
+                    });
+                    context.cluster.forget(&uid);
+                    // A connection that is being deleted may wait for this.
+                    queues.connection(connection);
                 }
             }
-            Event::Delete(profile) => {
-                let uid = profile.uid().unwrap_or_default();
-                trigger.forget(&uid);
-                context.forget(&uid);
-                context.cluster.forget(&uid);
-                // A connection that is being deleted may wait for this.
-                let Key { namespace, .. } = Key::of(&profile);
-                queues.connection(Key {
-                    namespace,
-                    name: profile.spec.connection_name().to_owned(),
-                });
-            }
-            Event::Init | Event::InitDone => {}
         }
     }
 }
@@ -105,27 +102,21 @@ pub(super) async fn watch_connections(
     queues: Queues,
 ) {
     let mut events = pin!(events);
-    let mut trigger = Trigger::default();
+    let mut tracker = Tracker::new();
     while let Some(event) = events.next().await {
-        let Some(event) = told(event, "GraphConnections") else {
-            continue;
-        };
+        let Some(event) = told(event, "GraphConnections") else { continue };
         store.apply_watcher_event(&event);
-        match event {
-            Event::Apply(connection) | Event::InitApply(connection) => {
-                if trigger.is_news(&connection) {
-                    let key = Key::of(&connection);
+        for change in tracker.changes(&event, Key::of) {
+            match change {
+                Change::Changed(key) => {
                     queue_users(&context, &queues, &key);
                     queues.connection(key);
                 }
+                Change::Gone(uid, key) => {
+                    context.upstreams.forget(&uid).await;
+                    queue_users(&context, &queues, &key);
+                }
             }
-            Event::Delete(connection) => {
-                let uid = connection.uid().unwrap_or_default();
-                trigger.forget(&uid);
-                context.upstreams.forget(&uid).await;
-                queue_users(&context, &queues, &Key::of(&connection));
-            }
-            Event::Init | Event::InitDone => {}
         }
     }
 }
@@ -160,11 +151,7 @@ pub(super) async fn run_profiles(
     stop: CancellationToken,
 ) {
     controller(keys, store, limit, stop)
-        .run(
-            look,
-            |profile, error, _| after_error(&Key::of(&*profile), error),
-            context,
-        )
+        .run(look, |profile, error, _| after_error(&Key::of(&*profile), error), context)
         .for_each(|_| std::future::ready(()))
         .await;
 }
@@ -177,11 +164,7 @@ pub(super) async fn run_connections(
     stop: CancellationToken,
 ) {
     controller(keys, store, 4, stop)
-        .run(
-            look_at_connection,
-            |connection, error, _| after_error(&Key::of(&*connection), error),
-            context,
-        )
+        .run(look_at_connection, |connection, error, _| after_error(&Key::of(&*connection), error), context)
         .for_each(|_| std::future::ready(()))
         .await;
 }
@@ -206,13 +189,15 @@ where
 /// Passes of one profile, until there is nothing to be done at once.
 async fn look(profile: Arc<EducationSyncProfile>, context: Shared) -> Result<Action, ClusterError> {
     let key = Key::of(&*profile);
-    loop {
+    for _ in 0..MOST_AT_ONCE {
         match pass_in_span(Arc::clone(&context), key.clone()).await? {
             Next::Again => {}
             Next::Wait => return Ok(Action::await_change()),
             Next::In(wait) => return Ok(Action::requeue(wait)),
         }
     }
+    // No defect of a decision may become a loop without a pause.
+    Ok(Action::requeue(Duration::from_secs(5)))
 }
 
 async fn look_at_connection(

@@ -18,12 +18,9 @@ pub enum LogFormat {
 /// # Errors
 /// When `level` is not a filter, or logging has begun already.
 pub fn begin(format: LogFormat, level: &str) -> anyhow::Result<()> {
-    // kube's own spans repeat what ours say. Who wants them names kube in the filter.
-    let quiet = if level.contains("kube") {
-        ""
-    } else {
-        ",kube=warn,kube_client=warn,kube_runtime=warn"
-    };
+    // kube's own spans repeat what ours say, and its client warns with the body of an object that
+    // it cannot read, which may be a Secret. Who wants them names kube in the filter.
+    let quiet = if level.contains("kube") { "" } else { ",kube=warn,kube_client=error,kube_runtime=warn" };
     let filter = EnvFilter::try_new(format!("{level}{quiet}"))
         .map_err(|error| anyhow::anyhow!("--log-level {level} is neither a level nor a filter: {error}"))?;
     let builder = tracing_subscriber::fmt()
@@ -32,12 +29,9 @@ pub fn begin(format: LogFormat, level: &str) -> anyhow::Result<()> {
         .with_span_events(FmtSpan::NONE)
         .with_target(false);
     let begun = match format {
-        LogFormat::Json => builder
-            .json()
-            .flatten_event(true)
-            .with_current_span(true)
-            .with_span_list(false)
-            .try_init(),
+        LogFormat::Json => {
+            builder.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()
+        }
         LogFormat::Text => {
             use std::io::IsTerminal;
             builder.with_ansi(std::io::stderr().is_terminal()).try_init()

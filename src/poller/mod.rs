@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::channel::mpsc::UnboundedSender;
+use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
@@ -117,13 +118,7 @@ impl Poller {
             followers: HashMap::new(),
             pace: Pace::new(intervals, phase),
         });
-        let shared = Arc::new(Shared {
-            client,
-            clock,
-            wake,
-            changed: Notify::new(),
-            state,
-        });
+        let shared = Arc::new(Shared { client, clock, wake, changed: Notify::new(), state });
         let task = tokio::spawn(Arc::clone(&shared).run()).abort_handle();
         Self { shared, task }
     }
@@ -150,7 +145,7 @@ impl Poller {
         }
         if state.followers.get(&follower) != Some(&interest) {
             state.followers.insert(follower, interest);
-            state.set_pace();
+            state.set_pace(self.shared.clock.now());
             drop(state);
             self.shared.changed.notify_one();
         }
@@ -160,7 +155,7 @@ impl Poller {
     pub fn unfollow(&self, follower: &Follower) {
         let mut state = self.shared.lock();
         if state.followers.remove(follower).is_some() {
-            state.set_pace();
+            state.set_pace(self.shared.clock.now());
         }
     }
 
@@ -210,7 +205,10 @@ impl Shared {
         self.lock().pace.began(began);
         let result = self.client.list().await;
         let wake = match result {
-            Ok(profiles) => self.lock().succeed(Snapshot { began, profiles }),
+            Ok(profiles) => {
+                let ended = self.clock.now();
+                self.lock().succeed(Snapshot { began, ended, profiles })
+            }
             Err(error) => {
                 tracing::warn!(endpoint = self.client.endpoint, %error, "could not list the profiles");
                 self.lock().fail(error)
@@ -224,16 +222,10 @@ impl Shared {
 }
 
 impl State {
-    fn set_pace(&mut self) {
-        let fast = self
-            .followers
-            .values()
-            .any(|interest| matches!(interest, Interest::Every { fast: true }));
-        let idle = self
-            .followers
-            .values()
-            .all(|interest| matches!(interest, Interest::Health));
-        self.pace.set(fast, idle);
+    fn set_pace(&mut self, now: Timestamp) {
+        let fast = self.followers.values().any(|interest| matches!(interest, Interest::Every { fast: true }));
+        let idle = self.followers.values().all(|interest| matches!(interest, Interest::Health));
+        self.pace.set(fast, idle, now);
     }
 
     fn succeed(&mut self, snapshot: Snapshot) -> Vec<Follower> {
@@ -247,27 +239,19 @@ impl State {
             Interest::Profile { id, name } => old.is_none() || changes.concern(id, name),
             Interest::Health => recovered,
         };
-        self.followers
-            .iter()
-            .filter(|(_, interest)| concerned(interest))
-            .map(|(f, _)| f.clone())
-            .collect()
+        self.followers.iter().filter(|(_, interest)| concerned(interest)).map(|(f, _)| f.clone()).collect()
     }
 
     /// Followers hear of a failure once, not at every attempt. What is known stays known.
     fn fail(&mut self, error: GraphError) -> Vec<Follower> {
-        self.pace.failed(error.certainty());
-        let same = self
-            .view
-            .failure
-            .as_ref()
-            .is_some_and(|old| same_kind(old, &error));
-        self.view.failure = Some(error);
-        if same {
-            Vec::new()
-        } else {
-            self.followers.keys().cloned().collect()
+        self.pace.failed(error.certainty(), error.retry_after());
+        if matches!(error, GraphError::Waiting(_)) && self.view.failure.is_some() {
+            // Held back by what is known already.
+            return Vec::new();
         }
+        let same = self.view.failure.as_ref().is_some_and(|old| same_kind(old, &error));
+        self.view.failure = Some(error);
+        if same { Vec::new() } else { self.followers.keys().cloned().collect() }
     }
 }
 

@@ -21,6 +21,8 @@ pub(super) struct Pace {
     fast: bool,
     idle: bool,
     asked: Option<Timestamp>,
+    /// When somebody began to follow, before the first list.
+    followed: Option<Timestamp>,
     last_began: Option<Timestamp>,
     unchanged: u32,
     failures: u32,
@@ -29,15 +31,14 @@ pub(super) struct Pace {
 
 impl Pace {
     pub(super) fn new(intervals: Intervals, phase: u64) -> Self {
-        let rest = u64::try_from(intervals.rest.as_millis())
-            .unwrap_or(u64::MAX)
-            .max(1);
+        let rest = u64::try_from(intervals.rest.as_millis()).unwrap_or(u64::MAX).max(1);
         Self {
             intervals,
             phase: Duration::from_millis(phase % rest),
             fast: false,
             idle: true,
             asked: None,
+            followed: None,
             last_began: None,
             unchanged: 0,
             failures: 0,
@@ -50,7 +51,12 @@ impl Pace {
         self.asked.get_or_insert(now);
     }
 
-    pub(super) fn set(&mut self, fast: bool, idle: bool) {
+    pub(super) fn set(&mut self, fast: bool, idle: bool, now: Timestamp) {
+        if idle {
+            self.followed = None;
+        } else {
+            self.followed.get_or_insert(now);
+        }
         if fast && !self.fast {
             self.unchanged = 0;
         }
@@ -65,31 +71,27 @@ impl Pace {
     pub(super) fn succeeded(&mut self, changed: bool) {
         self.failures = 0;
         self.not_before = None;
-        self.unchanged = if changed {
-            0
-        } else {
-            self.unchanged.saturating_add(1)
-        };
+        self.unchanged = if changed { 0 } else { self.unchanged.saturating_add(1) };
     }
 
-    pub(super) fn failed(&mut self, certainty: Certainty) {
+    /// `wait` is what Graph asks for.
+    pub(super) fn failed(&mut self, certainty: Certainty, wait: Option<Duration>) {
         self.failures = self.failures.saturating_add(1);
         self.not_before = match certainty {
-            Certainty::Later(wait) => wait,
             // A definite no is not worth asking again soon.
             Certainty::No => Some(self.intervals.rest),
-            Certainty::Unknown => None,
+            Certainty::Later(_) | Certainty::Unknown => wait,
         };
     }
 
     /// How long until the next list; zero: now; None: nobody needs one.
     pub(super) fn next(&self, now: Timestamp) -> Option<Duration> {
         let Some(last) = self.last_began else {
-            return match self.asked {
-                Some(asked) => Some(left(asked, GATHER, now)),
-                None if self.fast => Some(GATHER),
-                None if self.idle => None,
-                None => Some(self.until_phase(now)),
+            return match (self.asked, self.followed) {
+                (Some(asked), _) => Some(left(asked, GATHER, now)),
+                (None, Some(followed)) if self.fast => Some(left(followed, GATHER, now)),
+                (None, Some(followed)) => Some(left(followed, self.until_phase(followed), now)),
+                (None, None) => None,
             };
         };
         if self.failures > 0 {
@@ -97,9 +99,7 @@ impl Pace {
                 // Health is still worth knowing, at the slow pace.
                 return Some(left(last, self.intervals.rest, now));
             }
-            let wait = self
-                .grown(self.failures - 1)
-                .max(self.not_before.unwrap_or_default());
+            let wait = self.grown(self.failures - 1).max(self.not_before.unwrap_or_default());
             return Some(left(last, wait, now));
         }
         if let Some(asked) = self.asked {
@@ -108,11 +108,7 @@ impl Pace {
         if self.fast {
             return Some(left(last, self.grown(self.unchanged), now));
         }
-        if self.idle {
-            None
-        } else {
-            Some(left(last, self.to_next_phase(last), now))
-        }
+        if self.idle { None } else { Some(left(last, self.to_next_phase(last), now)) }
     }
 
     /// The fast interval, half as long again for each round without news, up to the rest interval.
@@ -134,11 +130,7 @@ impl Pace {
     /// From a list to the next moment of our phase that is at least half an interval away.
     fn to_next_phase(&self, last: Timestamp) -> Duration {
         let until = self.until_phase(last);
-        if until < self.intervals.rest / 2 {
-            until + self.intervals.rest
-        } else {
-            until
-        }
+        if until < self.intervals.rest / 2 { until + self.intervals.rest } else { until }
     }
 }
 
@@ -155,13 +147,7 @@ mod tests {
     const FAST: Duration = Duration::from_secs(5);
 
     fn pace() -> Pace {
-        Pace::new(
-            Intervals {
-                rest: REST,
-                fast: FAST,
-            },
-            20_000,
-        )
+        Pace::new(Intervals { rest: REST, fast: FAST }, 20_000)
     }
 
     fn at(milliseconds: i64) -> Timestamp {
@@ -188,17 +174,30 @@ mod tests {
     #[test]
     fn after_a_restart_lists_fall_on_the_same_moments() {
         let mut pace = pace();
-        pace.set(false, false);
+        pace.set(false, false, at(0));
         assert_eq!(pace.next(at(0)), Some(Duration::from_secs(20)));
+        assert_eq!(
+            pace.next(at(20_001)),
+            Some(Duration::ZERO),
+            "a timer that is late is no reason to wait again"
+        );
         pace.began(at(20_000));
         pace.succeeded(false);
         assert_eq!(pace.next(at(20_000)), Some(REST));
     }
 
     #[test]
+    fn something_under_way_gets_its_first_list() {
+        let mut pace = pace();
+        pace.set(true, false, at(0));
+        assert_eq!(pace.next(at(0)), Some(GATHER));
+        assert_eq!(pace.next(at(100)), Some(Duration::ZERO));
+    }
+
+    #[test]
     fn an_extra_list_does_not_bring_the_next_one_close() {
         let mut pace = pace();
-        pace.set(false, false);
+        pace.set(false, false, at(0));
         pace.began(at(15_000));
         pace.succeeded(true);
         assert_eq!(pace.next(at(15_000)), Some(Duration::from_secs(65)));
@@ -207,7 +206,7 @@ mod tests {
     #[test]
     fn fast_grows_to_rest_while_nothing_changes() {
         let mut pace = pace();
-        pace.set(true, false);
+        pace.set(true, false, at(0));
         let mut waits = Vec::new();
         for _ in 0..9 {
             pace.began(at(0));
@@ -222,14 +221,15 @@ mod tests {
     #[test]
     fn a_failure_is_not_asked_faster_than_health() {
         let mut pace = pace();
-        pace.set(true, false);
+        pace.set(true, false, at(0));
         pace.began(at(0));
-        pace.failed(Certainty::Unknown);
+        pace.failed(Certainty::Unknown, None);
         pace.ask(at(1));
         assert_eq!(pace.next(at(0)), Some(FAST));
-        pace.failed(Certainty::Later(Some(Duration::from_mins(5))));
+        let wait = Some(Duration::from_mins(5));
+        pace.failed(Certainty::Later(wait), wait);
         assert_eq!(pace.next(at(0)), Some(Duration::from_mins(5)));
-        pace.failed(Certainty::No);
+        pace.failed(Certainty::No, None);
         assert_eq!(pace.next(at(0)), Some(REST));
     }
 }

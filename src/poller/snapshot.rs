@@ -12,6 +12,8 @@ use crate::graph::name::NameKey;
 pub struct Snapshot {
     /// When the list was asked for: whatever was true before is in it.
     pub began: Timestamp,
+    /// When its last page came.
+    pub ended: Timestamp,
     /// The profiles, by id.
     pub profiles: BTreeMap<String, RemoteProfile>,
 }
@@ -26,9 +28,7 @@ pub struct Changes {
 impl Snapshot {
     /// The profiles of that name.
     pub fn named<'a>(&'a self, name: &'a NameKey) -> impl Iterator<Item = &'a RemoteProfile> {
-        self.profiles
-            .values()
-            .filter(move |profile| profile.name == *name)
+        self.profiles.values().filter(move |profile| profile.name == *name)
     }
 
     /// What came, went or changed since `old`.
@@ -88,10 +88,7 @@ mod tests {
                 (id.to_string(), RemoteProfile::read(&value).unwrap())
             })
             .collect();
-        Snapshot {
-            began: Timestamp::UNIX_EPOCH,
-            profiles,
-        }
+        Snapshot { began: Timestamp::UNIX_EPOCH, ended: Timestamp::UNIX_EPOCH, profiles }
     }
 
     #[test]
@@ -102,16 +99,10 @@ mod tests {
 
     #[test]
     fn coming_going_and_changing_concern_the_id_and_the_name() {
-        let old = snapshot(&[
-            ("1", "A", "provisioning"),
-            ("2", "B", "provisioned"),
-            ("3", "C", "provisioned"),
-        ]);
-        let new = snapshot(&[
-            ("1", "A", "provisioned"),
-            ("3", "C", "provisioned"),
-            ("4", "c", "provisioning"),
-        ]);
+        let old =
+            snapshot(&[("1", "A", "provisioning"), ("2", "B", "provisioned"), ("3", "C", "provisioned")]);
+        let new =
+            snapshot(&[("1", "A", "provisioned"), ("3", "C", "provisioned"), ("4", "c", "provisioning")]);
         let changes = new.changes_since(Some(&old));
         let unknown = NameKey::of("other");
         assert!(changes.concern("1", &unknown), "changed");

@@ -11,6 +11,7 @@ use super::cluster::{Cluster, ClusterError, Key};
 use super::decide::{ABSENCES_THAT_PROVE, Action, Farewell, Standing, Verdict, failure_standing};
 use super::observation::{Observation, has_finalizer};
 use super::observe::owner;
+use super::report::Decided;
 use super::{Context, Next, connection, report, store};
 use crate::api::conditions::whole_seconds;
 use crate::api::status::CreationAttempt;
@@ -28,6 +29,8 @@ pub enum Done {
     Nothing {
         /// What the conditions say.
         standing: Standing,
+        /// When to look again.
+        recheck: Option<Duration>,
     },
     /// The world has changed, or has to be looked at again.
     LookAgain(Next),
@@ -46,7 +49,7 @@ pub async fn act<C: Cluster>(
     upstream: Option<&Upstream>,
     verdict: &Verdict,
 ) -> Result<Done, ClusterError> {
-    let standing = verdict.standing.clone();
+    let nothing = Done::Nothing { standing: verdict.standing.clone(), recheck: verdict.recheck };
     match (&verdict.action, upstream) {
         (Action::LetGo(farewell), _) => let_go(context, o, *farewell).await,
         (Action::Create, Some(upstream)) => create(context, o, upstream).await,
@@ -58,14 +61,10 @@ pub async fn act<C: Cluster>(
         (Action::Delete { id }, Some(upstream)) => delete(context, o, upstream, id).await,
         (Action::Probe { id }, Some(upstream)) => {
             let proven = probe(context, o, upstream, id).await;
-            Ok(if proven {
-                Done::LookAgain(Next::Again)
-            } else {
-                Done::Nothing { standing }
-            })
+            Ok(if proven { Done::LookAgain(Next::Again) } else { nothing })
         }
         // Without an upstream nothing in Graph is decided.
-        (_, None) | (Action::Nothing, Some(_)) => Ok(Done::Nothing { standing }),
+        (_, None) | (Action::Nothing, Some(_)) => Ok(nothing),
     }
 }
 
@@ -76,9 +75,7 @@ async fn create<C: Cluster>(
     upstream: &Upstream,
 ) -> Result<Done, ClusterError> {
     if let Err(error) = upstream.writes.ready().await {
-        return Ok(Done::Nothing {
-            standing: failure_standing(&error),
-        });
+        return Ok(not_now(context, &error));
     }
     let owner = owner(&o.resource);
     let name = NameKey::of(&o.resource.spec.display_name);
@@ -88,66 +85,66 @@ async fn create<C: Cluster>(
         return Ok(Done::LookAgain(Next::In(AFTER_CONFLICT)));
     }
     let attempt = attempt(context, o, upstream);
-    let recorded = match context
-        .cluster
-        .write_status(&held, report::intent(o, &attempt))
-        .await
-    {
+    let recorded = match context.cluster.write_status(&held, report::intent(o, &attempt)).await {
         Ok(recorded) => recorded,
         Err(ClusterError::Conflict) => return Ok(Done::LookAgain(Next::In(AFTER_CONFLICT))),
         Err(error) => return Err(error),
     };
     let body = create_body(&o.resource.spec, upstream.facts.dialect);
-    let sent = upstream
-        .writes
-        .create(&body, &attempt.attempt, context.settings.request_timeout)
-        .await;
+    let sent = upstream.writes.create(&body, &attempt.attempt, context.settings.request_timeout).await;
     let now = context.clock.now();
     match sent {
         Ok(profile) => {
-            context
-                .claims
-                .claim_profile(&upstream.facts.tenant, &profile.id, &owner);
+            context.claims.claim_profile(&upstream.facts.tenant, &profile.id, &owner, None);
             context.remember(&owner.uid, |memory| memory.bound_at = Some(now));
-            tracing::info!(
-                profile = profile.id,
-                attempt = attempt.attempt,
-                "created the profile"
-            );
+            tracing::info!(profile = profile.id, attempt = attempt.attempt, "created the profile");
+            let decided = Decided::by(o);
             store::fact(context, &recorded, |latest| {
-                report::created(latest, &attempt, &profile, now)
+                report::created(latest, &decided, &attempt, &profile, now)
             })
             .await;
             Ok(Done::LookAgain(Next::Again))
         }
-        Err(error) => Ok(not_created(context, &recorded, upstream, &attempt, error).await),
+        Err(error) => Ok(not_created(context, o, &recorded, upstream, &attempt, error).await),
     }
 }
 
 async fn not_created<C: Cluster>(
     context: &Context<C>,
+    o: &Observation,
     recorded: &Arc<EducationSyncProfile>,
     upstream: &Upstream,
     attempt: &CreationAttempt,
     error: GraphError,
 ) -> Done {
     let now = context.clock.now();
+    let decided = Decided::by(o);
     tracing::warn!(attempt = attempt.attempt, %error, "the create did not succeed");
     match error.certainty() {
         Certainty::No => {
             store::fact(context, recorded, |latest| {
-                report::refused(latest, &upstream.facts, &error, now)
+                report::refused(latest, &decided, None, &upstream.facts, &error, now)
             })
             .await;
             Done::LookAgain(Next::Again)
         }
         Certainty::Later(wait) => {
-            store::fact(context, recorded, |latest| report::not_sent(latest, &error, now)).await;
+            store::fact(context, recorded, |latest| report::not_sent(latest, &decided, attempt, &error, now))
+                .await;
             Done::LookAgain(Next::In(wait.unwrap_or(context.settings.probe_interval)))
         }
         // The attempt stays open: the next pass looks for what came of it.
         Certainty::Unknown => Done::LookAgain(Next::Again),
     }
+}
+
+/// There is no token, or Graph asks to wait: it is said, and tried again.
+fn not_now<C: Cluster>(context: &Context<C>, error: &GraphError) -> Done {
+    let wait = match error {
+        GraphError::NoToken(error) if error.is_refusal() => Duration::from_mins(1),
+        error => error.retry_after().unwrap_or(context.settings.probe_interval),
+    };
+    Done::Nothing { standing: failure_standing(error), recheck: Some(wait) }
 }
 
 /// Makes sure that our finalizer holds the resource.
@@ -169,10 +166,7 @@ async fn hold_connection<C: Cluster>(
     resource: &EducationSyncProfile,
 ) -> Result<(), ClusterError> {
     let namespace = resource.metadata.namespace.clone().unwrap_or_default();
-    let key = Key {
-        namespace,
-        name: resource.spec.connection_name().to_owned(),
-    };
+    let key = Key { namespace, name: resource.spec.connection_name().to_owned() };
     let connection = context.cluster.connection(&key).ok_or(ClusterError::Conflict)?;
     // A burst of profiles shares one write.
     let mut held = context.held_connections.lock().await;
@@ -212,11 +206,7 @@ async fn bind<C: Cluster>(
         return Ok(Done::LookAgain(Next::In(AFTER_CONFLICT)));
     };
     let owner: Owner = owner(&o.resource);
-    if context
-        .claims
-        .claim_profile(&upstream.facts.tenant, id, &owner)
-        .is_some()
-    {
+    if context.claims.claim_profile(&upstream.facts.tenant, id, &owner, None).is_some() {
         return Ok(Done::LookAgain(Next::In(AFTER_CONFLICT)));
     }
     tracing::info!(profile = id, "found the profile of an attempt without an answer");
@@ -231,10 +221,9 @@ async fn delete<C: Cluster>(
     id: &str,
 ) -> Result<Done, ClusterError> {
     if let Err(error) = upstream.writes.ready().await {
-        return Ok(Done::Nothing {
-            standing: failure_standing(&error),
-        });
+        return Ok(not_now(context, &error));
     }
+    let decided = Decided::by(o);
     let answer = upstream.writes.delete(id).await;
     let now = context.clock.now();
     let asked = match &answer {
@@ -242,9 +231,10 @@ async fn delete<C: Cluster>(
         Err(error) => error.certainty() == Certainty::Unknown,
     };
     if asked {
-        context.claims.set_alive(&upstream.facts.tenant, id, false);
+        context.claims.set_going(&upstream.facts.tenant, id);
         context.remember(o.uid(), |memory| {
             memory.delete_sent = Some(now);
+            memory.present = false;
             if answer == Ok(Deletion::NotFound) {
                 memory.absences += 1;
                 memory.last_absence = Some(now);
@@ -254,10 +244,7 @@ async fn delete<C: Cluster>(
     match answer {
         Ok(_) => {
             tracing::info!(profile = id, "asked Graph to delete the profile");
-            store::fact(context, &o.resource, |latest| {
-                report::delete_sent(latest, id, now)
-            })
-            .await;
+            store::fact(context, &o.resource, |latest| report::delete_sent(latest, &decided, id, now)).await;
             upstream.poller.ask();
             Ok(Done::LookAgain(Next::Again))
         }
@@ -266,14 +253,14 @@ async fn delete<C: Cluster>(
             match error.certainty() {
                 Certainty::No => {
                     store::fact(context, &o.resource, |latest| {
-                        report::refused(latest, &upstream.facts, &error, now)
+                        report::refused(latest, &decided, None, &upstream.facts, &error, now)
                     })
                     .await;
                     Ok(Done::LookAgain(Next::Again))
                 }
-                Certainty::Later(wait) => Ok(Done::LookAgain(Next::In(
-                    wait.unwrap_or(context.settings.probe_interval),
-                ))),
+                Certainty::Later(wait) => {
+                    Ok(Done::LookAgain(Next::In(wait.unwrap_or(context.settings.probe_interval))))
+                }
                 Certainty::Unknown => Ok(Done::LookAgain(Next::In(context.settings.probe_interval))),
             }
         }
@@ -288,10 +275,12 @@ async fn probe<C: Cluster>(context: &Context<C>, o: &Observation, upstream: &Ups
         match answer {
             Ok(None) => {
                 memory.absences += 1;
+                memory.present = false;
                 memory.last_absence = Some(now);
             }
             Ok(Some(_)) => {
                 memory.absences = 0;
+                memory.present = true;
                 memory.last_absence = Some(now);
             }
             Err(_) => memory.last_absence = Some(now),
@@ -300,7 +289,7 @@ async fn probe<C: Cluster>(context: &Context<C>, o: &Observation, upstream: &Ups
     });
     let proven = absences >= ABSENCES_THAT_PROVE;
     if proven {
-        context.claims.set_alive(&upstream.facts.tenant, id, false);
+        context.claims.set_going(&upstream.facts.tenant, id);
     }
     proven
 }
@@ -312,10 +301,7 @@ async fn let_go<C: Cluster>(
     farewell: Farewell,
 ) -> Result<Done, ClusterError> {
     let finalizers = o.resource.metadata.finalizers.iter().flatten();
-    let others = finalizers
-        .filter(|finalizer| *finalizer != FINALIZER)
-        .cloned()
-        .collect();
+    let others = finalizers.filter(|finalizer| *finalizer != FINALIZER).cloned().collect();
     if let Some(notice) = report::farewell(o, farewell) {
         context.cluster.publish(&o.resource, notice).await;
     }

@@ -73,7 +73,8 @@ struct NameHold {
 #[derive(Debug)]
 struct ProfileHold {
     uid: String,
-    alive: bool,
+    /// Since when it is known to be alive.
+    alive: Option<Timestamp>,
 }
 
 impl Claims {
@@ -86,9 +87,7 @@ impl Claims {
         let mut table = self.lock();
         table.owners.insert(owner.uid.clone(), owner.clone());
         let key = (tenant.clone(), name.clone());
-        table
-            .names
-            .retain(|held, hold| hold.uid != owner.uid || hold.established || *held == key);
+        table.names.retain(|held, hold| hold.uid != owner.uid || hold.established || *held == key);
         match table.names.get(&key) {
             Some(hold) if hold.uid == owner.uid => NameClaim::Ours(hold.since),
             Some(hold) => match table.owners.get(&hold.uid) {
@@ -136,8 +135,15 @@ impl Claims {
         });
     }
 
-    /// Claims a profile for a resource. Some: another resource has it already.
-    pub fn claim_profile(&self, tenant: &Tenant, id: &str, owner: &Owner) -> Option<Owner> {
+    /// Claims a profile for a resource; `alive` says since when it is known to be alive, if the claim
+    /// is new. Some: another resource has it already.
+    pub fn claim_profile(
+        &self,
+        tenant: &Tenant,
+        id: &str,
+        owner: &Owner,
+        alive: Option<Timestamp>,
+    ) -> Option<Owner> {
         let mut table = self.lock();
         table.owners.insert(owner.uid.clone(), owner.clone());
         let key = (tenant.clone(), id.to_owned());
@@ -146,13 +152,7 @@ impl Claims {
             Some(uid) if uid != owner.uid => table.owners.get(&uid).cloned(),
             Some(_) => None,
             None => {
-                table.profiles.insert(
-                    key,
-                    ProfileHold {
-                        uid: owner.uid.clone(),
-                        alive: false,
-                    },
-                );
+                table.profiles.insert(key, ProfileHold { uid: owner.uid.clone(), alive });
                 None
             }
         }
@@ -166,23 +166,27 @@ impl Claims {
         table.owners.get(&hold.uid).cloned()
     }
 
-    /// Remembers whether a profile is known to be alive: a list without it is then not to be trusted.
-    pub fn set_alive(&self, tenant: &Tenant, id: &str, alive: bool) {
+    /// Remembers that a profile is known to be alive since `now` at least: a later list without it
+    /// is not to be trusted.
+    pub fn set_alive(&self, tenant: &Tenant, id: &str, now: Timestamp) {
         if let Some(hold) = self.lock().profiles.get_mut(&(tenant.clone(), id.to_owned())) {
-            hold.alive = alive;
+            hold.alive.get_or_insert(now);
         }
     }
 
-    /// How many profiles are known to be alive, and how many of them `listed` does not have.
-    pub fn alive(&self, tenant: &Tenant, listed: impl Fn(&str) -> bool) -> (usize, usize) {
+    /// Remembers that a profile is going or gone.
+    pub fn set_going(&self, tenant: &Tenant, id: &str) {
+        if let Some(hold) = self.lock().profiles.get_mut(&(tenant.clone(), id.to_owned())) {
+            hold.alive = None;
+        }
+    }
+
+    /// How many profiles were alive when a list began, and how many of them `listed` does not have.
+    pub fn alive(&self, tenant: &Tenant, began: Timestamp, listed: impl Fn(&str) -> bool) -> (usize, usize) {
         let table = self.lock();
-        let alive = table
-            .profiles
-            .iter()
-            .filter(|((place, _), hold)| place == tenant && hold.alive);
-        alive.fold((0, 0), |(all, missing), ((_, id), _)| {
-            (all + 1, missing + usize::from(!listed(id)))
-        })
+        let was_alive = |hold: &ProfileHold| hold.alive.is_some_and(|since| since <= began);
+        let alive = table.profiles.iter().filter(|((place, _), hold)| place == tenant && was_alive(hold));
+        alive.fold((0, 0), |(all, missing), ((_, id), _)| (all + 1, missing + usize::from(!listed(id))))
     }
 
     /// Everything of a resource that is gone.
@@ -202,14 +206,7 @@ impl Table {
         established: bool,
         now: Timestamp,
     ) -> NameClaim {
-        self.names.insert(
-            key,
-            NameHold {
-                uid: owner.uid.clone(),
-                established,
-                since: now,
-            },
-        );
+        self.names.insert(key, NameHold { uid: owner.uid.clone(), established, since: now });
         NameClaim::Ours(now)
     }
 }
@@ -223,19 +220,11 @@ mod tests {
     use super::*;
 
     fn tenant() -> Tenant {
-        Tenant {
-            endpoint: "https://graph.example".to_owned(),
-            tenant_id: "t".to_owned(),
-        }
+        Tenant { endpoint: "https://graph.example".to_owned(), tenant_id: "t".to_owned() }
     }
 
     fn owner(uid: &str, created: i64) -> Owner {
-        Owner {
-            uid: uid.into(),
-            namespace: "n".into(),
-            name: uid.into(),
-            created: at(created),
-        }
+        Owner { uid: uid.into(), namespace: "n".into(), name: uid.into(), created: at(created) }
     }
 
     fn at(second: i64) -> Timestamp {
@@ -246,83 +235,52 @@ mod tests {
     fn the_older_wish_wins_until_a_claim_is_established() {
         let (claims, tenant, name) = (Claims::default(), tenant(), NameKey::of("A"));
         let (old, young) = (owner("old", 1), owner("young", 2));
-        assert_eq!(
-            claims.wish(&tenant, &name, &young, at(10)),
-            NameClaim::Ours(at(10))
-        );
+        assert_eq!(claims.wish(&tenant, &name, &young, at(10)), NameClaim::Ours(at(10)));
         assert_eq!(claims.wish(&tenant, &name, &old, at(11)), NameClaim::Ours(at(11)));
         assert!(!claims.establish(&tenant, &name, &young));
-        assert_eq!(
-            claims.wish(&tenant, &name, &young, at(12)),
-            NameClaim::TakenBy(old.clone())
-        );
+        assert_eq!(claims.wish(&tenant, &name, &young, at(12)), NameClaim::TakenBy(old.clone()));
         assert!(claims.establish(&tenant, &name, &old));
         claims.release("old");
-        assert_eq!(
-            claims.wish(&tenant, &name, &young, at(13)),
-            NameClaim::Ours(at(13))
-        );
+        assert_eq!(claims.wish(&tenant, &name, &young, at(13)), NameClaim::Ours(at(13)));
         assert!(claims.establish(&tenant, &name, &young));
-        assert_eq!(
-            claims.wish(&tenant, &name, &old, at(14)),
-            NameClaim::TakenBy(young)
-        );
+        assert_eq!(claims.wish(&tenant, &name, &old, at(14)), NameClaim::TakenBy(young));
     }
 
     #[test]
     fn a_new_wish_gives_up_the_old_one_but_not_an_attempt() {
         let (claims, tenant) = (Claims::default(), tenant());
         let (first, second) = (owner("first", 1), owner("second", 2));
-        claims.record_names(
-            &tenant,
-            &BTreeSet::from([NameKey::of("attempted")]),
-            &first,
-            at(1),
-        );
+        claims.record_names(&tenant, &BTreeSet::from([NameKey::of("attempted")]), &first, at(1));
         claims.wish(&tenant, &NameKey::of("a"), &first, at(1));
         claims.wish(&tenant, &NameKey::of("b"), &first, at(1));
-        assert_eq!(
-            claims.wish(&tenant, &NameKey::of("a"), &second, at(2)),
-            NameClaim::Ours(at(2))
-        );
+        assert_eq!(claims.wish(&tenant, &NameKey::of("a"), &second, at(2)), NameClaim::Ours(at(2)));
         let taken = NameClaim::TakenBy(first.clone());
-        assert_eq!(
-            claims.wish(&tenant, &NameKey::of("attempted"), &second, at(2)),
-            taken
-        );
+        assert_eq!(claims.wish(&tenant, &NameKey::of("attempted"), &second, at(2)), taken);
         claims.forget_names(&tenant, &BTreeSet::new(), "first");
-        assert_eq!(
-            claims.wish(&tenant, &NameKey::of("attempted"), &second, at(3)),
-            NameClaim::Ours(at(3))
-        );
+        assert_eq!(claims.wish(&tenant, &NameKey::of("attempted"), &second, at(3)), NameClaim::Ours(at(3)));
     }
 
     #[test]
     fn names_of_other_tenants_do_not_meet() {
         let claims = Claims::default();
-        let other = Tenant {
-            tenant_id: "other".to_owned(),
-            ..tenant()
-        };
+        let other = Tenant { tenant_id: "other".to_owned(), ..tenant() };
         claims.wish(&tenant(), &NameKey::of("A"), &owner("1", 1), at(1));
-        assert_eq!(
-            claims.wish(&other, &NameKey::of("A"), &owner("2", 2), at(2)),
-            NameClaim::Ours(at(2))
-        );
+        assert_eq!(claims.wish(&other, &NameKey::of("A"), &owner("2", 2), at(2)), NameClaim::Ours(at(2)));
     }
 
     #[test]
     fn a_profile_belongs_to_one_resource() {
         let (claims, tenant) = (Claims::default(), tenant());
-        assert_eq!(claims.claim_profile(&tenant, "p", &owner("1", 1)), None);
-        assert_eq!(claims.claim_profile(&tenant, "p", &owner("1", 1)), None);
-        assert_eq!(
-            claims.claim_profile(&tenant, "p", &owner("2", 0)).unwrap().uid,
-            "1"
-        );
-        claims.set_alive(&tenant, "p", true);
-        assert_eq!(claims.alive(&tenant, |_| false), (1, 1));
-        assert_eq!(claims.alive(&tenant, |_| true), (1, 0));
+        assert_eq!(claims.claim_profile(&tenant, "p", &owner("1", 1), None), None);
+        assert_eq!(claims.claim_profile(&tenant, "p", &owner("1", 1), None), None);
+        assert_eq!(claims.claim_profile(&tenant, "p", &owner("2", 0), None).unwrap().uid, "1");
+        assert_eq!(claims.alive(&tenant, at(9), |_| false), (0, 0));
+        claims.set_alive(&tenant, "p", at(5));
+        assert_eq!(claims.alive(&tenant, at(4), |_| false), (0, 0), "the list is from before");
+        assert_eq!(claims.alive(&tenant, at(5), |_| false), (1, 1));
+        assert_eq!(claims.alive(&tenant, at(5), |_| true), (1, 0));
+        claims.set_going(&tenant, "p");
+        assert_eq!(claims.alive(&tenant, at(9), |_| false), (0, 0));
         claims.release("1");
         assert_eq!(claims.owner_of(&tenant, "p"), None);
     }

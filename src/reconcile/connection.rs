@@ -39,10 +39,13 @@ pub async fn pass<C: Cluster>(context: &Context<C>, key: &Key) -> Result<Next, C
                 name: key.name.clone(),
             };
             let view = upstream.poller.view();
-            upstream.poller.follow(follower, Interest::Health, &view);
+            context.follow(follower, &upstream.poller, Interest::Health, &view);
             if view.snapshot.is_none() && view.failure.is_none() {
-                // One list tells whether the credentials work; after it an unused connection is left alone.
-                upstream.poller.ask();
+                // One list tells whether the credentials work; after it an unused connection is left
+                // alone, and a restart does not ask for what the status says already.
+                if !is_known_to_work(&connection) {
+                    upstream.poller.ask();
+                }
                 return Ok(Next::Wait);
             }
             Ok(view)
@@ -53,6 +56,16 @@ pub async fn pass<C: Cluster>(context: &Context<C>, key: &Key) -> Result<Next, C
     let wrong = !matches!(verdict, Health::Well);
     report(context, &connection, &verdict).await?;
     Ok(Next::In(if wrong { RECHECK_WHILE_WRONG } else { RECHECK }))
+}
+
+/// Does the status say of this very generation that Graph answers?
+fn is_known_to_work(connection: &GraphConnection) -> bool {
+    let conditions = connection.status.iter().flat_map(|status| &status.conditions);
+    conditions.into_iter().any(|condition| {
+        condition.type_ == READY
+            && condition.status == "True"
+            && condition.observed_generation == connection.metadata.generation
+    })
 }
 
 /// Makes sure that the connection stays while a profile needs it.
@@ -80,16 +93,10 @@ async fn let_go<C: Cluster>(
             && profile.spec.connection_name() == key.name
     });
     let finalizers = connection.metadata.finalizers.clone().unwrap_or_default();
-    let others: Vec<_> = finalizers
-        .iter()
-        .filter(|finalizer| *finalizer != IN_USE_FINALIZER)
-        .cloned()
-        .collect();
+    let others: Vec<_> =
+        finalizers.iter().filter(|finalizer| *finalizer != IN_USE_FINALIZER).cloned().collect();
     if !needed && others.len() < finalizers.len() {
-        context
-            .cluster
-            .write_connection_finalizers(connection, others)
-            .await?;
+        context.cluster.write_connection_finalizers(connection, others).await?;
     }
     Ok(Next::Wait)
 }
@@ -116,9 +123,7 @@ fn verdict(view: &Result<View, ConnectionProblem>) -> Health {
             Health::Broken(Reason::HostNotAllowed, message.clone())
         }
         Ok(View { failure: None, .. }) => Health::Well,
-        Ok(View {
-            failure: Some(error), ..
-        }) => failure(error),
+        Ok(View { failure: Some(error), .. }) => failure(error),
     }
 }
 
@@ -168,10 +173,7 @@ async fn report<C: Cluster>(
     if new == old {
         return Ok(());
     }
-    context
-        .cluster
-        .write_connection_status(connection, new.clone())
-        .await?;
+    context.cluster.write_connection_status(connection, new.clone()).await?;
     if let Some(notice) = notice(&old, &new, health) {
         context.cluster.publish_connection(connection, notice).await;
     }
@@ -190,15 +192,8 @@ fn status(
             (false, *reason, message.as_str())
         }
     };
-    let ready = Statement {
-        holds,
-        reason,
-        message: message.to_owned(),
-    };
-    let wrong = Statement {
-        holds: true,
-        ..ready.clone()
-    };
+    let ready = Statement { holds, reason, message: message.to_owned() };
+    let wrong = Statement { holds: true, ..ready.clone() };
     let ailing = matches!(health, Health::Ailing(..)).then_some(&wrong);
     let broken = matches!(health, Health::Broken(..)).then_some(&wrong);
     status.observed_generation = Some(generation);
@@ -211,25 +206,12 @@ fn status(
 /// An event when the reason changes.
 fn notice(old: &GraphConnectionStatus, new: &GraphConnectionStatus, health: &Health) -> Option<Notice> {
     let ready = |status: &GraphConnectionStatus| {
-        status
-            .conditions
-            .iter()
-            .find(|condition| condition.type_ == READY)
-            .cloned()
+        status.conditions.iter().find(|condition| condition.type_ == READY).cloned()
     };
     let (before, after) = (ready(old), ready(new)?);
     if before.is_some_and(|before| before.reason == after.reason) {
         return None;
     }
-    let kind = if *health == Health::Well {
-        EventKind::Normal
-    } else {
-        EventKind::Warning
-    };
-    Some(Notice {
-        kind,
-        reason: after.reason,
-        action: "Connect",
-        note: after.message,
-    })
+    let kind = if *health == Health::Well { EventKind::Normal } else { EventKind::Warning };
+    Some(Notice { kind, reason: after.reason, action: "Connect", note: after.message })
 }

@@ -15,13 +15,13 @@ pub mod report;
 pub mod store;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::OnceCell;
 
 use crate::clock::Clock;
-use crate::poller::{Follower, FollowerKind};
+use crate::poller::{Follower, FollowerKind, Interest, Poller, View};
 use crate::upstream::Upstreams;
 use claims::Claims;
 use cluster::{Cluster, ClusterError, Key};
@@ -42,6 +42,7 @@ pub struct Context<C> {
     pub settings: Settings,
     memories: Mutex<HashMap<String, Memory>>,
     claims_built: OnceCell<()>,
+    following: Mutex<HashMap<Follower, Weak<Poller>>>,
     held_connections: tokio::sync::Mutex<HashSet<String>>,
 }
 
@@ -68,6 +69,7 @@ impl<C: Cluster> Context<C> {
             settings,
             memories: Mutex::default(),
             claims_built: OnceCell::new(),
+            following: Mutex::default(),
             held_connections: tokio::sync::Mutex::default(),
         }
     }
@@ -81,10 +83,33 @@ impl<C: Cluster> Context<C> {
     /// Forgets a resource that is gone: its claims are free.
     pub fn forget(&self, uid: &str) {
         self.claims.release(uid);
-        self.memories
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(uid);
+        self.memories.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+    }
+}
+
+impl<C> Context<C> {
+    /// Lets a follower hear of one poller, and of no other.
+    pub fn follow(&self, follower: Follower, poller: &Arc<Poller>, interest: Interest, seen: &View) {
+        let newest = Arc::downgrade(poller);
+        let mut following = self.following.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = following.insert(follower.clone(), Weak::clone(&newest));
+        drop(following);
+        if let Some(before) =
+            before.filter(|before| !before.ptr_eq(&newest)).and_then(|before| before.upgrade())
+        {
+            before.unfollow(&follower);
+        }
+        poller.follow(follower, interest, seen);
+    }
+
+    /// Lets a follower hear of nothing any more.
+    pub fn unfollow(&self, follower: &Follower) {
+        let mut following = self.following.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = following.remove(follower);
+        drop(following);
+        if let Some(before) = before.and_then(|before| before.upgrade()) {
+            before.unfollow(follower);
+        }
     }
 }
 
@@ -102,12 +127,12 @@ pub async fn pass<C: Cluster>(context: &Context<C>, key: &Key) -> Result<Next, C
     let upstream = sight.as_ref().map(|sight| &*sight.upstream);
     let done = act::act(context, &observation, upstream, &verdict).await?;
     if let Some(sight) = &sight {
-        follow(&observation, sight, &verdict, key);
+        follow(context, &observation, sight, &verdict, key);
     }
     let next = match done {
-        act::Done::Nothing { standing } => {
+        act::Done::Nothing { standing, recheck } => {
             report_standing(context, &observation, &verdict, standing).await?;
-            verdict.recheck.map_or(Next::Wait, Next::In)
+            recheck.map_or(Next::Wait, Next::In)
         }
         act::Done::LookAgain(next) => next,
     };
@@ -126,20 +151,28 @@ async fn report_standing<C: Cluster>(
     Ok(())
 }
 
-fn follow(o: &Observation, sight: &observe::Sight, verdict: &decide::Verdict, key: &Key) {
-    let follower = Follower {
-        kind: FollowerKind::Profile,
-        namespace: key.namespace.clone(),
-        name: key.name.clone(),
-    };
+fn follow<C: Cluster>(
+    context: &Context<C>,
+    o: &Observation,
+    sight: &observe::Sight,
+    verdict: &decide::Verdict,
+    key: &Key,
+) {
+    let follower =
+        Follower { kind: FollowerKind::Profile, namespace: key.namespace.clone(), name: key.name.clone() };
     let poller = &sight.upstream.poller;
     match (&verdict.interest, &verdict.action) {
-        (Some(interest), _) => poller.follow(follower, interest.clone(), &sight.view),
-        (None, decide::Action::Nothing | decide::Action::LetGo(_)) => poller.unfollow(&follower),
+        (Some(interest), _) => context.follow(follower, poller, interest.clone(), &sight.view),
+        (None, decide::Action::Nothing | decide::Action::LetGo(_)) => context.unfollow(&follower),
         // Another action is followed by another pass, which knows better what to wait for.
         (None, _) => {}
     }
-    if verdict.ask || o.request().is_some() {
+    // A request is worth one list, even if its answer takes longer.
+    let requested = o.request().filter(|request| o.memory.asked_for.as_deref() != Some(*request));
+    if let Some(request) = requested {
+        context.remember(o.uid(), |memory| memory.asked_for = Some(request.to_owned()));
+    }
+    if verdict.ask || requested.is_some() {
         poller.ask();
     }
 }

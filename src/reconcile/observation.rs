@@ -13,6 +13,12 @@ use crate::api::{EducationSyncProfile, FINALIZER, REQUESTED_AT};
 use crate::graph::name::NameKey;
 use crate::graph::{GraphError, RemoteProfile};
 
+/// So long a list counts as fresh after its end: time enough for a burst, and none for a person.
+const FRESH: Duration = Duration::from_secs(15);
+
+/// Longest request that is answered; a longer one is cut.
+const LONGEST_REQUEST: usize = 256;
+
 /// How long things take; all of it can be set by flags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -82,6 +88,8 @@ pub enum ConnectionProblem {
 pub struct ListFacts {
     /// When the newest complete list began.
     pub began: Option<Timestamp>,
+    /// When it was complete.
+    pub ended: Option<Timestamp>,
     /// Why the newest attempt gave no list.
     pub failure: Option<GraphError>,
     /// Profiles of any resource that are known to be alive.
@@ -106,7 +114,7 @@ pub struct Namesake {
 pub struct Memory {
     /// Since when this process looks for the outcome of an attempt.
     pub resolving: Option<(String, Timestamp)>,
-    /// When this process bound the profile.
+    /// When this process bound the profile, or first looked for it.
     pub bound_at: Option<Timestamp>,
     /// Has a list shown the bound profile?
     pub seen: bool,
@@ -116,6 +124,10 @@ pub struct Memory {
     pub absences: u32,
     /// When the last of them came.
     pub last_absence: Option<Timestamp>,
+    /// Did the profile's own URL show it, although no list did?
+    pub present: bool,
+    /// The request for which a list has been asked.
+    pub asked_for: Option<String>,
 }
 
 impl Observation {
@@ -163,13 +175,22 @@ impl Observation {
     #[must_use]
     pub fn request(&self) -> Option<&str> {
         let value = self.resource.metadata.annotations.as_ref()?.get(REQUESTED_AT)?;
-        (self.status().last_handled_reconcile_at.as_ref() != Some(value)).then_some(value)
+        let end = value.char_indices().nth(LONGEST_REQUEST).map_or(value.len(), |(place, _)| place);
+        let value = value.get(..end)?;
+        (self.status().last_handled_reconcile_at.as_deref() != Some(value)).then_some(value)
     }
 
     /// Has a complete list begun at or after `time`?
     #[must_use]
     pub fn list_since(&self, time: Timestamp) -> bool {
         self.list.began.is_some_and(|began| began >= time)
+    }
+
+    /// Is there a list to create by? It is from the last attempt, and its end is a moment ago at most.
+    #[must_use]
+    pub fn list_is_fresh(&self) -> bool {
+        let moment = |ended: Timestamp| ended.saturating_add(FRESH).unwrap_or(ended);
+        self.list.failure.is_none() && self.list.ended.is_some_and(|ended| self.now <= moment(ended))
     }
 
     /// Does the list hold everything that is known to be alive?
@@ -182,12 +203,7 @@ impl Observation {
 /// Does our finalizer hold this resource?
 #[must_use]
 pub fn has_finalizer(resource: &EducationSyncProfile) -> bool {
-    resource
-        .metadata
-        .finalizers
-        .iter()
-        .flatten()
-        .any(|finalizer| finalizer == FINALIZER)
+    resource.metadata.finalizers.iter().flatten().any(|finalizer| finalizer == FINALIZER)
 }
 
 /// The names that a status keeps taken: of the bound profile, and of every attempt without a known end.
@@ -211,14 +227,13 @@ pub fn names_in(status: &EducationSyncProfileStatus, tenant: &Tenant) -> BTreeSe
 pub fn tenants_in(status: &EducationSyncProfileStatus) -> Vec<Tenant> {
     let attempts = status.creation.iter().chain(&status.earlier_creations);
     let mut tenants: Vec<Tenant> = attempts
-        .map(|a| Tenant {
-            endpoint: a.endpoint.clone(),
-            tenant_id: a.tenant_id.clone(),
-        })
-        .chain(status.binding.iter().map(|b| Tenant {
-            endpoint: b.endpoint.clone(),
-            tenant_id: b.tenant_id.clone(),
-        }))
+        .map(|a| Tenant { endpoint: a.endpoint.clone(), tenant_id: a.tenant_id.clone() })
+        .chain(
+            status
+                .binding
+                .iter()
+                .map(|b| Tenant { endpoint: b.endpoint.clone(), tenant_id: b.tenant_id.clone() }),
+        )
         .collect();
     tenants.dedup();
     tenants

@@ -32,51 +32,41 @@ pub struct Sight {
 /// Looks at a resource and everything that concerns it. None: the resource is gone.
 pub async fn observe<C: Cluster>(context: &Context<C>, key: &Key) -> Option<(Observation, Option<Sight>)> {
     let resource = context.cluster.profile(key)?;
-    let now = context.clock.now();
-    context
-        .claims_built
-        .get_or_init(|| async { build_claims(context, now) })
-        .await;
+    context.claims_built.get_or_init(|| async { build_claims(context, context.clock.now()) }).await;
     let upstream = connect(context, &resource).await;
-    let view = upstream
-        .as_ref()
-        .map_or_else(|_| View::default(), |upstream| upstream.poller.view());
+    // The resource may have gone meanwhile; then it must leave no claim behind.
+    let uid = resource.metadata.uid.clone();
+    let resource = context.cluster.profile(key).filter(|newest| newest.metadata.uid == uid)?;
+    let now = context.clock.now();
+    let view = upstream.as_ref().map_or_else(|_| View::default(), |upstream| upstream.poller.view());
     let owner = owner(&resource);
     let bound_to_other = record(context, &resource, &owner, now);
-    let tenant = upstream
-        .as_ref()
-        .ok()
-        .map(|upstream| upstream.facts.tenant.clone());
+    let tenant = upstream.as_ref().ok().map(|upstream| upstream.facts.tenant.clone());
     let snapshot = view.snapshot.clone();
     let bound = bound(&resource, snapshot.as_deref());
     let memory = update_memory(context, &resource, bound.is_some(), now);
     if let (Some(tenant), Some(bound)) = (&tenant, &bound) {
-        let alive = is_alive(bound.state) && memory.delete_sent.is_none();
-        context.claims.set_alive(tenant, &bound.id, alive);
+        if is_alive(bound.state) && memory.delete_sent.is_none() {
+            context.claims.set_alive(tenant, &bound.id, now);
+        } else {
+            context.claims.set_going(tenant, &bound.id);
+        }
     }
     let observation = Observation {
         now,
         settings: context.settings,
-        name: tenant
-            .as_ref()
-            .and_then(|tenant| wish(context, &resource, tenant, &owner, now)),
+        name: tenant.as_ref().and_then(|tenant| wish(context, &resource, tenant, &owner, now)),
         namesakes: tenant.as_ref().map_or_else(Vec::new, |tenant| {
             namesakes(context, &resource, tenant, &owner, snapshot.as_deref())
         }),
         list: list_facts(context, &resource, tenant.as_ref(), &view),
-        connection: upstream
-            .as_ref()
-            .map(|upstream| upstream.facts.clone())
-            .map_err(Clone::clone),
+        connection: upstream.as_ref().map(|upstream| upstream.facts.clone()).map_err(Clone::clone),
         bound,
         bound_to_other,
         memory,
         resource,
     };
-    Some((
-        observation,
-        upstream.ok().map(|upstream| Sight { upstream, view }),
-    ))
+    Some((observation, upstream.ok().map(|upstream| Sight { upstream, view })))
 }
 
 async fn connect<C: Cluster>(
@@ -84,10 +74,7 @@ async fn connect<C: Cluster>(
     resource: &EducationSyncProfile,
 ) -> Result<Arc<Upstream>, ConnectionProblem> {
     let namespace = resource.metadata.namespace.clone().unwrap_or_default();
-    let key = Key {
-        namespace,
-        name: resource.spec.connection_name().to_owned(),
-    };
+    let key = Key { namespace, name: resource.spec.connection_name().to_owned() };
     match context.cluster.connection(&key) {
         Some(connection) if connection.metadata.deletion_timestamp.is_some() && needs_no_way(resource) => {
             Err(ConnectionProblem::NotFound(format!(
@@ -105,10 +92,7 @@ async fn connect<C: Cluster>(
 
 /// Is there nothing in Graph, and nothing that may be there, to which a way is needed?
 fn needs_no_way(resource: &EducationSyncProfile) -> bool {
-    resource
-        .status
-        .as_ref()
-        .is_none_or(|status| tenants_in(status).is_empty())
+    resource.status.as_ref().is_none_or(|status| tenants_in(status).is_empty())
 }
 
 /// The table before the first pass: what is established first, by age then.
@@ -116,11 +100,7 @@ fn build_claims<C: Cluster>(context: &Context<C>, now: Timestamp) {
     let mut resources = context.cluster.profiles();
     resources.sort_by_key(|resource| {
         let meta = &resource.metadata;
-        (
-            meta.creation_timestamp.as_ref().map(|time| time.0),
-            meta.namespace.clone(),
-            meta.name.clone(),
-        )
+        (meta.creation_timestamp.as_ref().map(|time| time.0), meta.namespace.clone(), meta.name.clone())
     });
     for resource in resources {
         record(context, &resource, &owner(&resource), now);
@@ -134,36 +114,21 @@ fn record<C: Cluster>(
     owner: &Owner,
     now: Timestamp,
 ) -> Option<Owner> {
-    let status = resource
-        .status
-        .as_ref()
-        .filter(|status| is_own(status, &owner.uid))?;
+    let status = resource.status.as_ref().filter(|status| is_own(status, &owner.uid))?;
     for tenant in tenants_in(status) {
-        context
-            .claims
-            .record_names(&tenant, &names_in(status, &tenant), owner, now);
+        context.claims.record_names(&tenant, &names_in(status, &tenant), owner, now);
     }
     let binding = status.binding.as_ref()?;
-    let tenant = Tenant {
-        endpoint: binding.endpoint.clone(),
-        tenant_id: binding.tenant_id.clone(),
-    };
-    context.claims.claim_profile(&tenant, &binding.profile_id, owner)
+    let tenant = Tenant { endpoint: binding.endpoint.clone(), tenant_id: binding.tenant_id.clone() };
+    // After a restart the status is all that tells of life; a list without the profile is suspicious.
+    let alive = status.state.is_some_and(is_alive) && resource.metadata.deletion_timestamp.is_none();
+    context.claims.claim_profile(&tenant, &binding.profile_id, owner, alive.then_some(now))
 }
 
 /// Was the status written for this object?
 fn is_own(status: &EducationSyncProfileStatus, uid: &str) -> bool {
-    let attempts = status
-        .creation
-        .iter()
-        .chain(&status.earlier_creations)
-        .map(|attempt| &attempt.uid);
-    status
-        .binding
-        .iter()
-        .map(|binding| &binding.uid)
-        .chain(attempts)
-        .all(|other| other == uid)
+    let attempts = status.creation.iter().chain(&status.earlier_creations).map(|attempt| &attempt.uid);
+    status.binding.iter().map(|binding| &binding.uid).chain(attempts).all(|other| other == uid)
 }
 
 /// The owner entry of a resource.
@@ -173,10 +138,7 @@ pub(super) fn owner(resource: &EducationSyncProfile) -> Owner {
         uid: meta.uid.clone().unwrap_or_default(),
         namespace: meta.namespace.clone().unwrap_or_default(),
         name: meta.name.clone().unwrap_or_default(),
-        created: meta
-            .creation_timestamp
-            .as_ref()
-            .map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+        created: meta.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0),
     }
 }
 
@@ -187,24 +149,13 @@ fn wish<C: Cluster>(
     owner: &Owner,
     now: Timestamp,
 ) -> Option<NameClaim> {
-    let bound = resource
-        .status
-        .as_ref()
-        .is_some_and(|status| status.binding.is_some());
+    let bound = resource.status.as_ref().is_some_and(|status| status.binding.is_some());
     if bound || resource.metadata.deletion_timestamp.is_some() {
         return None;
     }
-    let kept = resource
-        .status
-        .as_ref()
-        .map(|status| names_in(status, tenant))
-        .unwrap_or_default();
+    let kept = resource.status.as_ref().map(|status| names_in(status, tenant)).unwrap_or_default();
     context.claims.forget_names(tenant, &kept, &owner.uid);
-    Some(
-        context
-            .claims
-            .wish(tenant, &NameKey::of(&resource.spec.display_name), owner, now),
-    )
+    Some(context.claims.wish(tenant, &NameKey::of(&resource.spec.display_name), owner, now))
 }
 
 fn bound(
@@ -231,14 +182,8 @@ fn namesakes<C: Cluster>(
     for name in &names {
         for profile in snapshot.named(name) {
             let claimed_by = context.claims.owner_of(tenant, &profile.id);
-            if claimed_by
-                .as_ref()
-                .is_none_or(|claimant| claimant.uid != owner.uid)
-            {
-                namesakes.push(Namesake {
-                    profile: profile.clone(),
-                    claimed_by,
-                });
+            if claimed_by.as_ref().is_none_or(|claimant| claimant.uid != owner.uid) {
+                namesakes.push(Namesake { profile: profile.clone(), claimed_by });
             }
         }
     }
@@ -253,22 +198,17 @@ fn list_facts<C: Cluster>(
 ) -> ListFacts {
     let failure = view.failure.clone();
     let (Some(tenant), Some(snapshot)) = (tenant, &view.snapshot) else {
-        return ListFacts {
-            failure,
-            ..ListFacts::default()
-        };
+        return ListFacts { failure, ..ListFacts::default() };
     };
     // Our own profile proves nothing about itself.
-    let own = resource
-        .status
-        .as_ref()
-        .and_then(|status| status.binding.as_ref())
-        .map(|b| b.profile_id.as_str());
+    let own =
+        resource.status.as_ref().and_then(|status| status.binding.as_ref()).map(|b| b.profile_id.as_str());
     let (alive, missing) = context
         .claims
-        .alive(tenant, |id| Some(id) == own || snapshot.profiles.contains_key(id));
+        .alive(tenant, snapshot.began, |id| Some(id) == own || snapshot.profiles.contains_key(id));
     ListFacts {
         began: Some(snapshot.began),
+        ended: Some(snapshot.ended),
         failure,
         alive,
         missing,
@@ -283,20 +223,22 @@ fn update_memory<C: Cluster>(
     now: Timestamp,
 ) -> Memory {
     let uid = resource.metadata.uid.as_deref().unwrap_or_default();
-    let open = resource
-        .status
-        .as_ref()
-        .and_then(|status| status.creation.as_ref());
+    let open = resource.status.as_ref().and_then(|status| status.creation.as_ref());
     context.remember(uid, |memory| {
         match (open, &memory.resolving) {
             (None, _) => memory.resolving = None,
             (Some(attempt), Some((known, _))) if *known == attempt.attempt => {}
             (Some(attempt), _) => memory.resolving = Some((attempt.attempt.clone(), now)),
         }
+        if resource.status.as_ref().is_some_and(|status| status.binding.is_some()) {
+            // After a restart a profile that no list shows may still be one that is not visible yet.
+            memory.bound_at.get_or_insert(now);
+        }
         if listed {
             memory.seen = true;
             memory.absences = 0;
             memory.last_absence = None;
+            memory.present = false;
         }
         memory.clone()
     })

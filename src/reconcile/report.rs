@@ -24,6 +24,33 @@ pub struct Report {
     pub notices: Vec<Notice>,
 }
 
+/// What a fact was decided by: the resource may have changed since.
+#[derive(Clone, Debug)]
+pub struct Decided {
+    generation: i64,
+    request: Option<String>,
+}
+
+impl Decided {
+    /// By this observation.
+    #[must_use]
+    pub fn by(o: &Observation) -> Self {
+        Self { generation: o.generation(), request: o.request().map(str::to_owned) }
+    }
+
+    /// The request that led here has been answered, whatever came of it.
+    fn answer(&self, status: &mut EducationSyncProfileStatus) {
+        if self.request.is_some() {
+            status.last_handled_reconcile_at.clone_from(&self.request);
+        }
+    }
+}
+
+/// Is this attempt still the one that the status speaks of? A successor may have begun another.
+fn is_open(status: &EducationSyncProfileStatus, attempt: &CreationAttempt) -> bool {
+    status.creation.as_ref().is_some_and(|open| open.attempt == attempt.attempt)
+}
+
 /// The status while nothing is done. None: nothing to say.
 #[must_use]
 pub fn standing(o: &Observation, standing: &Standing, notices: &Notices) -> Option<Report> {
@@ -37,15 +64,10 @@ pub fn standing(o: &Observation, standing: &Standing, notices: &Notices) -> Opti
     if let Some(request) = o.request() {
         status.last_handled_reconcile_at = Some(request.to_owned());
     }
-    status.refusal = status
-        .refusal
-        .filter(|refusal| refusal.generation == o.generation());
+    status.refusal = status.refusal.filter(|refusal| refusal.generation == o.generation());
     let mut events = conditions(&mut status, standing, o.generation(), o.now);
     events.extend(further_conditions(&mut status, notices, o.generation(), o.now));
-    Some(Report {
-        status,
-        notices: events,
-    })
+    Some(Report { status, notices: events })
 }
 
 /// The status that records an attempt before it is sent.
@@ -57,16 +79,8 @@ pub fn intent(o: &Observation, attempt: &CreationAttempt) -> EducationSyncProfil
     if let Some(request) = o.request() {
         status.last_handled_reconcile_at = Some(request.to_owned());
     }
-    let message = format!(
-        "Creating the profile in Microsoft Graph (client-request-id {}).",
-        attempt.attempt
-    );
-    conditions(
-        &mut status,
-        &Standing::Waiting(Reason::Creating, message),
-        o.generation(),
-        o.now,
-    );
+    let message = format!("Creating the profile in Microsoft Graph (client-request-id {}).", attempt.attempt);
+    conditions(&mut status, &Standing::Waiting(Reason::Creating, message), o.generation(), o.now);
     status
 }
 
@@ -74,6 +88,7 @@ pub fn intent(o: &Observation, attempt: &CreationAttempt) -> EducationSyncProfil
 #[must_use]
 pub fn created(
     latest: &EducationSyncProfile,
+    decided: &Decided,
     attempt: &CreationAttempt,
     profile: &RemoteProfile,
     now: Timestamp,
@@ -82,7 +97,14 @@ pub fn created(
         "Created the profile {} in tenant {} (client-request-id {}).",
         profile.id, attempt.tenant_id, attempt.attempt
     );
-    bound(latest, attempt, profile, normal("Created", "Create", note), now)
+    let other = latest.status.as_ref().and_then(|status| status.binding.as_ref());
+    if let Some(other) = other.filter(|other| other.profile_id != profile.id) {
+        // A successor was quicker. Its record stands; ours is shown as a profile that nobody owns.
+        let note = format!("Created the profile {}, but {} is bound already.", profile.id, other.profile_id);
+        let status = latest.status.clone().unwrap_or_default();
+        return Report { status, notices: vec![warning("DuplicateProfile", "Create", note)] };
+    }
+    bound(latest, decided, attempt, profile, normal("Created", "Create", note), now)
 }
 
 /// The profile of an attempt without an answer has been found.
@@ -95,26 +117,18 @@ pub fn found(o: &Observation, profile: &RemoteProfile) -> Report {
         .find(|attempt| crate::graph::name::NameKey::of(&attempt.display_name) == profile.name)
         .or_else(|| attempts.clone().next());
     let Some(attempt) = attempt else {
-        return Report {
-            status: status.clone(),
-            notices: Vec::new(),
-        };
+        return Report { status: status.clone(), notices: Vec::new() };
     };
     let note = format!(
         "Found the profile {} in Microsoft Graph: it is the one that was asked for with client-request-id {}, whose answer was lost. Took it over.",
         profile.id, attempt.attempt
     );
-    bound(
-        &o.resource,
-        attempt,
-        profile,
-        normal("Recovered", "Create", note),
-        o.now,
-    )
+    bound(&o.resource, &Decided::by(o), attempt, profile, normal("Recovered", "Create", note), o.now)
 }
 
 fn bound(
     latest: &EducationSyncProfile,
+    decided: &Decided,
     attempt: &CreationAttempt,
     profile: &RemoteProfile,
     notice: Notice,
@@ -132,14 +146,8 @@ fn bound(
     status.earlier_creations.clear();
     status.refusal = None;
     status.state = Some(profile.state);
-    let generation = latest.metadata.generation.unwrap_or_default();
     let mut notices = vec![notice];
-    notices.extend(conditions(
-        &mut status,
-        &following(profile.state),
-        generation,
-        now,
-    ));
+    notices.extend(conditions(&mut status, &following(profile.state), decided.generation, now));
     Report { status, notices }
 }
 
@@ -165,24 +173,29 @@ pub fn gave_up(o: &Observation) -> Report {
 #[must_use]
 pub fn refused(
     latest: &EducationSyncProfile,
+    decided: &Decided,
+    attempt: Option<&CreationAttempt>,
     connection: &ConnectionFacts,
     error: &GraphError,
     now: Timestamp,
 ) -> Report {
     let mut status = latest.status.clone().unwrap_or_default();
-    let generation = latest.metadata.generation.unwrap_or_default();
+    let generation = decided.generation;
+    decided.answer(&mut status);
+    if attempt.is_some_and(|attempt| !is_open(&status, attempt)) {
+        return Report { status, notices: Vec::new() };
+    }
     let (code, ids) = match error {
         GraphError::Refused { code, ids, .. } => (code.clone(), ids.clone()),
         GraphError::Retired { ids, .. } => (None, ids.clone()),
         _ => {
-            return Report {
-                status,
-                notices: Vec::new(),
-            };
+            return Report { status, notices: Vec::new() };
         }
     };
     let http_status = error.status().unwrap_or_default();
-    status.creation = None;
+    if attempt.is_some() {
+        status.creation = None;
+    }
     let (reason, message) = refusal_words(http_status, code.as_deref(), connection);
     status.refusal = Some(Refusal {
         generation,
@@ -199,49 +212,44 @@ pub fn refused(
 
 /// The attempt was not sent, or turned away before Graph acted on it.
 #[must_use]
-pub fn not_sent(latest: &EducationSyncProfile, error: &GraphError, now: Timestamp) -> Report {
+pub fn not_sent(
+    latest: &EducationSyncProfile,
+    decided: &Decided,
+    attempt: &CreationAttempt,
+    error: &GraphError,
+    now: Timestamp,
+) -> Report {
     let mut status = latest.status.clone().unwrap_or_default();
+    if !is_open(&status, attempt) {
+        return Report { status, notices: Vec::new() };
+    }
     status.creation = None;
-    let generation = latest.metadata.generation.unwrap_or_default();
-    let notices = conditions(&mut status, &failure_standing(error), generation, now);
+    let notices = conditions(&mut status, &failure_standing(error), decided.generation, now);
     Report { status, notices }
 }
 
 /// Graph has been asked to delete the profile.
 #[must_use]
-pub fn delete_sent(latest: &EducationSyncProfile, id: &str, now: Timestamp) -> Report {
+pub fn delete_sent(latest: &EducationSyncProfile, decided: &Decided, id: &str, now: Timestamp) -> Report {
     let mut status = latest.status.clone().unwrap_or_default();
     status.state = Some(ProfileState::Deleting);
-    let generation = latest.metadata.generation.unwrap_or_default();
-    let mut notices = vec![normal(
-        "Deleting",
-        "Delete",
-        format!("Asked Microsoft Graph to delete the profile {id}."),
-    )];
-    notices.extend(conditions(
-        &mut status,
-        &following(ProfileState::Deleting),
-        generation,
-        now,
-    ));
+    let generation = decided.generation;
+    decided.answer(&mut status);
+    let mut notices =
+        vec![normal("Deleting", "Delete", format!("Asked Microsoft Graph to delete the profile {id}."))];
+    notices.extend(conditions(&mut status, &following(ProfileState::Deleting), generation, now));
     Report { status, notices }
 }
 
 /// The event with which a resource goes.
 #[must_use]
 pub fn farewell(o: &Observation, farewell: Farewell) -> Option<Notice> {
-    let id = o
-        .status()
-        .binding
-        .as_ref()
-        .map_or("", |binding| binding.profile_id.as_str());
+    let id = o.status().binding.as_ref().map_or("", |binding| binding.profile_id.as_str());
     match farewell {
         Farewell::NeverCreated => None,
-        Farewell::Deleted => Some(normal(
-            "Deleted",
-            "Delete",
-            format!("The profile {id} is gone from Microsoft Graph."),
-        )),
+        Farewell::Deleted => {
+            Some(normal("Deleted", "Delete", format!("The profile {id} is gone from Microsoft Graph.")))
+        }
         Farewell::Retained => {
             let note = format!("The profile {id} stays in Microsoft Graph, as spec.deletionPolicy says.");
             Some(normal("Retained", "Delete", note))
@@ -263,32 +271,19 @@ fn conditions(
     let (ready, reconciling, stalled) = match standing {
         Standing::Silent => return Vec::new(),
         Standing::Ready(reason, message) => (statement(true, *reason, message), None, None),
-        Standing::Waiting(reason, message) => (
-            statement(false, *reason, message),
-            Some(statement(true, *reason, message)),
-            None,
-        ),
-        Standing::Stalled(reason, message) => (
-            statement(false, *reason, message),
-            None,
-            Some(statement(true, *reason, message)),
-        ),
+        Standing::Waiting(reason, message) => {
+            (statement(false, *reason, message), Some(statement(true, *reason, message)), None)
+        }
+        Standing::Stalled(reason, message) => {
+            (statement(false, *reason, message), None, Some(statement(true, *reason, message)))
+        }
     };
-    let before = status
-        .conditions
-        .iter()
-        .find(|condition| condition.type_ == READY);
+    let before = status.conditions.iter().find(|condition| condition.type_ == READY);
     let is_news = before.is_none_or(|before| before.reason != ready.reason.as_str());
     let event = if is_news { event(standing) } else { None };
     status.observed_generation = Some(generation);
     set(&mut status.conditions, READY, &ready, generation, now);
-    set_while_true(
-        &mut status.conditions,
-        RECONCILING,
-        reconciling.as_ref(),
-        generation,
-        now,
-    );
+    set_while_true(&mut status.conditions, RECONCILING, reconciling.as_ref(), generation, now);
     set_while_true(&mut status.conditions, STALLED, stalled.as_ref(), generation, now);
     event.into_iter().collect()
 }
@@ -334,13 +329,7 @@ fn further_conditions(
             );
             statement(true, Reason::SameName, &message)
         });
-        events.extend(set_further(
-            status,
-            DUPLICATE_PROFILE,
-            duplicate.as_ref(),
-            generation,
-            now,
-        ));
+        events.extend(set_further(status, DUPLICATE_PROFILE, duplicate.as_ref(), generation, now));
     }
     events
 }
@@ -352,11 +341,8 @@ fn set_further(
     generation: i64,
     now: Timestamp,
 ) -> Option<Notice> {
-    let before = status
-        .conditions
-        .iter()
-        .find(|condition| condition.type_ == kind)
-        .map(|c| c.message.clone());
+    let before =
+        status.conditions.iter().find(|condition| condition.type_ == kind).map(|c| c.message.clone());
     let event = statement
         .filter(|statement| before.as_ref() != Some(&statement.message))
         .map(|statement| warning(kind, "Follow", statement.message.clone()));
@@ -365,27 +351,117 @@ fn set_further(
 }
 
 fn statement(holds: bool, reason: Reason, message: &str) -> Statement {
-    Statement {
-        holds,
-        reason,
-        message: message.to_owned(),
-    }
+    Statement { holds, reason, message: message.to_owned() }
 }
 
 fn normal(reason: &str, action: &'static str, note: String) -> Notice {
-    Notice {
-        kind: EventKind::Normal,
-        reason: reason.to_owned(),
-        action,
-        note,
-    }
+    Notice { kind: EventKind::Normal, reason: reason.to_owned(), action, note }
 }
 
 fn warning(reason: &str, action: &'static str, note: String) -> Notice {
-    Notice {
-        kind: EventKind::Warning,
-        reason: reason.to_owned(),
-        action,
-        note,
+    Notice { kind: EventKind::Warning, reason: reason.to_owned(), action, note }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::api::connection::Dialect;
+    use crate::graph::CallIds;
+    use crate::reconcile::claims::Tenant;
+
+    fn resource(generation: i64, status: &Value) -> EducationSyncProfile {
+        serde_json::from_value(json!({
+            "apiVersion": "edusync.dev/v1alpha1", "kind": "EducationSyncProfile",
+            "metadata": {"name": "contoso", "uid": "u", "generation": generation},
+            "spec": {"displayName": "Contoso", "dataProvider": {"csv": {}}, "identitySynchronizationConfiguration": {}},
+            "status": status
+        }))
+        .unwrap()
+    }
+
+    fn attempt(id: &str) -> CreationAttempt {
+        serde_json::from_value(json!({
+            "attempt": id, "uid": "u", "endpoint": "https://graph.example", "tenantId": "t", "displayName": "Contoso",
+            "dataProvider": "csv", "identitySynchronizationConfiguration": "creation", "notAfter": "2026-11-22T00:00:00Z"
+        }))
+        .unwrap()
+    }
+
+    fn connection() -> ConnectionFacts {
+        ConnectionFacts {
+            tenant: Tenant { endpoint: "https://graph.example".to_owned(), tenant_id: "t".to_owned() },
+            dialect: Dialect::Beta,
+            fingerprint: "c/1/".to_owned(),
+            delegated: true,
+        }
+    }
+
+    fn decided() -> Decided {
+        Decided { generation: 2, request: Some("now".to_owned()) }
+    }
+
+    fn bad_request() -> GraphError {
+        GraphError::Refused { status: 400, code: None, ids: CallIds::default() }
+    }
+
+    /// The user corrected the spec while the answer was on its way: the correction was not refused.
+    #[test]
+    fn a_refusal_is_of_the_generation_that_was_sent() {
+        let latest = resource(3, &json!({"creation": attempt("a")}));
+        let Report { status, .. } = refused(
+            &latest,
+            &decided(),
+            Some(&attempt("a")),
+            &connection(),
+            &bad_request(),
+            Timestamp::UNIX_EPOCH,
+        );
+        assert_eq!(status.refusal.unwrap().generation, 2);
+        assert_eq!(status.observed_generation, Some(2));
+        assert_eq!(status.creation, None);
+    }
+
+    #[test]
+    fn a_refusal_answers_the_request_that_led_to_it() {
+        let latest = resource(2, &json!({}));
+        let report = refused(&latest, &decided(), None, &connection(), &bad_request(), Timestamp::UNIX_EPOCH);
+        assert_eq!(report.status.last_handled_reconcile_at.as_deref(), Some("now"));
+    }
+
+    /// A leader that was frozen wakes up late: what its successor has recorded stays.
+    #[test]
+    fn the_record_of_a_successor_stays() {
+        let latest = resource(2, &json!({"creation": attempt("b")}));
+        let open = |report: Report| report.status.creation.map(|attempt| attempt.attempt);
+        let now = Timestamp::UNIX_EPOCH;
+        let late = attempt("a");
+        let report = refused(&latest, &decided(), Some(&late), &connection(), &bad_request(), now);
+        assert_eq!(open(report).as_deref(), Some("b"));
+        let error = GraphError::NotConnected(String::new());
+        assert_eq!(open(not_sent(&latest, &decided(), &late, &error, now)).as_deref(), Some("b"));
+
+        let bound = json!({"binding": {"uid": "u", "endpoint": "e", "tenantId": "t", "profileId": "theirs", "displayName": "Contoso"}});
+        let ours = RemoteProfile::read(&json!({"id": "ours"})).unwrap();
+        let report = created(&resource(2, &bound), &decided(), &late, &ours, now);
+        assert_eq!(report.status.binding.unwrap().profile_id, "theirs");
+        assert_eq!(report.notices.first().unwrap().reason, "DuplicateProfile");
+    }
+
+    #[test]
+    fn reconciling_and_stalled_are_there_only_while_true() {
+        let mut status = EducationSyncProfileStatus::default();
+        let kinds = |status: &EducationSyncProfileStatus| -> Vec<String> {
+            status.conditions.iter().map(|condition| condition.type_.clone()).collect()
+        };
+        let now = Timestamp::UNIX_EPOCH;
+        conditions(&mut status, &Standing::Waiting(Reason::Creating, String::new()), 1, now);
+        assert_eq!(kinds(&status), [READY, RECONCILING]);
+        conditions(&mut status, &Standing::Stalled(Reason::Rejected, String::new()), 1, now);
+        assert_eq!(kinds(&status), [READY, STALLED]);
+        conditions(&mut status, &Standing::Ready(Reason::Provisioned, String::new()), 2, now);
+        assert_eq!(kinds(&status), [READY]);
+        assert_eq!(status.observed_generation, Some(2));
     }
 }

@@ -43,6 +43,12 @@ pub async fn fact<C: Cluster>(
     let mut pause = Duration::from_millis(200);
     loop {
         let Report { status, notices } = report(&latest);
+        if latest.status.as_ref() == Some(&status) {
+            for notice in notices {
+                context.cluster.publish(&latest, notice).await;
+            }
+            return;
+        }
         match context.cluster.write_status(&latest, status).await {
             Ok(written) => {
                 for notice in notices {
@@ -63,7 +69,7 @@ pub async fn fact<C: Cluster>(
                 tracing::error!("the resource is gone, and with it the record of what was done to Graph");
                 return;
             }
-            Err(_) => {}
+            Err(_) => tokio::time::sleep(pause).await,
         }
     }
 }

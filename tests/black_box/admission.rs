@@ -21,10 +21,7 @@ impl Door {
     async fn open() -> Self {
         let world = World::get().await;
         let client = world.client().await;
-        Self {
-            _world: world,
-            client,
-        }
+        Self { _world: world, client }
     }
 
     /// A dry run on the server; the error's message when it is refused.
@@ -84,11 +81,7 @@ fn matching(options: Value) -> Value {
 }
 
 fn customized(customizations: Value) -> Value {
-    with(
-        spec("A"),
-        "/dataProvider/csv",
-        json!({"customizations": customizations}),
-    )
+    with(spec("A"), "/dataProvider/csv", json!({"customizations": customizations}))
 }
 
 fn wrong_names_and_identities() -> Vec<(Value, &'static str)> {
@@ -98,27 +91,14 @@ fn wrong_names_and_identities() -> Vec<(Value, &'static str)> {
         matching(json!([option]))
     };
     let domain = |name: &str| {
-        with(
-            spec("A"),
-            "/identitySynchronizationConfiguration/creation/userDomains/0/name",
-            json!(name),
-        )
+        with(spec("A"), "/identitySynchronizationConfiguration/creation/userDomains/0/name", json!(name))
     };
     vec![
         (spec(""), "displayName must not be empty"),
-        (
-            spec(" Contoso"),
-            "displayName must not begin or end with white space",
-        ),
+        (spec(" Contoso"), "displayName must not begin or end with white space"),
         (spec("Contoso\tSDS"), "displayName must be one line of text"),
-        (
-            with(spec("A"), "/dataProvider", json!({})),
-            "dataProvider must name exactly one provider",
-        ),
-        (
-            with(spec("A"), "/identitySynchronizationConfiguration", json!({})),
-            "must name one of creation",
-        ),
+        (with(spec("A"), "/dataProvider", json!({})), "dataProvider must name exactly one provider"),
+        (with(spec("A"), "/identitySynchronizationConfiguration", json!({})), "must name one of creation"),
         (
             with(
                 matching(
@@ -130,23 +110,13 @@ fn wrong_names_and_identities() -> Vec<(Value, &'static str)> {
             "must name only one of creation",
         ),
         (
-            with(
-                spec("A"),
-                "/identitySynchronizationConfiguration/creation/userDomains",
-                json!([]),
-            ),
+            with(spec("A"), "/identitySynchronizationConfiguration/creation/userDomains", json!([])),
             "userDomains must hold at least one role",
         ),
-        (
-            domain("someone@school.example"),
-            "name must be a domain without '@'",
-        ),
+        (domain("someone@school.example"), "name must be a domain without '@'"),
         (domain("school"), "name must be a full domain name"),
         (matching(json!([])), "matchingOptions must hold at least one role"),
-        (
-            option("sourcePropertyName", json!("")),
-            "sourcePropertyName must be a property of the source",
-        ),
+        (option("sourcePropertyName", json!("")), "sourcePropertyName must be a property of the source"),
         (
             option("targetPropertyName", json!("user principal name")),
             "targetPropertyName must be an attribute of the directory",
@@ -159,13 +129,8 @@ fn wrong_names_and_identities() -> Vec<(Value, &'static str)> {
 }
 
 fn wrong_details() -> Vec<(Value, &'static str)> {
-    let licensed = |ids: Value| {
-        with(
-            spec("A"),
-            "/licensesToAssign",
-            json!([{"appliesTo": "student", "skuIds": ids}]),
-        )
-    };
+    let licensed =
+        |ids: Value| with(spec("A"), "/licensesToAssign", json!([{"appliesTo": "student", "skuIds": ids}]));
     vec![
         (licensed(json!([])), "skuIds must hold at least one license"),
         (licensed(json!(["A3 for students"])), "skuIds must be GUIDs"),
@@ -216,10 +181,7 @@ fn wrong_details() -> Vec<(Value, &'static str)> {
 }
 
 fn wrong_profiles() -> Vec<(Value, &'static str)> {
-    wrong_names_and_identities()
-        .into_iter()
-        .chain(wrong_details())
-        .collect()
+    wrong_names_and_identities().into_iter().chain(wrong_details()).collect()
 }
 
 fn wrong_connections() -> Vec<(Value, &'static str)> {
@@ -232,55 +194,30 @@ fn wrong_connections() -> Vec<(Value, &'static str)> {
             "tenantId must be the Directory (tenant) ID",
         ),
         (
-            with(
-                connection(),
-                "/graph/endpoint",
-                json!("http://graph.microsoft.com"),
-            ),
+            with(connection(), "/graph/endpoint", json!("http://graph.microsoft.com")),
             "endpoint must be https://",
         ),
         (
-            with(
-                connection(),
-                "/graph/endpoint",
-                json!("https://graph.microsoft.com/beta"),
-            ),
+            with(connection(), "/graph/endpoint", json!("https://graph.microsoft.com/beta")),
             "endpoint must be https:// and a host, without a path",
         ),
         (
             with(connection(), "/graph/pollInterval", json!("1s")),
             "pollInterval must be a duration from 5s to 1h",
         ),
-        (
-            with(connection(), "/graph/pollInterval", json!("often")),
-            "pollInterval must be a duration",
-        ),
-        (
-            with(connection(), "/authority", json!("login.microsoftonline.com")),
-            "authority must be https://",
-        ),
+        (with(connection(), "/graph/pollInterval", json!("often")), "pollInterval must be a duration"),
+        (with(connection(), "/authority", json!("login.microsoftonline.com")), "authority must be https://"),
         (
             with(connection(), "/application/clientId", json!("edusync")),
             "clientId must be the Application (client) ID",
         ),
+        (with(connection(), "/application", json!({"clientId": ID})), "application must name its credential"),
         (
-            with(connection(), "/application", json!({"clientId": ID})),
-            "application must name its credential",
-        ),
-        (
-            with(
-                connection(),
-                "/application/clientSecretRef/name",
-                json!("My Secret"),
-            ),
+            with(connection(), "/application/clientSecretRef/name", json!("My Secret")),
             "name must be the name of a Secret",
         ),
         (
-            with(
-                connection(),
-                "/application/clientSecretRef/key",
-                json!("client secret"),
-            ),
+            with(connection(), "/application/clientSecretRef/key", json!("client secret")),
             "key must be a key of the Secret's data",
         ),
     ]
@@ -291,14 +228,8 @@ async fn wrong_profiles_are_refused_with_a_sentence() {
     let door = Door::open().await;
     door.try_profile(spec("Contoso SDS")).await.unwrap();
     for (wrong, sentence) in wrong_profiles() {
-        let message = door
-            .try_profile(wrong.clone())
-            .await
-            .expect_err(&format!("admitted: {wrong}"));
-        assert!(
-            message.contains(sentence),
-            "{wrong}\nis refused with: {message}\nand not with: {sentence}"
-        );
+        let message = door.try_profile(wrong.clone()).await.expect_err(&format!("admitted: {wrong}"));
+        assert!(message.contains(sentence), "{wrong}\nis refused with: {message}\nand not with: {sentence}");
     }
     assert!(wrong_profiles().len() >= 20);
 }
@@ -308,14 +239,8 @@ async fn wrong_connections_are_refused_with_a_sentence() {
     let door = Door::open().await;
     door.try_connection(connection()).await.unwrap();
     for (wrong, sentence) in wrong_connections() {
-        let message = door
-            .try_connection(wrong.clone())
-            .await
-            .expect_err(&format!("admitted: {wrong}"));
-        assert!(
-            message.contains(sentence),
-            "{wrong}\nis refused with: {message}\nand not with: {sentence}"
-        );
+        let message = door.try_connection(wrong.clone()).await.expect_err(&format!("admitted: {wrong}"));
+        assert!(message.contains(sentence), "{wrong}\nis refused with: {message}\nand not with: {sentence}");
     }
 }
 
@@ -323,43 +248,24 @@ async fn wrong_connections_are_refused_with_a_sentence() {
 async fn what_profiles_are_bound_to_cannot_be_changed() {
     let door = Door::open().await;
     let api: Api<GraphConnection> = Api::namespaced(door.client.clone(), "default");
-    attempt(&api, "fixed", connection_manifest("fixed", connection()), false)
-        .await
-        .unwrap();
+    attempt(&api, "fixed", connection_manifest("fixed", connection()), false).await.unwrap();
     let other = "00000000-0000-0000-0000-000000000000";
     let mut without = connection();
     without.as_object_mut().unwrap().remove("graph");
     for (changed, sentence) in [
+        (with(connection(), "/tenantId", json!(other)), "tenantId cannot be changed"),
         (
-            with(connection(), "/tenantId", json!(other)),
-            "tenantId cannot be changed",
-        ),
-        (
-            with(
-                connection(),
-                "/graph/endpoint",
-                json!("https://graph.microsoft.us"),
-            ),
+            with(connection(), "/graph/endpoint", json!("https://graph.microsoft.us")),
             "graph.endpoint cannot be changed",
         ),
-        (
-            with(connection(), "/graph/dialect", json!("TestEduApi")),
-            "cannot be added or taken away later",
-        ),
+        (with(connection(), "/graph/dialect", json!("TestEduApi")), "cannot be added or taken away later"),
         (without, "cannot be added or taken away later"),
     ] {
-        let message = attempt(&api, "fixed", connection_manifest("fixed", changed), false)
-            .await
-            .unwrap_err();
+        let message = attempt(&api, "fixed", connection_manifest("fixed", changed), false).await.unwrap_err();
         assert!(message.contains(sentence), "{message}");
     }
     // What is not bound can be: another client, another interval.
-    let changed = with(
-        with(connection(), "/application/clientId", json!(other)),
-        "/graph/pollInterval",
-        json!("5m"),
-    );
-    attempt(&api, "fixed", connection_manifest("fixed", changed), false)
-        .await
-        .unwrap();
+    let changed =
+        with(with(connection(), "/application/clientId", json!(other)), "/graph/pollInterval", json!("5m"));
+    attempt(&api, "fixed", connection_manifest("fixed", changed), false).await.unwrap();
 }

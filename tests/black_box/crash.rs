@@ -7,23 +7,13 @@ async fn killed_between_post_and_status_it_takes_its_profile_over() {
     let mut scene = Scene::begin("killed").await;
     scene.simulator.hold_create_answers(true);
     scene.create("contoso", spec("Contoso SDS")).await;
-    scene
-        .eventually("the profile is in Graph", |scene| {
-            scene.simulator.profiles().len() == 1
-        })
-        .await;
+    scene.eventually("the profile is in Graph", |scene| scene.simulator.profiles().len() == 1).await;
     scene.kill_operator();
     scene.simulator.hold_create_answers(false);
     let open = scene.until("contoso", "with an open attempt", |profile| {
-        profile
-            .status
-            .as_ref()
-            .is_some_and(|status| status.creation.is_some())
+        profile.status.as_ref().is_some_and(|status| status.creation.is_some())
     });
-    assert!(
-        open.await.status.unwrap().binding.is_none(),
-        "the id was not stored"
-    );
+    assert!(open.await.status.unwrap().binding.is_none(), "the id was not stored");
 
     scene.start_operator();
     let profile = scene.until_ready_is("contoso", "True", "Provisioned").await;
@@ -31,9 +21,7 @@ async fn killed_between_post_and_status_it_takes_its_profile_over() {
     assert_eq!(scene.simulator.profiles()[0]["id"], profile_id(&profile));
     assert_eq!(scene.requests("POST").len(), 1);
     assert_eq!(profile.status.unwrap().creation, None);
-    scene
-        .until_events_are("contoso", &["Recovered", "Provisioned"])
-        .await;
+    scene.until_events_are("contoso", &["Recovered", "Provisioned"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -53,11 +41,7 @@ async fn an_attempt_that_came_to_nothing_is_repeated_once() {
     let mut scene = Scene::begin("nothing").await;
     scene.simulator.hold_create_answers(true);
     scene.create("contoso", spec("Contoso SDS")).await;
-    scene
-        .eventually("the profile is in Graph", |scene| {
-            scene.simulator.profiles().len() == 1
-        })
-        .await;
+    scene.eventually("the profile is in Graph", |scene| scene.simulator.profiles().len() == 1).await;
     scene.kill_operator();
     // As if the request had never arrived.
     let id = scene.simulator.profiles()[0]["id"].as_str().unwrap().to_owned();
@@ -82,18 +66,11 @@ async fn two_candidates_are_a_question_for_a_person() {
     let mut scene = Scene::begin("two").await;
     scene.simulator.hold_create_answers(true);
     scene.create("contoso", spec("Contoso SDS")).await;
-    scene
-        .eventually("the profile is in Graph", |scene| {
-            scene.simulator.profiles().len() == 1
-        })
-        .await;
+    scene.eventually("the profile is in Graph", |scene| scene.simulator.profiles().len() == 1).await;
     scene.kill_operator();
     scene.simulator.hold_create_answers(false);
     let ours = scene.simulator.profiles()[0]["id"].as_str().unwrap().to_owned();
-    let theirs = scene
-        .simulator
-        .plant(crate::scene::foreign_body("Contoso SDS"))
-        .unwrap();
+    let theirs = scene.simulator.plant(crate::scene::foreign_body("Contoso SDS")).unwrap();
 
     scene.start_operator();
     let stalled = scene.until_ready_is("contoso", "False", "AmbiguousCreate").await;

@@ -58,14 +58,9 @@ async fn sent_through(name: &str, dialect: &str, settings: Settings) -> (String,
         std::fs::read_to_string(xtask::repository_root().join("examples/create-accounts.yaml")).unwrap();
     let mut manifest: Value = serde_saphyr::from_str(&example).unwrap();
     manifest["spec"]["connectionRef"] = json!({"name": "other"});
-    scene
-        .apply::<edusync::api::EducationSyncProfile>(manifest)
-        .await
-        .unwrap();
+    scene.apply::<edusync::api::EducationSyncProfile>(manifest).await.unwrap();
     scene.start_operator();
-    scene
-        .until_ready_is("create-accounts", "True", "Provisioned")
-        .await;
+    scene.until_ready_is("create-accounts", "True", "Provisioned").await;
     let posts = scene.requests("POST");
     assert_eq!(posts.len(), 1);
     (posts[0].path.clone(), posts[0].body.clone().unwrap())
@@ -79,10 +74,7 @@ fn request_of_the_second_document() -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_second_document_reaches_graph_property_by_property() {
     // Its prose says 202, its example 201: either is taken.
-    let settings = Settings {
-        create_status: CreateStatus::Accepted,
-        ..quick()
-    };
+    let settings = Settings { create_status: CreateStatus::Accepted, ..quick() };
     let (path, body) = sent_through("testeduapi", "TestEduApi", settings).await;
     assert_eq!(path, "/testEduApi/education/synchronizationProfiles");
     assert_eq!(body, request_of_the_second_document());
@@ -90,10 +82,7 @@ async fn the_second_document_reaches_graph_property_by_property() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn through_beta_the_type_names_alone_differ() {
-    let settings = Settings {
-        create_status: CreateStatus::Created,
-        ..quick()
-    };
+    let settings = Settings { create_status: CreateStatus::Created, ..quick() };
     let (path, body) = sent_through("beta", "Beta", settings).await;
     let mut expected = request_of_the_second_document();
     expected["dataProvider"]["@odata.type"] = json!("#microsoft.graph.educationCsvDataProvider");
@@ -105,10 +94,7 @@ async fn through_beta_the_type_names_alone_differ() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_path_of_the_first_document_is_a_dialect() {
-    let settings = Settings {
-        accept_ref_post: true,
-        ..quick()
-    };
+    let settings = Settings { accept_ref_post: true, ..quick() };
     let (path, _) = sent_through("betaref", "BetaRef", settings).await;
     assert_eq!(path, format!("{COLLECTION}/$ref"));
 }
@@ -119,22 +105,14 @@ async fn every_example_becomes_ready_and_shows_no_difference() {
     for example in ["create-accounts", "match-accounts", "all-customizations"] {
         let file = xtask::repository_root().join(format!("examples/{example}.yaml"));
         let file = file.to_str().unwrap();
-        let mut apply = scene
-            .world
-            .kubectl(["apply", "--namespace", &scene.namespace, "-f", file]);
+        let mut apply = scene.world.kubectl(["apply", "--namespace", &scene.namespace, "-f", file]);
         let output = apply.output().unwrap();
         assert!(output.status.success(), "{output:?}");
         let profile = scene.until_ready_is(example, "True", "Provisioned").await;
         assert_eq!(condition(&profile, "Drifted"), None);
-        let mut diff = scene
-            .world
-            .kubectl(["diff", "--namespace", &scene.namespace, "-f", file]);
+        let mut diff = scene.world.kubectl(["diff", "--namespace", &scene.namespace, "-f", file]);
         let output = diff.output().unwrap();
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stdout)
-        );
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     }
 }
 
@@ -148,10 +126,7 @@ async fn of_two_resources_with_one_name_the_older_one_gets_it() {
     scene.until_ready_is("first", "True", "Provisioned").await;
     let second = scene.until_ready_is("second", "False", "AlreadyClaimed").await;
     let message = condition(&second, "Stalled").unwrap().2;
-    assert!(
-        message.contains(&format!("{}/first", scene.namespace)),
-        "{message}"
-    );
+    assert!(message.contains(&format!("{}/first", scene.namespace)), "{message}");
     assert_eq!(scene.requests("POST").len(), 1);
 
     scene.delete("first").await;
@@ -175,16 +150,9 @@ async fn a_difference_is_shown_and_named() {
     // It is still the profile that was provisioned; nothing is sent to correct it.
     assert_eq!(condition(&profile, "Ready").unwrap().0, "True");
     scene.create("contoso", spec("Contoso SDS")).await;
-    scene
-        .until("contoso", "as it should be", |profile| {
-            condition(profile, "Drifted").is_none()
-        })
-        .await;
+    scene.until("contoso", "as it should be", |profile| condition(profile, "Drifted").is_none()).await;
     let methods: Vec<String> = scene.simulator.requests().into_iter().map(|r| r.method).collect();
-    assert!(
-        !methods.iter().any(|method| method == "PUT" || method == "PATCH"),
-        "{methods:?}"
-    );
+    assert!(!methods.iter().any(|method| method == "PUT" || method == "PATCH"), "{methods:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -25,9 +25,7 @@ async fn the_profile_goes_first_with_one_delete() {
         .map(|request| request.status)
         .collect();
     assert_eq!(probes, [404, 404]);
-    scene
-        .until_events_are("contoso", &["Created", "Provisioned", "Deleting", "Deleted"])
-        .await;
+    scene.until_events_are("contoso", &["Created", "Provisioned", "Deleting", "Deleted"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -60,11 +58,7 @@ async fn an_open_attempt_is_resolved_before_the_resource_goes() {
     let mut scene = Scene::begin("open").await;
     scene.simulator.hold_create_answers(true);
     scene.create("contoso", spec("Contoso SDS")).await;
-    scene
-        .eventually("the profile is in Graph", |scene| {
-            scene.simulator.profiles().len() == 1
-        })
-        .await;
+    scene.eventually("the profile is in Graph", |scene| scene.simulator.profiles().len() == 1).await;
     scene.kill_operator();
     scene.simulator.hold_create_answers(false);
     scene.delete("contoso").await;
@@ -82,17 +76,8 @@ async fn a_profile_that_somebody_deleted_is_missed_and_lets_its_resource_go() {
     let profile = scene.until_ready_is("contoso", "True", "Provisioned").await;
     assert!(scene.simulator.remove(&profile_id(&profile)));
     let stalled = scene.until_ready_is("contoso", "False", "ProfileNotFound").await;
-    assert!(
-        condition(&stalled, "Stalled")
-            .unwrap()
-            .2
-            .contains(&profile_id(&profile))
-    );
-    assert_eq!(
-        scene.requests("POST").len(),
-        1,
-        "it is not created again behind anybody's back"
-    );
+    assert!(condition(&stalled, "Stalled").unwrap().2.contains(&profile_id(&profile)));
+    assert_eq!(scene.requests("POST").len(), 1, "it is not created again behind anybody's back");
     scene.delete("contoso").await;
     scene.until_gone("contoso").await;
     assert_eq!(scene.requests("DELETE").len(), 0);
@@ -107,10 +92,7 @@ async fn a_connection_stays_until_its_last_profile_is_gone() {
     let scene = Scene::begin("inuse").await;
     scene.create("contoso", spec("Contoso SDS")).await;
     scene.until_ready_is("contoso", "True", "Provisioned").await;
-    connections(&scene)
-        .delete("default", &DeleteParams::default())
-        .await
-        .unwrap();
+    connections(&scene).delete("default", &DeleteParams::default()).await.unwrap();
     scene.create("late", spec("Fabrikam SDS")).await;
     let late = scene.until_ready_is("late", "False", "ConnectionNotFound").await;
     assert!(condition(&late, "Stalled").unwrap().2.contains("being deleted"));
@@ -133,20 +115,12 @@ async fn without_its_connection_it_says_how_to_let_go() {
     let scene = Scene::begin("stuck").await;
     scene.create("contoso", spec("Contoso SDS")).await;
     scene.until_ready_is("contoso", "True", "Provisioned").await;
-    connections(&scene)
-        .delete("default", &DeleteParams::default())
-        .await
-        .unwrap();
+    connections(&scene).delete("default", &DeleteParams::default()).await.unwrap();
     // Somebody takes the connection away by force.
     let none = Patch::Merge(json!({"metadata": {"finalizers": null}}));
-    connections(&scene)
-        .patch("default", &PatchParams::default(), &none)
-        .await
-        .unwrap();
+    connections(&scene).patch("default", &PatchParams::default(), &none).await.unwrap();
     scene.delete("contoso").await;
-    let stuck = scene
-        .until_ready_is("contoso", "False", "ConnectionNotFound")
-        .await;
+    let stuck = scene.until_ready_is("contoso", "False", "ConnectionNotFound").await;
     assert!(condition(&stuck, "Stalled").unwrap().2.contains("Retain"));
     let mut retained = spec("Contoso SDS");
     retained["deletionPolicy"] = json!("Retain");
@@ -165,17 +139,9 @@ async fn a_namespace_can_be_deleted() {
     scene.until_ready_is("contoso", "True", "Provisioned").await;
     scene.until_ready_is("retained", "True", "Provisioned").await;
     let namespaces: Api<Namespace> = Api::all(scene.client.clone());
-    namespaces
-        .delete(&scene.namespace, &DeleteParams::default())
-        .await
-        .unwrap();
+    namespaces.delete(&scene.namespace, &DeleteParams::default()).await.unwrap();
     scene.until_gone("retained").await;
     scene.until_gone("contoso").await;
-    let names: Vec<_> = scene
-        .simulator
-        .profiles()
-        .iter()
-        .map(|p| p["displayName"].clone())
-        .collect();
+    let names: Vec<_> = scene.simulator.profiles().iter().map(|p| p["displayName"].clone()).collect();
     assert_eq!(names, ["Contoso SDS"]);
 }

@@ -4,10 +4,7 @@
 //! they share stands in `world` (the cluster) and `scene` (one test's corner of it).
 
 #![cfg(test)]
-#![allow(
-    clippy::needless_pass_by_value,
-    reason = "json! values are handed on as they are made"
-)]
+#![allow(clippy::needless_pass_by_value, reason = "json! values are handed on as they are made")]
 
 mod admission;
 mod cost;

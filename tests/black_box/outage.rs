@@ -8,20 +8,14 @@ use crate::scene::{Scene, condition, spec};
 async fn connection_is(scene: &Scene, status: &str, reason: &str) {
     let api: Api<GraphConnection> = Api::namespaced(scene.client.clone(), &scene.namespace);
     let condition_holds = |connection: Option<&GraphConnection>| {
-        let conditions = connection
-            .and_then(|connection| connection.status.as_ref())
-            .map(|s| &s.conditions);
+        let conditions = connection.and_then(|connection| connection.status.as_ref()).map(|s| &s.conditions);
         conditions.into_iter().flatten().any(|condition| {
             condition.type_ == "Ready" && condition.status == status && condition.reason == reason
         })
     };
     let waited = kube::runtime::wait::await_condition(api, "default", condition_holds);
     let limit = std::time::Duration::from_mins(1);
-    assert!(
-        tokio::time::timeout(limit, waited).await.is_ok(),
-        "{reason}: never\n{}",
-        scene.operator_log()
-    );
+    assert!(tokio::time::timeout(limit, waited).await.is_ok(), "{reason}: never\n{}", scene.operator_log());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -30,9 +24,7 @@ async fn a_resource_waits_for_graph_and_is_created_once() {
     connection_is(&scene, "True", "Connected").await;
     scene.simulator.close().await;
     scene.create("contoso", spec("Contoso SDS")).await;
-    let waiting = scene
-        .until_ready_is("contoso", "False", "UpstreamUnavailable")
-        .await;
+    let waiting = scene.until_ready_is("contoso", "False", "UpstreamUnavailable").await;
     assert!(condition(&waiting, "Reconciling").is_some());
     assert!(condition(&waiting, "Stalled").is_none());
     connection_is(&scene, "False", "UpstreamUnavailable").await;
@@ -50,10 +42,7 @@ async fn what_is_ready_stays_ready_while_graph_is_away() {
     scene.simulator.set_unavailable(Some(503));
     connection_is(&scene, "False", "UpstreamUnavailable").await;
     let during = scene.profiles().get("contoso").await.unwrap();
-    assert_eq!(
-        during.metadata.resource_version, before.metadata.resource_version,
-        "not one write"
-    );
+    assert_eq!(during.metadata.resource_version, before.metadata.resource_version, "not one write");
     scene.simulator.set_unavailable(None);
     connection_is(&scene, "True", "Connected").await;
     let after = scene.profiles().get("contoso").await.unwrap();
@@ -71,11 +60,7 @@ async fn a_retired_api_is_said_plainly() {
     let late = scene.until_ready_is("late", "False", "UpstreamRetired").await;
     assert!(condition(&late, "Stalled").unwrap().2.contains("2024-12-31"));
     let ready = scene.profiles().get("ready").await.unwrap();
-    assert_eq!(
-        condition(&ready, "Ready").unwrap().0,
-        "True",
-        "an API that is gone proves nothing"
-    );
+    assert_eq!(condition(&ready, "Ready").unwrap().0, "True", "an API that is gone proves nothing");
     // Nothing proves that the profile is gone, so its resource stays, and says how to let it go.
     scene.delete("ready").await;
     let stuck = scene.until_ready_is("ready", "False", "UpstreamRetired").await;

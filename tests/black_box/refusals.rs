@@ -48,10 +48,7 @@ async fn a_person_can_ask_for_another_try() {
     scene.until_ready_is("contoso", "False", "Rejected").await;
     let mut manifest = crate::scene::profile_manifest("contoso", too_late);
     manifest["metadata"]["annotations"] = json!({"reconcile.edusync.dev/requestedAt": "one"});
-    scene
-        .apply::<edusync::api::EducationSyncProfile>(manifest)
-        .await
-        .unwrap();
+    scene.apply::<edusync::api::EducationSyncProfile>(manifest).await.unwrap();
     scene
         .until("contoso", "asked for", |profile| {
             let status = profile.status.as_ref().unwrap();
@@ -74,10 +71,7 @@ async fn without_a_delegated_credential_the_403_says_so() {
     assert!(message.contains("spec.delegated"), "{message}");
     assert_eq!(scene.requests("POST").len(), 1);
 
-    scene
-        .apply::<GraphConnection>(scene.connection_manifest())
-        .await
-        .unwrap();
+    scene.apply::<GraphConnection>(scene.connection_manifest()).await.unwrap();
     scene.until_ready_is("contoso", "True", "Provisioned").await;
 }
 
@@ -102,16 +96,12 @@ async fn provisioning_that_fails_is_stalled() {
     let scene = Scene::begin("failed").await;
     scene.simulator.fail_provisioning("Contoso SDS");
     scene.create("contoso", spec("Contoso SDS")).await;
-    let stalled = scene
-        .until_ready_is("contoso", "False", "ProvisioningFailed")
-        .await;
+    let stalled = scene.until_ready_is("contoso", "False", "ProvisioningFailed").await;
     assert_eq!(condition(&stalled, "Stalled").unwrap().0, "True");
     assert!(condition(&stalled, "Reconciling").is_none());
     scene.lists_pass(3).await;
     assert_eq!(scene.requests("POST").len(), 1);
-    scene
-        .until_events_are("contoso", &["Created", "ProvisioningFailed"])
-        .await;
+    scene.until_events_are("contoso", &["Created", "ProvisioningFailed"]).await;
     scene.delete("contoso").await;
     scene.until_gone("contoso").await;
     assert!(scene.simulator.profiles().is_empty());
@@ -123,9 +113,7 @@ async fn a_missing_connection_is_named_and_found_when_it_comes() {
     let mut elsewhere = spec("Contoso SDS");
     elsewhere["connectionRef"] = json!({"name": "district"});
     scene.create("contoso", elsewhere).await;
-    let stalled = scene
-        .until_ready_is("contoso", "False", "ConnectionNotFound")
-        .await;
+    let stalled = scene.until_ready_is("contoso", "False", "ConnectionNotFound").await;
     assert!(condition(&stalled, "Stalled").unwrap().2.contains("district"));
     let mut connection = scene.connection_manifest();
     connection["metadata"]["name"] = json!("district");
@@ -136,10 +124,7 @@ async fn a_missing_connection_is_named_and_found_when_it_comes() {
 async fn connection_reason(scene: &Scene) -> Option<String> {
     let api: Api<GraphConnection> = Api::namespaced(scene.client.clone(), &scene.namespace);
     let conditions = api.get("default").await.unwrap().status?.conditions;
-    conditions
-        .into_iter()
-        .find(|condition| condition.type_ == "Ready")
-        .map(|condition| condition.reason)
+    conditions.into_iter().find(|condition| condition.type_ == "Ready").map(|condition| condition.reason)
 }
 
 async fn until_connection_is(scene: &Scene, reason: &str) {
@@ -159,9 +144,7 @@ async fn wrong_and_missing_credentials_are_told_apart() {
     secrets.delete("graph", &DeleteParams::default()).await.unwrap();
     scene.start_operator();
     scene.create("contoso", spec("Contoso SDS")).await;
-    let stalled = scene
-        .until_ready_is("contoso", "False", "CredentialsMissing")
-        .await;
+    let stalled = scene.until_ready_is("contoso", "False", "CredentialsMissing").await;
     let message = condition(&stalled, "Stalled").unwrap().2;
     assert!(message.contains("graph"), "{message}");
     until_connection_is(&scene, "CredentialsMissing").await;
@@ -175,9 +158,7 @@ async fn wrong_and_missing_credentials_are_told_apart() {
     let mut connection = scene.connection_manifest();
     connection["spec"]["graph"]["pollInterval"] = json!("30s");
     scene.apply::<GraphConnection>(connection).await.unwrap();
-    let stalled = scene
-        .until_ready_is("contoso", "False", "CredentialsInvalid")
-        .await;
+    let stalled = scene.until_ready_is("contoso", "False", "CredentialsInvalid").await;
     let message = condition(&stalled, "Stalled").unwrap().2;
     assert!(message.contains("client secret is wrong"), "{message}");
     until_connection_is(&scene, "CredentialsInvalid").await;
@@ -186,17 +167,11 @@ async fn wrong_and_missing_credentials_are_told_apart() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_is_not_allowed_gets_no_credential() {
-    let mut scene = Scene::without_operator("host", quick())
-        .await
-        .with_flags(&["--allowed-host", "graph.example"]);
+    let mut scene =
+        Scene::without_operator("host", quick()).await.with_flags(&["--allowed-host", "graph.example"]);
     scene.start_operator();
     scene.create("contoso", spec("Contoso SDS")).await;
     let stalled = scene.until_ready_is("contoso", "False", "HostNotAllowed").await;
-    assert!(
-        condition(&stalled, "Stalled")
-            .unwrap()
-            .2
-            .contains("--allowed-host")
-    );
+    assert!(condition(&stalled, "Stalled").unwrap().2.contains("--allowed-host"));
     assert!(scene.simulator.requests().is_empty(), "nothing was sent");
 }

@@ -51,16 +51,10 @@ impl Scene {
         let client = world.client().await;
         let namespace = format!("{name}-{}", std::process::id());
         let object = Namespace {
-            metadata: ObjectMeta {
-                name: Some(namespace.clone()),
-                ..ObjectMeta::default()
-            },
+            metadata: ObjectMeta { name: Some(namespace.clone()), ..ObjectMeta::default() },
             ..Namespace::default()
         };
-        Api::<Namespace>::all(client.clone())
-            .create(&PostParams::default(), &object)
-            .await
-            .unwrap();
+        Api::<Namespace>::all(client.clone()).create(&PostParams::default(), &object).await.unwrap();
         let scene = Self {
             world,
             namespace,
@@ -171,17 +165,13 @@ impl Scene {
     }
 
     fn log_file(&self, number: u32) -> PathBuf {
-        self.world
-            .folder()
-            .join(format!("operator-{}-{number}.log", self.namespace))
+        self.world.folder().join(format!("operator-{}-{number}.log", self.namespace))
     }
 
     /// Everything that the operators of this test have printed.
     pub fn operator_log(&self) -> String {
         let numbers = 1..=self.starts.load(Ordering::Relaxed);
-        numbers
-            .map(|number| std::fs::read_to_string(self.log_file(number)).unwrap_or_default())
-            .collect()
+        numbers.map(|number| std::fs::read_to_string(self.log_file(number)).unwrap_or_default()).collect()
     }
 
     /// SIGKILL.
@@ -209,12 +199,7 @@ impl Scene {
     {
         let name = manifest["metadata"]["name"].as_str().unwrap().to_owned();
         let api: Api<K> = Api::namespaced(self.client.clone(), &self.namespace);
-        api.patch(
-            &name,
-            &PatchParams::apply("tests").force(),
-            &Patch::Apply(manifest),
-        )
-        .await
+        api.patch(&name, &PatchParams::apply("tests").force(), &Patch::Apply(manifest)).await
     }
 
     /// Creates a profile with this spec.
@@ -224,10 +209,7 @@ impl Scene {
 
     /// Asks Kubernetes to delete a profile.
     pub async fn delete(&self, name: &str) {
-        self.profiles()
-            .delete(name, &DeleteParams::default())
-            .await
-            .unwrap();
+        self.profiles().delete(name, &DeleteParams::default()).await.unwrap();
     }
 
     /// Waits until the profile is as `wanted`.
@@ -235,9 +217,9 @@ impl Scene {
         &self,
         name: &str,
         what: &str,
-        wanted: impl Fn(&EducationSyncProfile) -> bool + Send + Sync,
+        holds: impl Fn(&EducationSyncProfile) -> bool + Send + Sync,
     ) -> EducationSyncProfile {
-        let condition = |object: Option<&EducationSyncProfile>| object.is_some_and(&wanted);
+        let condition = |object: Option<&EducationSyncProfile>| object.is_some_and(&holds);
         let waited = tokio::time::timeout(PATIENCE, await_condition(self.profiles(), name, condition)).await;
         if let Ok(found) = waited {
             return found.unwrap().unwrap();
@@ -274,24 +256,18 @@ impl Scene {
     /// Requests to Graph with this method, without those to the token service.
     pub fn requests(&self, method: &str) -> Vec<RecordedRequest> {
         let all = self.simulator.requests();
-        all.into_iter()
-            .filter(|r| r.method == method && !r.path.contains("/oauth2/"))
-            .collect()
+        all.into_iter().filter(|r| r.method == method && !r.path.contains("/oauth2/")).collect()
     }
 
     /// How often the list was asked for.
     pub fn lists(&self) -> usize {
-        self.requests("GET")
-            .iter()
-            .filter(|request| request.path == COLLECTION)
-            .count()
+        self.requests("GET").iter().filter(|request| request.path == COLLECTION).count()
     }
 
     /// Waits until the list has been asked for so many times more.
     pub async fn lists_pass(&self, count: usize) {
         let wanted = self.lists() + count;
-        self.eventually("more lists", |scene| scene.lists() >= wanted)
-            .await;
+        self.eventually("more lists", |scene| scene.lists() >= wanted).await;
     }
 
     /// Waits until the events on a resource have these reasons, in order.
@@ -314,15 +290,10 @@ impl Scene {
         let api: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
         let mut events = api.list(&ListParams::default()).await.unwrap().items;
         events.sort_by_key(|event| event.event_time.as_ref().map(|time| time.0));
-        let about = events.iter().filter(|event| {
-            event
-                .regarding
-                .as_ref()
-                .is_some_and(|r| r.name.as_deref() == Some(name))
-        });
-        about
-            .map(|event| event.reason.clone().unwrap_or_default())
-            .collect()
+        let about = events
+            .iter()
+            .filter(|event| event.regarding.as_ref().is_some_and(|r| r.name.as_deref() == Some(name)));
+        about.map(|event| event.reason.clone().unwrap_or_default()).collect()
     }
 }
 

@@ -50,31 +50,18 @@ impl World {
         let control_plane = ControlPlane::start(&tools, None).unwrap();
         let chart = xtask::repository_root().join("charts/edusync");
         let chart = chart.to_str().unwrap();
-        let mut install = control_plane.helm([
-            "install",
-            "edusync",
-            chart,
-            "--namespace",
-            RELEASE,
-            "--create-namespace",
-        ]);
+        let mut install =
+            control_plane.helm(["install", "edusync", chart, "--namespace", RELEASE, "--create-namespace"]);
         output_of(&mut install).unwrap();
-        let operator_kubeconfig = control_plane
-            .service_account_kubeconfig(RELEASE, "edusync")
-            .unwrap();
-        Self {
-            control_plane,
-            operator_kubeconfig,
-        }
+        let operator_kubeconfig = control_plane.service_account_kubeconfig(RELEASE, "edusync").unwrap();
+        Self { control_plane, operator_kubeconfig }
     }
 
     /// A client with all rights, for what a test does as a person.
     pub async fn client(&self) -> Client {
         let kubeconfig = Kubeconfig::read_from(self.control_plane.kubeconfig()).unwrap();
         let options = KubeConfigOptions::default();
-        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options)
-            .await
-            .unwrap();
+        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.unwrap();
         Client::try_from(config).unwrap()
     }
 

@@ -2,6 +2,8 @@
 //!
 //! Nothing in here changes Graph.
 
+use std::time::Duration;
+
 use super::{Action, Interest, NameKey, Notices, Standing, Verdict, wording};
 use crate::api::conditions::Reason;
 use crate::api::connection::Dialect;
@@ -21,7 +23,9 @@ pub(super) fn decide(o: &Observation, _connection: &ConnectionFacts) -> Verdict 
             binding.profile_id,
             owner.display()
         );
-        return Verdict::stalled(Reason::AlreadyClaimed, message);
+        // Nobody tells when the other resource goes.
+        let recheck = Some(Duration::from_mins(1));
+        return Verdict { recheck, ..Verdict::stalled(Reason::AlreadyClaimed, message) };
     }
     match &o.bound {
         Some(profile) => follow(o, profile),
@@ -35,10 +39,7 @@ fn follow(o: &Observation, profile: &RemoteProfile) -> Verdict {
         ProfileState::Provisioned | ProfileState::ProvisioningFailed | ProfileState::DeletionFailed
     );
     let interest = if at_rest {
-        Interest::Profile {
-            id: profile.id.clone(),
-            name: profile.name.clone(),
-        }
+        Interest::Profile { id: profile.id.clone(), name: profile.name.clone() }
     } else {
         Interest::Every { fast: true }
     };
@@ -62,19 +63,14 @@ fn drift(o: &Observation, profile: &RemoteProfile) -> Vec<String> {
 }
 
 fn duplicates(o: &Observation, profile: &RemoteProfile) -> Vec<String> {
-    let unclaimed = o
-        .namesakes
-        .iter()
-        .filter(|n| n.claimed_by.is_none() && n.profile.name == profile.name);
+    let unclaimed = o.namesakes.iter().filter(|n| n.claimed_by.is_none() && n.profile.name == profile.name);
     unclaimed.map(|namesake| namesake.profile.id.clone()).collect()
 }
 
 /// The list does not have the profile, or there is no list.
 fn unseen(o: &Observation, id: &str) -> Verdict {
-    let under_way = !matches!(
-        o.status().state,
-        Some(ProfileState::Provisioned | ProfileState::ProvisioningFailed)
-    );
+    let under_way =
+        !matches!(o.status().state, Some(ProfileState::Provisioned | ProfileState::ProvisioningFailed));
     let newest = o.memory.bound_at.is_some_and(|bound| !o.list_since(bound));
     if o.list.began.is_none() || newest {
         // Graph out of reach changes nothing here: the connection shows it. A resource at rest
@@ -82,15 +78,9 @@ fn unseen(o: &Observation, id: &str) -> Verdict {
         let interest = if under_way {
             Interest::Every { fast: true }
         } else {
-            Interest::Profile {
-                id: id.to_owned(),
-                name: NameKey::of(&o.resource.spec.display_name),
-            }
+            Interest::Profile { id: id.to_owned(), name: NameKey::of(&o.resource.spec.display_name) }
         };
-        return Verdict {
-            interest: Some(interest),
-            ..Verdict::nothing()
-        };
+        return Verdict { interest: Some(interest), ..Verdict::nothing() };
     }
     if not_visible_yet(o) {
         return Verdict::watching(Standing::Silent, true);
@@ -108,12 +98,7 @@ fn unseen(o: &Observation, id: &str) -> Verdict {
 
 /// Right after a create, a list without the profile means "not visible yet".
 pub(super) fn not_visible_yet(o: &Observation) -> bool {
-    let Memory {
-        bound_at: Some(bound),
-        seen: false,
-        ..
-    } = &o.memory
-    else {
+    let Memory { bound_at: Some(bound), seen: false, .. } = &o.memory else {
         return false;
     };
     o.now < bound.saturating_add(o.settings.settle_window).unwrap_or(*bound)
@@ -139,17 +124,12 @@ pub(super) fn gone(o: &Observation, id: &str) -> Proof {
     if o.memory.absences >= ABSENCES_THAT_PROVE {
         return Proof::Gone;
     }
-    let due = o
-        .memory
-        .last_absence
-        .map(|last| last.saturating_add(o.settings.probe_interval).unwrap_or(last));
+    let due =
+        o.memory.last_absence.map(|last| last.saturating_add(o.settings.probe_interval).unwrap_or(last));
     match due {
         Some(due) if o.now < due => {
-            let left = std::time::Duration::try_from(due.duration_since(o.now)).unwrap_or_default();
-            Proof::Missing(Verdict {
-                recheck: Some(left),
-                ..Verdict::watching(Standing::Silent, true)
-            })
+            let left = Duration::try_from(due.duration_since(o.now)).unwrap_or_default();
+            Proof::Missing(Verdict { recheck: Some(left), ..Verdict::watching(Standing::Silent, true) })
         }
         _ => Proof::Missing(Verdict {
             interest: Some(Interest::Every { fast: true }),

@@ -39,7 +39,7 @@ fn begin(o: &Observation) -> Verdict {
         return verdict;
     }
     // Only a list that began after the name was ours can show that nobody else has it.
-    if !o.list_since(claimed_at) {
+    if !o.list_since(claimed_at) || !o.list_is_fresh() {
         return without_list(o);
     }
     if o.list.empty && o.list.alive > 0 {
@@ -59,26 +59,17 @@ pub(super) fn late_arrival(o: &Observation) -> Option<Verdict> {
 
 /// What came of the attempt?
 pub(super) fn resolve(o: &Observation, attempt: &CreationAttempt) -> Verdict {
-    let attempts: Vec<_> = std::iter::once(attempt)
-        .chain(&o.status().earlier_creations)
-        .collect();
+    let attempts: Vec<_> = std::iter::once(attempt).chain(&o.status().earlier_creations).collect();
     if let Some(verdict) = found(o, &attempts) {
         return verdict;
     }
     if nothing_came(o, attempt) {
         return Verdict::act(Action::GiveUpAttempt);
     }
-    let looked = o
-        .memory
-        .resolving
-        .as_ref()
-        .is_some_and(|(_, since)| o.list_since(*since));
+    let looked = o.memory.resolving.as_ref().is_some_and(|(_, since)| o.list_since(*since));
     if !looked && o.list.failure.is_none() {
         // The first list will most often tell; until then there is nothing to say.
-        return Verdict {
-            ask: true,
-            ..Verdict::watching(Standing::Silent, true)
-        };
+        return Verdict { ask: true, ..Verdict::watching(Standing::Silent, true) };
     }
     let standing = match &o.list.failure {
         Some(error) if !matches!(wording::failure(error), Standing::Waiting(..)) => wording::failure(error),
@@ -90,10 +81,7 @@ pub(super) fn resolve(o: &Observation, attempt: &CreationAttempt) -> Verdict {
             ),
         ),
     };
-    Verdict {
-        ask: o.list.began.is_none(),
-        ..Verdict::watching(standing, true)
-    }
+    Verdict { ask: o.list.began.is_none(), ..Verdict::watching(standing, true) }
 }
 
 /// Is it proven that nothing came of the attempt? It is over for everybody, a whole settle window
@@ -107,11 +95,7 @@ fn nothing_came(o: &Observation, attempt: &CreationAttempt) -> bool {
     }
     let window = o.settings.settle_window + o.settings.lease_duration;
     // Another process may have recorded the attempt, by a clock that is a lease behind ours.
-    let over = attempt
-        .not_after
-        .0
-        .saturating_add(window)
-        .unwrap_or(attempt.not_after.0);
+    let over = attempt.not_after.0.saturating_add(window).unwrap_or(attempt.not_after.0);
     let settled = since.saturating_add(window).unwrap_or(*since).max(over);
     o.now >= settled && o.list_since(settled) && o.list_is_whole() && o.list.failure.is_none()
 }
@@ -122,11 +106,7 @@ fn found(o: &Observation, attempts: &[&CreationAttempt]) -> Option<Verdict> {
         .namesakes
         .iter()
         .filter(|namesake| namesake.claimed_by.is_none())
-        .filter(|namesake| {
-            attempts
-                .iter()
-                .any(|attempt| could_be(&namesake.profile, attempt))
-        })
+        .filter(|namesake| attempts.iter().any(|attempt| could_be(&namesake.profile, attempt)))
         .map(|namesake| namesake.profile.id.as_str())
         .collect();
     ids.sort_unstable();
@@ -139,10 +119,7 @@ fn found(o: &Observation, attempts: &[&CreationAttempt]) -> Option<Verdict> {
                 several.len(),
                 several.join(", ")
             );
-            Some(Verdict::watching(
-                Standing::Stalled(Reason::AmbiguousCreate, message),
-                false,
-            ))
+            Some(Verdict::watching(Standing::Stalled(Reason::AmbiguousCreate, message), false))
         }
     }
 }

@@ -5,12 +5,13 @@
 
 use super::bound::{Proof, gone, not_visible_yet};
 use super::{
-    Action, Farewell, Interest, Standing, Verdict, connection_problem, create, is_foreign, leads_elsewhere,
-    standing_refusal, without_list, wording,
+    Action, Farewell, Interest, Notices, Standing, Verdict, connection_problem, create, is_foreign,
+    leads_elsewhere, standing_refusal, without_list, wording,
 };
 use crate::api::conditions::Reason;
 use crate::api::profile::DeletionPolicy;
 use crate::api::status::{Binding, ProfileState};
+use crate::graph::RemoteProfile;
 use crate::reconcile::observation::{ConnectionFacts, Observation};
 
 pub(super) fn decide(o: &Observation) -> Verdict {
@@ -49,14 +50,13 @@ fn with_connection(o: &Observation, connection: &ConnectionFacts) -> Verdict {
     // An attempt without a known end: what came of it is found out first, and then deleted.
     if let Some(attempt) = &o.status().creation {
         return match create::resolve(o, attempt) {
-            Verdict {
-                action: Action::GiveUpAttempt,
-                ..
-            } => Verdict::act(Action::LetGo(Farewell::NeverCreated)),
+            Verdict { action: Action::GiveUpAttempt, .. } => {
+                Verdict::act(Action::LetGo(Farewell::NeverCreated))
+            }
             verdict => verdict,
         };
     }
-    if o.list.began.is_none() {
+    if !o.list_is_fresh() || !o.list_is_whole() {
         return without_list(o);
     }
     create::late_arrival(o).unwrap_or_else(|| Verdict::act(Action::LetGo(Farewell::NeverCreated)))
@@ -67,34 +67,39 @@ fn bound(o: &Observation, connection: &ConnectionFacts, binding: &Binding) -> Ve
     if o.list.began.is_none() || o.list.failure.is_some() {
         return without_list(o);
     }
-    match &o.bound {
-        Some(profile) => match profile.state {
-            ProfileState::Deleting => deleting(),
-            ProfileState::DeletionFailed if recently_asked(o, o.settings.refusal_retry) => Verdict {
-                recheck: Some(o.settings.refusal_retry),
-                ..Verdict::watching(wording::following(ProfileState::DeletionFailed), false)
-            },
-            ProfileState::DeletionFailed => ask(o, connection, binding),
-            // The list may be from before Graph took the deletion up.
-            _ if recently_asked(o, o.settings.settle_window) => deleting(),
-            _ => ask(o, connection, binding),
+    let Some(profile) = &o.bound else {
+        return absent(o, connection, binding);
+    };
+    let notices = Notices { state: Some(profile.state), ..Notices::default() };
+    Verdict { notices, ..listed(o, connection, binding, profile) }
+}
+
+fn listed(
+    o: &Observation,
+    connection: &ConnectionFacts,
+    binding: &Binding,
+    profile: &RemoteProfile,
+) -> Verdict {
+    match profile.state {
+        ProfileState::Deleting => deleting(),
+        ProfileState::DeletionFailed if recently_asked(o, o.settings.refusal_retry) => Verdict {
+            recheck: Some(o.settings.refusal_retry),
+            ..Verdict::watching(wording::following(ProfileState::DeletionFailed), false)
         },
-        None => absent(o, connection, binding),
+        ProfileState::DeletionFailed => ask(o, connection, binding),
+        // The list may be from before Graph took the deletion up.
+        _ if recently_asked(o, o.settings.settle_window) => deleting(),
+        _ => ask(o, connection, binding),
     }
 }
 
 fn ask(o: &Observation, connection: &ConnectionFacts, binding: &Binding) -> Verdict {
-    standing_refusal(o, connection).unwrap_or_else(|| {
-        Verdict::act(Action::Delete {
-            id: binding.profile_id.clone(),
-        })
-    })
+    standing_refusal(o, connection)
+        .unwrap_or_else(|| Verdict::act(Action::Delete { id: binding.profile_id.clone() }))
 }
 
 fn recently_asked(o: &Observation, span: std::time::Duration) -> bool {
-    o.memory
-        .delete_sent
-        .is_some_and(|sent| o.now < sent.saturating_add(span).unwrap_or(sent))
+    o.memory.delete_sent.is_some_and(|sent| o.now < sent.saturating_add(span).unwrap_or(sent))
 }
 
 fn deleting() -> Verdict {
@@ -105,33 +110,26 @@ fn deleting() -> Verdict {
 fn absent(o: &Observation, connection: &ConnectionFacts, binding: &Binding) -> Verdict {
     let newest = o.memory.delete_sent.max(o.memory.bound_at);
     if newest.is_some_and(|time| !o.list_since(time)) {
-        return if o.memory.delete_sent.is_none() {
-            ask(o, connection, binding)
-        } else {
-            deleting()
-        };
+        return if o.memory.delete_sent.is_none() { ask(o, connection, binding) } else { deleting() };
     }
     if not_visible_yet(o) {
-        return if o.memory.delete_sent.is_none() {
-            ask(o, connection, binding)
-        } else {
-            deleting()
-        };
+        return if o.memory.delete_sent.is_none() { ask(o, connection, binding) } else { deleting() };
     }
-    if !o.list_is_whole() {
-        let message = format!(
-            "Microsoft Graph's list lacks {} of {} profiles that are known to be there, so it does not prove that this one is gone.",
-            o.list.missing, o.list.alive
-        );
-        return Verdict::watching(Standing::Waiting(Reason::UpstreamEmpty, message), false);
+    if o.memory.present && !recently_asked(o, o.settings.settle_window) {
+        return ask(o, connection, binding);
     }
     match gone(o, &binding.profile_id) {
+        // Asked last, since each proof of another resource makes the list more whole.
+        Proof::Gone if !o.list_is_whole() => {
+            let message = format!(
+                "Microsoft Graph's list lacks {} of {} profiles that are known to be there, so it does not prove that this one is gone. edusync goes on when the list is plausible again.",
+                o.list.missing, o.list.alive
+            );
+            Verdict::watching(Standing::Stalled(Reason::UpstreamEmpty, message), false)
+        }
         Proof::Gone => Verdict::act(Action::LetGo(Farewell::Deleted)),
         Proof::Missing(verdict) => match verdict.standing {
-            Standing::Silent => Verdict {
-                standing: wording::following(ProfileState::Deleting),
-                ..verdict
-            },
+            Standing::Silent => Verdict { standing: wording::following(ProfileState::Deleting), ..verdict },
             _ => verdict,
         },
     }

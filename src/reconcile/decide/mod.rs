@@ -108,7 +108,12 @@ pub fn decide(o: &Observation) -> Verdict {
         return delete::decide(o);
     }
     if is_foreign(o) {
-        return Verdict::stalled(Reason::StatusNotTrusted, wording::status_not_trusted());
+        // The way out is a change of the status, which wakes nobody.
+        let recheck = Some(Duration::from_secs(10));
+        return Verdict {
+            recheck,
+            ..Verdict::stalled(Reason::StatusNotTrusted, wording::status_not_trusted())
+        };
     }
     let connection = match &o.connection {
         Ok(connection) => connection,
@@ -117,30 +122,20 @@ pub fn decide(o: &Observation) -> Verdict {
     if leads_elsewhere(o, connection) {
         return Verdict::stalled(Reason::ConnectionChanged, wording::connection_changed(o));
     }
-    if o.status().binding.is_some() {
-        bound::decide(o, connection)
-    } else {
-        create::decide(o, connection)
-    }
+    if o.status().binding.is_some() { bound::decide(o, connection) } else { create::decide(o, connection) }
 }
 
 /// Was the status written for another object, which was copied or restored as this one?
 fn is_foreign(o: &Observation) -> bool {
     let status = o.status();
     let uids = status.binding.iter().map(|binding| &binding.uid);
-    let attempts = status
-        .creation
-        .iter()
-        .chain(&status.earlier_creations)
-        .map(|attempt| &attempt.uid);
+    let attempts = status.creation.iter().chain(&status.earlier_creations).map(|attempt| &attempt.uid);
     uids.chain(attempts).any(|uid| uid != o.uid())
 }
 
 /// Does the connection lead to another place than the one where our profile is, or may be?
 fn leads_elsewhere(o: &Observation, connection: &ConnectionFacts) -> bool {
-    super::observation::tenants_in(o.status())
-        .iter()
-        .any(|tenant| *tenant != connection.tenant)
+    super::observation::tenants_in(o.status()).iter().any(|tenant| *tenant != connection.tenant)
 }
 
 fn connection_problem(problem: &ConnectionProblem) -> Verdict {
@@ -150,22 +145,14 @@ fn connection_problem(problem: &ConnectionProblem) -> Verdict {
         ConnectionProblem::HostNotAllowed(message) => (Reason::HostNotAllowed, message),
     };
     // A Secret is not watched, so it is looked at again.
-    Verdict {
-        recheck: Some(Duration::from_mins(1)),
-        ..Verdict::stalled(reason, message.clone())
-    }
+    Verdict { recheck: Some(Duration::from_mins(1)), ..Verdict::stalled(reason, message.clone()) }
 }
 
 /// What to say while there is no list to decide by.
 fn without_list(o: &Observation) -> Verdict {
     let standing = o.list.failure.as_ref().map_or(Standing::Silent, wording::failure);
     let fast = !matches!(standing, Standing::Stalled(..));
-    Verdict {
-        standing,
-        interest: Some(Interest::Every { fast }),
-        ask: true,
-        ..Verdict::nothing()
-    }
+    Verdict { standing, interest: Some(Interest::Every { fast }), ask: true, ..Verdict::nothing() }
 }
 
 /// A definite refusal that still stands: the same spec, the same connection, nobody asked.
@@ -183,10 +170,9 @@ fn standing_refusal(o: &Observation, connection: &ConnectionFacts) -> Option<Ver
         return None;
     }
     let (reason, message) = wording::refusal(refusal.status, refusal.code.as_deref(), connection);
-    Some(Verdict {
-        recheck: may_pass.then_some(left),
-        ..Verdict::stalled(reason, message)
-    })
+    // Whoever follows hears of a connection whose Secrets have changed.
+    let interest = Some(Interest::Health);
+    Some(Verdict { interest, recheck: may_pass.then_some(left), ..Verdict::stalled(reason, message) })
 }
 
 impl Verdict {
@@ -194,11 +180,7 @@ impl Verdict {
         Self {
             action: Action::Nothing,
             standing: Standing::Silent,
-            notices: Notices {
-                differences: None,
-                duplicates: None,
-                state: None,
-            },
+            notices: Notices { differences: None, duplicates: None, state: None },
             interest: None,
             ask: false,
             recheck: None,
@@ -206,26 +188,16 @@ impl Verdict {
     }
 
     fn act(action: Action) -> Self {
-        Self {
-            action,
-            ..Self::nothing()
-        }
+        Self { action, ..Self::nothing() }
     }
 
     fn stalled(reason: Reason, message: String) -> Self {
-        Self {
-            standing: Standing::Stalled(reason, message),
-            ..Self::nothing()
-        }
+        Self { standing: Standing::Stalled(reason, message), ..Self::nothing() }
     }
 
     /// Waits for lists.
     fn watching(standing: Standing, fast: bool) -> Self {
-        Self {
-            standing,
-            interest: Some(Interest::Every { fast }),
-            ..Self::nothing()
-        }
+        Self { standing, interest: Some(Interest::Every { fast }), ..Self::nothing() }
     }
 }
 

@@ -77,10 +77,7 @@ pub(in crate::reconcile) fn refusal(
     code: Option<&str>,
     connection: &ConnectionFacts,
 ) -> (Reason, String) {
-    let answer = code.map_or_else(
-        || format!("HTTP {status}"),
-        |code| format!("HTTP {status} {code}"),
-    );
+    let answer = code.map_or_else(|| format!("HTTP {status}"), |code| format!("HTTP {status} {code}"));
     match status {
         403 if !connection.delegated => (
             Reason::Forbidden,
@@ -120,9 +117,8 @@ pub(super) fn connection_changed(o: &Observation) -> String {
         .as_ref()
         .map(|b| (&b.endpoint, &b.tenant_id))
         .or_else(|| o.status().creation.as_ref().map(|c| (&c.endpoint, &c.tenant_id)));
-    let place = place.map_or_else(String::new, |(endpoint, tenant)| {
-        format!(" (tenant {tenant} at {endpoint})")
-    });
+    let place =
+        place.map_or_else(String::new, |(endpoint, tenant)| format!(" (tenant {tenant} at {endpoint})"));
     format!(
         "The profile was created in another tenant or at another endpoint{place} than the connection {} leads to. Name the old connection again, or delete this resource and apply it anew.",
         o.resource.spec.connection_name()
