@@ -123,7 +123,7 @@ async fn not_created<C: Cluster>(
     match error.certainty() {
         Certainty::No => {
             store::fact(context, recorded, |latest| {
-                report::refused(latest, &decided, None, &upstream.facts, &error, now)
+                report::refused(latest, &decided, Some(attempt), &upstream.facts, &error, now)
             })
             .await;
             Done::LookAgain(Next::Again)
