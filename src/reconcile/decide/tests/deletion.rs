@@ -1,0 +1,130 @@
+//! The profile goes first, and its going is proven.
+
+use super::*;
+
+fn listed(state: &str) -> Observation {
+    let mut o = deleting(look(bound()));
+    o.bound = Some(remote("p", state));
+    o.memory.seen = true;
+    o
+}
+
+#[test]
+fn what_was_never_created_goes_without_a_call() {
+    assert_eq!(decide(&deleting(look(json!({})))).action, Action::LetGo(Farewell::NeverCreated));
+}
+
+#[test]
+fn one_delete_then_waiting() {
+    assert_eq!(decide(&listed("provisioned")).action, Action::Delete { id: "p".to_owned() });
+    assert_eq!(decide(&listed("deleting")).action, Action::Nothing);
+    let mut o = listed("provisioned");
+    o.memory.delete_sent = Some(at(NOW - 60));
+    assert_eq!(decide(&o).action, Action::Nothing, "the list may be behind");
+    o.memory.delete_sent = Some(at(NOW - 121));
+    assert_eq!(decide(&o).action, Action::Delete { id: "p".to_owned() });
+}
+
+#[test]
+fn a_delete_that_failed_is_repeated_slowly() {
+    let mut o = listed("deletionFailed");
+    o.memory.delete_sent = Some(at(NOW - 600));
+    let verdict = decide(&o);
+    assert_eq!(
+        (verdict.action.clone(), reason(&verdict)),
+        (Action::Nothing, Some(("stalled", Reason::DeletionFailed)))
+    );
+    o.memory.delete_sent = Some(at(NOW - 3_600));
+    assert_eq!(decide(&o).action, Action::Delete { id: "p".to_owned() });
+}
+
+fn absent(absences: u32) -> Observation {
+    let mut o = deleting(look(bound()));
+    o.memory = Memory {
+        seen: true,
+        bound_at: Some(at(1)),
+        delete_sent: Some(at(NOW - 60)),
+        absences,
+        last_absence: (absences > 0).then(|| at(NOW - 10)),
+        ..Memory::default()
+    };
+    o
+}
+
+#[test]
+fn it_goes_when_the_profile_is_proven_gone() {
+    assert_eq!(decide(&absent(0)).action, Action::Probe { id: "p".to_owned() });
+    assert_eq!(decide(&absent(1)).action, Action::Probe { id: "p".to_owned() });
+    assert_eq!(decide(&absent(2)).action, Action::LetGo(Farewell::Deleted));
+}
+
+/// Two resources whose profiles somebody removed must not wait for each other: each is probed,
+/// although the list lacks the other's profile as well.
+#[test]
+fn a_list_that_lacks_others_still_gets_its_probe_but_proves_nothing() {
+    let mut o = absent(0);
+    (o.list.alive, o.list.missing) = (1, 1);
+    assert_eq!(decide(&o).action, Action::Probe { id: "p".to_owned() });
+    o.memory.absences = 2;
+    let verdict = decide(&o);
+    assert_eq!(reason(&verdict), Some(("stalled", Reason::UpstreamEmpty)));
+    assert!(matches!(&verdict.standing, Standing::Stalled(_, message) if message.contains("Retain")));
+}
+
+/// After a restart nothing is remembered; a profile that is not visible yet would be orphaned.
+#[test]
+fn what_no_list_has_shown_yet_is_asked_to_go_all_the_same() {
+    let mut o = deleting(look(bound()));
+    o.memory.bound_at = Some(at(NOW));
+    assert_eq!(decide(&o).action, Action::Delete { id: "p".to_owned() });
+    o.memory = Memory { seen: true, present: true, bound_at: Some(at(1)), ..Memory::default() };
+    assert_eq!(decide(&o).action, Action::Delete { id: "p".to_owned() }, "its own URL shows it");
+}
+
+#[test]
+fn an_api_that_is_gone_or_silent_proves_nothing() {
+    for (failure, expected) in [
+        (GraphError::Retired { status: 410, ids: CallIds::default() }, ("stalled", Reason::UpstreamRetired)),
+        (GraphError::NotConnected(String::new()), ("waiting", Reason::UpstreamUnavailable)),
+    ] {
+        let mut o = absent(2);
+        o.list.failure = Some(failure);
+        let verdict = decide(&o);
+        assert_eq!((verdict.action.clone(), reason(&verdict)), (Action::Nothing, Some(expected)));
+    }
+}
+
+#[test]
+fn an_attempt_is_resolved_first() {
+    let mut o = deleting(look(json!({"creation": attempt("a", "u")})));
+    assert_eq!(decide(&o).action, Action::Nothing);
+    o.namesakes = vec![unclaimed("p", "provisioned")];
+    assert_eq!(decide(&o).action, Action::Bind { id: "p".to_owned() });
+    let mut o = deleting(look(json!({"earlierCreations": [attempt("a", "u")]})));
+    (o.list.alive, o.list.missing) = (1, 1);
+    assert_eq!(decide(&o).action, Action::Nothing, "the list is not whole");
+}
+
+#[test]
+fn what_is_not_ours_or_to_stay_is_let_alone() {
+    let foreign = deleting(look(json!({"binding": binding("old")})));
+    assert_eq!(decide(&foreign).action, Action::LetGo(Farewell::NotOurs));
+    let mut claimed = deleting(look(bound()));
+    claimed.bound_to_other = Some(other());
+    assert_eq!(decide(&claimed).action, Action::LetGo(Farewell::NotOurs));
+    let mut retained = deleting(look(bound()));
+    let mut resource = (*retained.resource).clone();
+    resource.spec.deletion_policy = Some(crate::api::profile::DeletionPolicy::Retain);
+    retained.resource = Arc::new(resource);
+    retained.connection = Err(ConnectionProblem::NotFound(String::new()));
+    assert_eq!(decide(&retained).action, Action::LetGo(Farewell::Retained), "even without a connection");
+}
+
+#[test]
+fn without_a_connection_it_says_how_to_let_go() {
+    let mut o = deleting(look(bound()));
+    o.connection = Err(ConnectionProblem::CredentialsMissing("The Secret is gone.".to_owned()));
+    let verdict = decide(&o);
+    assert_eq!(reason(&verdict), Some(("stalled", Reason::CredentialsMissing)));
+    assert!(matches!(&verdict.standing, Standing::Stalled(_, message) if message.contains("Retain")));
+}

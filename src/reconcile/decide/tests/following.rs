@@ -1,0 +1,50 @@
+//! A bound profile is followed, and nothing is changed.
+
+use super::*;
+
+#[test]
+fn every_state_has_its_meaning() {
+    for (state, expected) in [
+        ("provisioning", ("waiting", Reason::Provisioning)),
+        ("provisioned", ("ready", Reason::Provisioned)),
+        ("provisioningFailed", ("stalled", Reason::ProvisioningFailed)),
+        ("deleting", ("waiting", Reason::Deleting)),
+        ("deletionFailed", ("stalled", Reason::DeletionFailed)),
+        ("hibernating", ("waiting", Reason::Provisioning)),
+    ] {
+        let mut o = look(bound());
+        o.bound = Some(remote("p", state));
+        let verdict = decide(&o);
+        assert_eq!((verdict.action.clone(), reason(&verdict)), (Action::Nothing, Some(expected)), "{state}");
+    }
+}
+
+#[test]
+fn graph_out_of_reach_changes_nothing() {
+    let mut o = look(bound());
+    o.list = ListFacts { failure: Some(GraphError::NotConnected(String::new())), ..ListFacts::default() };
+    let verdict = decide(&o);
+    assert_eq!((verdict.action, verdict.standing, verdict.ask), (Action::Nothing, Standing::Silent, false));
+}
+
+#[test]
+fn what_has_just_been_created_may_not_be_visible_yet() {
+    let mut o = look(bound());
+    o.memory.bound_at = Some(at(NOW - 10));
+    let verdict = decide(&o);
+    assert_eq!((verdict.action, verdict.standing), (Action::Nothing, Standing::Silent));
+}
+
+#[test]
+fn gone_needs_two_proofs_apart() {
+    let mut o = look(bound());
+    (o.memory.seen, o.memory.bound_at) = (true, Some(at(1)));
+    assert_eq!(decide(&o).action, Action::Probe { id: "p".to_owned() });
+    (o.memory.absences, o.memory.last_absence) = (1, Some(at(NOW - 1)));
+    let early = decide(&o);
+    assert_eq!((early.action, early.recheck), (Action::Nothing, Some(Duration::from_secs(4))));
+    o.memory.last_absence = Some(at(NOW - 5));
+    assert_eq!(decide(&o).action, Action::Probe { id: "p".to_owned() });
+    o.memory.absences = 2;
+    assert_eq!(reason(&decide(&o)), Some(("stalled", Reason::ProfileNotFound)));
+}

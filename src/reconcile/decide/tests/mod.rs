@@ -1,0 +1,129 @@
+//! Tables of decisions: one look at the world, one verdict.
+
+#![allow(clippy::needless_pass_by_value, reason = "json! values are handed on as they are made")]
+
+mod creating;
+mod deletion;
+mod following;
+mod resolving;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::api::EducationSyncProfile;
+use crate::api::connection::Dialect;
+use crate::graph::{CallIds, GraphError, RemoteProfile};
+use crate::reconcile::claims::{NameClaim, Owner, Tenant};
+use crate::reconcile::observation::{ListFacts, Memory, Namesake, Settings};
+
+const NOW: i64 = 10_000;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn settings() -> Settings {
+    Settings {
+        request_timeout: Duration::from_secs(30),
+        settle_window: Duration::from_mins(2),
+        lease_duration: Duration::from_secs(15),
+        probe_interval: Duration::from_secs(5),
+        refusal_retry: Duration::from_hours(1),
+    }
+}
+
+fn connection() -> ConnectionFacts {
+    ConnectionFacts {
+        tenant: Tenant { endpoint: "https://graph.example".to_owned(), tenant_id: "t".to_owned() },
+        dialect: Dialect::Beta,
+        fingerprint: "c/1/".to_owned(),
+        delegated: true,
+    }
+}
+
+fn resource(status: Value) -> EducationSyncProfile {
+    serde_json::from_value(json!({
+        "apiVersion": "edusync.dev/v1alpha1", "kind": "EducationSyncProfile",
+        "metadata": {"name": "contoso", "namespace": "n", "uid": "u", "generation": 1, "finalizers": ["edusync.dev/profile"]},
+        "spec": {
+            "displayName": "Contoso", "dataProvider": {"csv": {}},
+            "identitySynchronizationConfiguration": {"creation": {"userDomains": [{"appliesTo": "student", "name": "a.example"}]}}
+        },
+        "status": status
+    }))
+    .unwrap()
+}
+
+/// A look at a resource with this status, a fresh and empty list, and nothing else.
+fn look(status: Value) -> Observation {
+    Observation {
+        now: at(NOW),
+        settings: settings(),
+        resource: Arc::new(resource(status)),
+        connection: Ok(connection()),
+        list: ListFacts {
+            began: Some(at(NOW - 2)),
+            ended: Some(at(NOW - 1)),
+            empty: true,
+            ..ListFacts::default()
+        },
+        name: Some(NameClaim::Ours(at(NOW - 3))),
+        namesakes: Vec::new(),
+        bound: None,
+        bound_to_other: None,
+        memory: Memory::default(),
+    }
+}
+
+fn deleting(mut o: Observation) -> Observation {
+    let mut resource = (*o.resource).clone();
+    resource.metadata.deletion_timestamp =
+        Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at(NOW - 1)));
+    o.resource = Arc::new(resource);
+    o
+}
+
+fn remote(id: &str, state: &str) -> RemoteProfile {
+    RemoteProfile::read(&json!({
+        "id": id, "displayName": "CONTOSO", "state": state,
+        "dataProvider": {"@odata.type": "#microsoft.graph.educationCsvDataProvider"},
+        "identitySynchronizationConfiguration": {"@odata.type": "#microsoft.graph.educationIdentityCreationConfiguration",
+            "userDomains": [{"appliesTo": "student", "name": "a.example"}]}
+    }))
+    .unwrap()
+}
+
+fn unclaimed(id: &str, state: &str) -> Namesake {
+    Namesake { profile: remote(id, state), claimed_by: None }
+}
+
+fn other() -> Owner {
+    Owner { uid: "other".into(), namespace: "n".into(), name: "fabrikam".into(), created: at(1) }
+}
+
+fn attempt(id: &str, uid: &str) -> Value {
+    json!({
+        "attempt": id, "uid": uid, "endpoint": "https://graph.example", "tenantId": "t", "displayName": "Contoso",
+        "dataProvider": "csv", "identitySynchronizationConfiguration": "creation", "notAfter": at(NOW - 1_000).to_string()
+    })
+}
+
+fn binding(uid: &str) -> Value {
+    json!({"uid": uid, "endpoint": "https://graph.example", "tenantId": "t", "profileId": "p", "displayName": "Contoso"})
+}
+
+fn bound() -> Value {
+    json!({"binding": binding("u"), "state": "provisioned"})
+}
+
+fn reason(verdict: &Verdict) -> Option<(&'static str, Reason)> {
+    match &verdict.standing {
+        Standing::Silent => None,
+        Standing::Ready(reason, _) => Some(("ready", *reason)),
+        Standing::Waiting(reason, _) => Some(("waiting", *reason)),
+        Standing::Stalled(reason, _) => Some(("stalled", *reason)),
+    }
+}

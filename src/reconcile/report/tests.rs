@@ -1,0 +1,102 @@
+//! Reports of what was done, on whatever the resource has become meanwhile.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::api::connection::Dialect;
+use crate::graph::CallIds;
+use crate::reconcile::claims::Tenant;
+
+fn resource(generation: i64, status: &Value) -> EducationSyncProfile {
+    serde_json::from_value(json!({
+        "apiVersion": "edusync.dev/v1alpha1", "kind": "EducationSyncProfile",
+        "metadata": {"name": "contoso", "uid": "u", "generation": generation},
+        "spec": {"displayName": "Contoso", "dataProvider": {"csv": {}}, "identitySynchronizationConfiguration": {}},
+        "status": status
+    }))
+    .unwrap()
+}
+
+fn attempt(id: &str) -> CreationAttempt {
+    serde_json::from_value(json!({
+        "attempt": id, "uid": "u", "endpoint": "https://graph.example", "tenantId": "t", "displayName": "Contoso",
+        "dataProvider": "csv", "identitySynchronizationConfiguration": "creation", "notAfter": "2026-11-22T00:00:00Z"
+    }))
+    .unwrap()
+}
+
+fn connection() -> ConnectionFacts {
+    ConnectionFacts {
+        tenant: Tenant { endpoint: "https://graph.example".to_owned(), tenant_id: "t".to_owned() },
+        dialect: Dialect::Beta,
+        fingerprint: "c/1/".to_owned(),
+        delegated: true,
+    }
+}
+
+fn decided() -> Decided {
+    Decided { generation: 2, request: Some("now".to_owned()) }
+}
+
+fn bad_request() -> GraphError {
+    GraphError::Refused { status: 400, code: None, ids: CallIds::default() }
+}
+
+/// The user corrected the spec while the answer was on its way: the correction was not refused.
+#[test]
+fn a_refusal_is_of_the_generation_that_was_sent() {
+    let latest = resource(3, &json!({"creation": attempt("a")}));
+    let Report { status, .. } = refused(
+        &latest,
+        &decided(),
+        Some(&attempt("a")),
+        &connection(),
+        &bad_request(),
+        Timestamp::UNIX_EPOCH,
+    );
+    assert_eq!(status.refusal.unwrap().generation, 2);
+    assert_eq!(status.observed_generation, Some(2));
+    assert_eq!(status.creation, None);
+}
+
+#[test]
+fn a_refusal_answers_the_request_that_led_to_it() {
+    let latest = resource(2, &json!({}));
+    let report = refused(&latest, &decided(), None, &connection(), &bad_request(), Timestamp::UNIX_EPOCH);
+    assert_eq!(report.status.last_handled_reconcile_at.as_deref(), Some("now"));
+}
+
+/// A leader that was frozen wakes up late: what its successor has recorded stays.
+#[test]
+fn the_record_of_a_successor_stays() {
+    let latest = resource(2, &json!({"creation": attempt("b")}));
+    let open = |report: Report| report.status.creation.map(|attempt| attempt.attempt);
+    let now = Timestamp::UNIX_EPOCH;
+    let late = attempt("a");
+    let report = refused(&latest, &decided(), Some(&late), &connection(), &bad_request(), now);
+    assert_eq!(open(report).as_deref(), Some("b"));
+    let error = GraphError::NotConnected(String::new());
+    assert_eq!(open(not_sent(&latest, &decided(), &late, &error, now)).as_deref(), Some("b"));
+
+    let bound = json!({"binding": {"uid": "u", "endpoint": "e", "tenantId": "t", "profileId": "theirs", "displayName": "Contoso"}});
+    let ours = RemoteProfile::read(&json!({"id": "ours"})).unwrap();
+    let report = created(&resource(2, &bound), &decided(), &late, &ours, now);
+    assert_eq!(report.status.binding.unwrap().profile_id, "theirs");
+    assert_eq!(report.notices.first().unwrap().reason, "DuplicateProfile");
+}
+
+#[test]
+fn reconciling_and_stalled_are_there_only_while_true() {
+    let mut status = EducationSyncProfileStatus::default();
+    let kinds = |status: &EducationSyncProfileStatus| -> Vec<String> {
+        status.conditions.iter().map(|condition| condition.type_.clone()).collect()
+    };
+    let now = Timestamp::UNIX_EPOCH;
+    conditions(&mut status, &Standing::Waiting(Reason::Creating, String::new()), 1, now);
+    assert_eq!(kinds(&status), [READY, RECONCILING]);
+    conditions(&mut status, &Standing::Stalled(Reason::Rejected, String::new()), 1, now);
+    assert_eq!(kinds(&status), [READY, STALLED]);
+    conditions(&mut status, &Standing::Ready(Reason::Provisioned, String::new()), 2, now);
+    assert_eq!(kinds(&status), [READY]);
+    assert_eq!(status.observed_generation, Some(2));
+}
