@@ -120,7 +120,7 @@ async fn every_example_becomes_ready_and_shows_no_difference() {
 async fn of_two_resources_with_one_name_the_older_one_gets_it() {
     let mut scene = Scene::without_operator("twins", quick()).await;
     scene.create("first", spec("Contoso SDS")).await;
-    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    // Where both are of the same second, the name decides.
     scene.create("second", spec("  contoso sds".trim())).await;
     scene.start_operator();
     scene.until_ready_is("first", "True", "Provisioned").await;

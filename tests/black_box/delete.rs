@@ -120,8 +120,11 @@ async fn without_its_connection_it_says_how_to_let_go() {
     let none = Patch::Merge(json!({"metadata": {"finalizers": null}}));
     connections(&scene).patch("default", &PatchParams::default(), &none).await.unwrap();
     scene.delete("contoso").await;
-    let stuck = scene.until_ready_is("contoso", "False", "ConnectionNotFound").await;
-    assert!(condition(&stuck, "Stalled").unwrap().2.contains("Retain"));
+    let says_the_way_out = |profile: &_| {
+        condition(profile, "Stalled")
+            .is_some_and(|(_, reason, message)| reason == "ConnectionNotFound" && message.contains("Retain"))
+    };
+    scene.until("contoso", "stalled, with the way out", says_the_way_out).await;
     let mut retained = spec("Contoso SDS");
     retained["deletionPolicy"] = json!("Retain");
     scene.create("contoso", retained).await;

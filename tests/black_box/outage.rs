@@ -1,37 +1,21 @@
 //! Graph out of reach: nothing is lost, nothing is doubled, and a profile that was ready stays ready.
 
-use edusync::api::GraphConnection;
-use kube::api::Api;
-
 use crate::scene::{Scene, condition, spec};
-
-async fn connection_is(scene: &Scene, status: &str, reason: &str) {
-    let api: Api<GraphConnection> = Api::namespaced(scene.client.clone(), &scene.namespace);
-    let condition_holds = |connection: Option<&GraphConnection>| {
-        let conditions = connection.and_then(|connection| connection.status.as_ref()).map(|s| &s.conditions);
-        conditions.into_iter().flatten().any(|condition| {
-            condition.type_ == "Ready" && condition.status == status && condition.reason == reason
-        })
-    };
-    let waited = kube::runtime::wait::await_condition(api, "default", condition_holds);
-    let limit = std::time::Duration::from_mins(1);
-    assert!(tokio::time::timeout(limit, waited).await.is_ok(), "{reason}: never\n{}", scene.operator_log());
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_resource_waits_for_graph_and_is_created_once() {
     let scene = Scene::begin("down").await;
-    connection_is(&scene, "True", "Connected").await;
+    scene.until_connection_is("True", "Connected").await;
     scene.simulator.close().await;
     scene.create("contoso", spec("Contoso SDS")).await;
     let waiting = scene.until_ready_is("contoso", "False", "UpstreamUnavailable").await;
     assert!(condition(&waiting, "Reconciling").is_some());
     assert!(condition(&waiting, "Stalled").is_none());
-    connection_is(&scene, "False", "UpstreamUnavailable").await;
+    scene.until_connection_is("False", "UpstreamUnavailable").await;
     scene.simulator.reopen().await.unwrap();
     scene.until_ready_is("contoso", "True", "Provisioned").await;
     assert_eq!(scene.requests("POST").len(), 1);
-    connection_is(&scene, "True", "Connected").await;
+    scene.until_connection_is("True", "Connected").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -40,11 +24,11 @@ async fn what_is_ready_stays_ready_while_graph_is_away() {
     scene.create("contoso", spec("Contoso SDS")).await;
     let before = scene.until_ready_is("contoso", "True", "Provisioned").await;
     scene.simulator.set_unavailable(Some(503));
-    connection_is(&scene, "False", "UpstreamUnavailable").await;
+    scene.until_connection_is("False", "UpstreamUnavailable").await;
     let during = scene.profiles().get("contoso").await.unwrap();
     assert_eq!(during.metadata.resource_version, before.metadata.resource_version, "not one write");
     scene.simulator.set_unavailable(None);
-    connection_is(&scene, "True", "Connected").await;
+    scene.until_connection_is("True", "Connected").await;
     let after = scene.profiles().get("contoso").await.unwrap();
     assert_eq!(after.metadata.resource_version, before.metadata.resource_version);
 }
@@ -55,7 +39,7 @@ async fn a_retired_api_is_said_plainly() {
     scene.create("ready", spec("Contoso SDS")).await;
     scene.until_ready_is("ready", "True", "Provisioned").await;
     scene.simulator.set_unavailable(Some(410));
-    connection_is(&scene, "False", "UpstreamRetired").await;
+    scene.until_connection_is("False", "UpstreamRetired").await;
     scene.create("late", spec("Fabrikam SDS")).await;
     let late = scene.until_ready_is("late", "False", "UpstreamRetired").await;
     assert!(condition(&late, "Stalled").unwrap().2.contains("2024-12-31"));
@@ -73,7 +57,7 @@ async fn a_retired_api_is_said_plainly() {
 #[tokio::test(flavor = "multi_thread")]
 async fn throttling_is_waited_for() {
     let scene = Scene::begin("throttled").await;
-    connection_is(&scene, "True", "Connected").await;
+    scene.until_connection_is("True", "Connected").await;
     scene.simulator.set_unavailable(Some(429));
     scene.create("contoso", spec("Contoso SDS")).await;
     scene.until_ready_is("contoso", "False", "Throttled").await;

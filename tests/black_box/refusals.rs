@@ -121,22 +121,6 @@ async fn a_missing_connection_is_named_and_found_when_it_comes() {
     scene.until_ready_is("contoso", "True", "Provisioned").await;
 }
 
-async fn connection_reason(scene: &Scene) -> Option<String> {
-    let api: Api<GraphConnection> = Api::namespaced(scene.client.clone(), &scene.namespace);
-    let conditions = api.get("default").await.unwrap().status?.conditions;
-    conditions.into_iter().find(|condition| condition.type_ == "Ready").map(|condition| condition.reason)
-}
-
-async fn until_connection_is(scene: &Scene, reason: &str) {
-    for _ in 0..600 {
-        if connection_reason(scene).await.as_deref() == Some(reason) {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
-    panic!("the connection is not {reason}\n{}", scene.operator_log());
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_and_missing_credentials_are_told_apart() {
     let mut scene = Scene::without_operator("credentials", quick()).await;
@@ -147,7 +131,7 @@ async fn wrong_and_missing_credentials_are_told_apart() {
     let stalled = scene.until_ready_is("contoso", "False", "CredentialsMissing").await;
     let message = condition(&stalled, "Stalled").unwrap().2;
     assert!(message.contains("graph"), "{message}");
-    until_connection_is(&scene, "CredentialsMissing").await;
+    scene.until_connection_is("False", "CredentialsMissing").await;
 
     let wrong: Value = json!({
         "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "graph"},
@@ -161,7 +145,7 @@ async fn wrong_and_missing_credentials_are_told_apart() {
     let stalled = scene.until_ready_is("contoso", "False", "CredentialsInvalid").await;
     let message = condition(&stalled, "Stalled").unwrap().2;
     assert!(message.contains("client secret is wrong"), "{message}");
-    until_connection_is(&scene, "CredentialsInvalid").await;
+    scene.until_connection_is("False", "CredentialsInvalid").await;
     assert_eq!(scene.requests("POST").len(), 0);
 }
 

@@ -236,6 +236,20 @@ impl Scene {
         .await
     }
 
+    /// Waits until the connection's Ready condition has this status and reason.
+    pub async fn until_connection_is(&self, status: &str, reason: &str) {
+        let api: Api<GraphConnection> = Api::namespaced(self.client.clone(), &self.namespace);
+        let holds = |connection: Option<&GraphConnection>| {
+            let conditions =
+                connection.and_then(|connection| connection.status.as_ref()).map(|s| &s.conditions);
+            conditions.into_iter().flatten().any(|condition| {
+                condition.type_ == "Ready" && condition.status == status && condition.reason == reason
+            })
+        };
+        let found = tokio::time::timeout(PATIENCE, await_condition(api, "default", holds)).await;
+        assert!(found.is_ok(), "the connection is never {reason}\n{}", self.operator_log());
+    }
+
     /// Waits until the resource is gone.
     pub async fn until_gone(&self, name: &str) {
         let gone = |object: Option<&EducationSyncProfile>| object.is_none();
