@@ -49,6 +49,26 @@ async fn from_apply_to_ready_two_calls_four_writes_two_events() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn from_delete_to_gone_one_delete_two_proofs_two_writes() {
+    let scene = Scene::begin("cost-delete").await;
+    scene.create("contoso", spec("Contoso SDS")).await;
+    scene.until_ready_is("contoso", "True", "Provisioned").await;
+    let (writes_before, requests_before) =
+        (writes(&scene, "educationsyncprofiles").len(), scene.simulator.requests().len());
+    scene.delete("contoso").await;
+    scene.until_gone("contoso").await;
+    let written = writes(&scene, "educationsyncprofiles").split_off(writes_before);
+    assert_eq!(written, ["update status", "patch"], "deleting, and the finalizer");
+    let requests = scene.simulator.requests().split_off(requests_before);
+    let beside_lists: Vec<(&str, u16)> = requests
+        .iter()
+        .filter(|request| request.path != COLLECTION)
+        .map(|request| (request.method.as_str(), request.status))
+        .collect();
+    assert_eq!(beside_lists, [("DELETE", 202), ("GET", 404), ("GET", 404)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn ten_idle_lists_cost_no_write() {
     let scene = Scene::begin("idle").await;
     for number in 0..3 {

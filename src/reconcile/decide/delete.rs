@@ -12,7 +12,7 @@ use crate::api::conditions::Reason;
 use crate::api::profile::DeletionPolicy;
 use crate::api::status::{Binding, ProfileState};
 use crate::graph::RemoteProfile;
-use crate::reconcile::observation::{ConnectionFacts, Observation};
+use crate::reconcile::observation::{ConnectionFacts, Observation, is_alive};
 
 pub(super) fn decide(o: &Observation) -> Verdict {
     if !o.has_finalizer() {
@@ -70,7 +70,9 @@ fn bound(o: &Observation, connection: &ConnectionFacts, binding: &Binding) -> Ve
     let Some(profile) = &o.bound else {
         return absent(o, connection, binding);
     };
-    let notices = Notices { state: Some(profile.state), ..Notices::default() };
+    // A list that is behind the DELETE must not take the status back to before it.
+    let is_behind = o.memory.delete_sent.is_some() && is_alive(profile.state);
+    let notices = Notices { state: (!is_behind).then_some(profile.state), ..Notices::default() };
     Verdict { notices, ..listed(o, connection, binding, profile) }
 }
 

@@ -20,7 +20,9 @@ fn one_delete_then_waiting() {
     assert_eq!(decide(&listed("deleting")).action, Action::Nothing);
     let mut o = listed("provisioned");
     o.memory.delete_sent = Some(at(NOW - 60));
-    assert_eq!(decide(&o).action, Action::Nothing, "the list may be behind");
+    let verdict = decide(&o);
+    assert_eq!(verdict.action, Action::Nothing, "the list may be behind");
+    assert_eq!(verdict.notices.state, None, "and does not take the status back");
     o.memory.delete_sent = Some(at(NOW - 121));
     assert_eq!(decide(&o).action, Action::Delete { id: "p".to_owned() });
 }
