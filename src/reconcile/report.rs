@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 
 use super::cluster::{EventKind, Notice};
-use super::decide::{Farewell, Notices, Standing, failure_standing, following, refusal_words};
+use super::decide::{Farewell, HOW_TO_LET_GO, Notices, Standing, failure_standing, following, refusal_words};
 use super::observation::{ConnectionFacts, Observation};
 use crate::api::EducationSyncProfile;
 use crate::api::conditions::{
@@ -196,7 +196,10 @@ pub fn refused(
     if attempt.is_some() {
         status.creation = None;
     }
-    let (reason, message) = refusal_words(http_status, code.as_deref(), connection);
+    let (reason, mut message) = refusal_words(http_status, code.as_deref(), connection);
+    if attempt.is_none() {
+        message.push_str(HOW_TO_LET_GO);
+    }
     status.refusal = Some(Refusal {
         generation,
         connection: connection.fingerprint.clone(),

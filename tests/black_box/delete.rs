@@ -148,3 +148,48 @@ async fn a_namespace_can_be_deleted() {
     let names: Vec<_> = scene.simulator.profiles().iter().map(|p| p["displayName"].clone()).collect();
     assert_eq!(names, ["Contoso SDS"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn resources_whose_profiles_are_all_gone_do_not_wait_for_each_other() {
+    let scene = Scene::begin("knot").await;
+    for name in ["contoso", "fabrikam"] {
+        scene.create(name, spec(name)).await;
+    }
+    for name in ["contoso", "fabrikam"] {
+        let profile = scene.until_ready_is(name, "True", "Provisioned").await;
+        assert!(scene.simulator.remove(&profile_id(&profile)));
+        scene.delete(name).await;
+    }
+    scene.until_gone("contoso").await;
+    scene.until_gone("fabrikam").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delete_that_graph_forbids_is_asked_for_once_and_once_more_on_request() {
+    let scene = Scene::begin("forbidden").await;
+    scene.create("contoso", spec("Contoso SDS")).await;
+    scene.until_ready_is("contoso", "True", "Provisioned").await;
+    let mut app_only = scene.connection_manifest();
+    app_only["spec"].as_object_mut().unwrap().remove("delegated");
+    scene.apply::<GraphConnection>(app_only).await.unwrap();
+    scene.delete("contoso").await;
+    let stalled = scene.until_ready_is("contoso", "False", "Forbidden").await;
+    let message = condition(&stalled, "Stalled").unwrap().2;
+    assert!(message.contains("spec.delegated") && message.contains("Retain"), "{message}");
+    assert_eq!(scene.requests("DELETE").len(), 1);
+
+    let request = json!({"metadata": {"annotations": {"reconcile.edusync.dev/requestedAt": "one"}}});
+    scene.profiles().patch("contoso", &PatchParams::default(), &Patch::Merge(request)).await.unwrap();
+    let answered = |profile: &edusync::api::EducationSyncProfile| {
+        profile
+            .status
+            .as_ref()
+            .is_some_and(|status| status.last_handled_reconcile_at.as_deref() == Some("one"))
+    };
+    scene.until("contoso", "answered", answered).await;
+    assert_eq!(scene.requests("DELETE").len(), 2, "one more, and no loop");
+
+    scene.apply::<GraphConnection>(scene.connection_manifest()).await.unwrap();
+    scene.until_gone("contoso").await;
+    assert!(scene.simulator.profiles().is_empty());
+}

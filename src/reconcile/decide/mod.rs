@@ -9,7 +9,7 @@ mod delete;
 mod wording;
 
 pub(super) use bound::ABSENCES_THAT_PROVE;
-pub(super) use wording::{failure as failure_standing, following, refusal as refusal_words};
+pub(super) use wording::{HOW_TO_LET_GO, failure as failure_standing, following, refusal as refusal_words};
 
 use std::time::Duration;
 

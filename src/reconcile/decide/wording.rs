@@ -126,5 +126,5 @@ pub(super) fn connection_changed(o: &Observation) -> String {
 }
 
 /// Added to what keeps a deletion from going on.
-pub(super) const HOW_TO_LET_GO: &str =
+pub(in crate::reconcile) const HOW_TO_LET_GO: &str =
     " To let the resource go and leave the profile in Microsoft Graph: set spec.deletionPolicy to Retain.";
