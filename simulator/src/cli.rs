@@ -50,18 +50,10 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "TOKEN", default_value = EXAMPLE_REFRESH_TOKEN)]
     refresh_token: String,
     /// An application permission consented to; repeatable, replaces the default
-    #[arg(
-        long = "app-role",
-        value_name = "ROLE",
-        default_value = "EduAdministration.ReadWrite.All"
-    )]
+    #[arg(long = "app-role", value_name = "ROLE", default_value = "EduAdministration.ReadWrite.All")]
     app_roles: Vec<String>,
     /// A delegated permission consented to; repeatable, replaces the default
-    #[arg(
-        long = "delegated-scope",
-        value_name = "SCOPE",
-        default_value = "EduAdministration.ReadWrite"
-    )]
+    #[arg(long = "delegated-scope", value_name = "SCOPE", default_value = "EduAdministration.ReadWrite")]
     delegated_scopes: Vec<String>,
     /// How long an access token is good for
     #[arg(long, value_name = "DURATION", default_value = "3599s", value_parser = duration)]

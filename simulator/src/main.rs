@@ -23,12 +23,8 @@ async fn main() -> Result<()> {
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
 
     let server = Server::start(Settings::from(&cli)).await?;
-    std::fs::write(&cli.ca_file, server.ca_pem()).with_context(|| {
-        format!(
-            "cannot write the certificate authority to {}",
-            cli.ca_file.display()
-        )
-    })?;
+    std::fs::write(&cli.ca_file, server.ca_pem())
+        .with_context(|| format!("cannot write the certificate authority to {}", cli.ca_file.display()))?;
     tracing::info!(ca_file = %cli.ca_file.display(), url = %server.url(), "listening");
     say_ready(&server.url())?;
 
@@ -44,17 +40,13 @@ async fn main() -> Result<()> {
 /// The one line on standard output; programs wait for it.
 fn say_ready(url: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "ready {url}")
-        .and_then(|()| out.flush())
-        .context("cannot write the ready line")
+    writeln!(out, "ready {url}").and_then(|()| out.flush()).context("cannot write the ready line")
 }
 
 /// Logs to standard error, at `info` unless `RUST_LOG` says otherwise.
 fn start_log(format: LogFormat) -> Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = match format {
         LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).try_init(),
         LogFormat::Json => log.json().flatten_event(true).try_init(),

@@ -69,10 +69,7 @@ impl Server {
         let listener = TcpListener::bind(wanted).with_context(|| format!("cannot listen on {wanted}"))?;
         let address = listener.local_addr().context("cannot tell the port")?;
         let server = Self {
-            face: Arc::new(Face {
-                simulator: Simulator::new(settings),
-                hold: watch::Sender::new(false),
-            }),
+            face: Arc::new(Face { simulator: Simulator::new(settings), hold: watch::Sender::new(false) }),
             tls: RustlsConfig::from_config(certificates.server),
             ca_pem: certificates.ca_pem,
             address,
@@ -127,10 +124,7 @@ impl Server {
     ///
     /// # Errors
     /// The sentence with which Graph would refuse the body.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "callers write the body in place with json!"
-    )]
+    #[expect(clippy::needless_pass_by_value, reason = "callers write the body in place with json!")]
     pub fn plant(&self, body: Value) -> Result<String, String> {
         self.face.simulator.plant(&body, now())
     }
@@ -196,20 +190,12 @@ impl Server {
     }
 
     fn serve(&self, listener: TcpListener) -> Result<()> {
-        listener
-            .set_nonblocking(true)
-            .context("cannot make the listener non-blocking")?;
+        listener.set_nonblocking(true).context("cannot make the listener non-blocking")?;
         let handle = Handle::new();
         let server = from_tcp_rustls(listener, self.tls.clone()).context("cannot use the listener")?;
         let router = Router::new().fallback(answer).with_state(Arc::clone(&self.face));
-        let serving = server
-            .http1_only()
-            .handle(handle.clone())
-            .serve(router.into_make_service());
-        *self.listening() = Some(Listening {
-            handle,
-            task: tokio::spawn(serving),
-        });
+        let serving = server.http1_only().handle(handle.clone()).serve(router.into_make_service());
+        *self.listening() = Some(Listening { handle, task: tokio::spawn(serving) });
         Ok(())
     }
 
@@ -228,10 +214,7 @@ impl Drop for Server {
 }
 
 /// The one place that reads the clock: everything behind it takes the time as an argument.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the face is where real time enters the model"
-)]
+#[expect(clippy::disallowed_methods, reason = "the face is where real time enters the model")]
 fn now() -> Timestamp {
     Timestamp::now()
 }
@@ -241,9 +224,8 @@ async fn answer(State(face): State<Arc<Face>>, request: Request) -> Response {
     let started = tokio::time::Instant::now();
     let (parts, body) = request.into_parts();
     let Ok(body) = axum::body::to_bytes(body, LARGEST_BODY).await else {
-        let mut refusal = Response::new(Body::from(
-            "The request body is larger than 4 MiB, or ended early.\n",
-        ));
+        let mut refusal =
+            Response::new(Body::from("The request body is larger than 4 MiB, or ended early.\n"));
         *refusal.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
         return refusal;
     };

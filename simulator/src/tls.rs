@@ -27,17 +27,12 @@ pub(crate) struct Certificates {
 pub(crate) fn make(extra: &[String]) -> Result<Certificates> {
     let ca_key = KeyPair::generate().context("cannot make the key of the certificate authority")?;
     let ca = authority_params()?;
-    let ca_pem = ca
-        .self_signed(&ca_key)
-        .context("cannot make the certificate authority")?
-        .pem();
+    let ca_pem = ca.self_signed(&ca_key).context("cannot make the certificate authority")?.pem();
     let issuer = Issuer::new(ca, ca_key);
 
     let key = KeyPair::generate().context("cannot make the key of the server certificate")?;
     let params = server_params(extra)?;
-    let certificate = params
-        .signed_by(&key, &issuer)
-        .context("cannot sign the server certificate")?;
+    let certificate = params.signed_by(&key, &issuer).context("cannot sign the server certificate")?;
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
 
     let mut server = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
@@ -47,17 +42,12 @@ pub(crate) fn make(extra: &[String]) -> Result<Certificates> {
         .with_single_cert(vec![certificate.der().clone()], key)
         .context("cannot use the server certificate")?;
     server.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Certificates {
-        ca_pem,
-        server: Arc::new(server),
-    })
+    Ok(Certificates { ca_pem, server: Arc::new(server) })
 }
 
 fn authority_params() -> Result<CertificateParams> {
     let mut params = CertificateParams::new(Vec::new())?;
-    params
-        .distinguished_name
-        .push(DnType::CommonName, "graph-simulator example authority");
+    params.distinguished_name.push(DnType::CommonName, "graph-simulator example authority");
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     // Fixed dates: a simulator under a virtual clock must not meet an expired certificate.
@@ -75,9 +65,7 @@ fn server_params(extra: &[String]) -> Result<CertificateParams> {
     }
     let mut params =
         CertificateParams::new(names).context("a --san is neither a host name nor an IP address")?;
-    params
-        .distinguished_name
-        .push(DnType::CommonName, "graph-simulator");
+    params.distinguished_name.push(DnType::CommonName, "graph-simulator");
     params.use_authority_key_identifier_extension = true;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];

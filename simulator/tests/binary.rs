@@ -33,27 +33,11 @@ async fn start(flags: &[&str]) -> Running {
         .unwrap();
     let mut line = String::new();
     let mut out = BufReader::new(child.stdout.as_mut().unwrap());
-    tokio::time::timeout(LIMIT, out.read_line(&mut line))
-        .await
-        .unwrap()
-        .unwrap();
-    let url = line
-        .trim_end()
-        .strip_prefix("ready ")
-        .unwrap_or_else(|| panic!("{line:?}"))
-        .to_owned();
+    tokio::time::timeout(LIMIT, out.read_line(&mut line)).await.unwrap().unwrap();
+    let url = line.trim_end().strip_prefix("ready ").unwrap_or_else(|| panic!("{line:?}")).to_owned();
     let authority = Certificate::from_pem(&std::fs::read(&ca_file).unwrap()).unwrap();
-    let client = Client::builder()
-        .tls_certs_only([authority])
-        .no_proxy()
-        .build()
-        .unwrap();
-    Running {
-        child,
-        url,
-        client,
-        _folder: folder,
-    }
+    let client = Client::builder().tls_certs_only([authority]).no_proxy().build().unwrap();
+    Running { child, url, client, _folder: folder }
 }
 
 impl Running {
@@ -68,10 +52,7 @@ impl Running {
         let read = async { tokio::join!(stdout.read_to_string(&mut out), stderr.read_to_string(&mut err)) };
         let (read_out, read_err) = tokio::time::timeout(LIMIT, read).await.unwrap();
         assert!(read_out.is_ok() && read_err.is_ok());
-        let status = tokio::time::timeout(LIMIT, self.child.wait())
-            .await
-            .unwrap()
-            .unwrap();
+        let status = tokio::time::timeout(LIMIT, self.child.wait()).await.unwrap().unwrap();
         (status.code(), out, err)
     }
 }
@@ -98,10 +79,7 @@ async fn starts_serves_logs_without_secrets_and_ends_on_sigterm() {
         &client_secret=canary-77aa-client&refresh_token=canary-77aa-refresh";
     let request = running
         .client
-        .post(format!(
-            "{}/11111111-1111-1111-1111-111111111111/oauth2/v2.0/token",
-            running.url
-        ))
+        .post(format!("{}/11111111-1111-1111-1111-111111111111/oauth2/v2.0/token", running.url))
         .header("Content-Type", "application/x-www-form-urlencoded")
         .body(form);
     let answer: Value = request.send().await.unwrap().json().await.unwrap();
@@ -132,20 +110,11 @@ async fn starts_serves_logs_without_secrets_and_ends_on_sigterm() {
     assert_eq!(code, Some(0), "{err}");
     assert_eq!(out, "", "one line on standard output, no more");
     assert!(!err.contains(canary) && !err.contains(&token), "{err}");
-    let lines: Vec<Value> = err
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    let answered: Vec<&Value> = lines
-        .iter()
-        .filter(|line| line["message"] == "answered")
-        .collect();
+    let lines: Vec<Value> = err.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let answered: Vec<&Value> = lines.iter().filter(|line| line["message"] == "answered").collect();
     assert_eq!(answered.len(), 2, "{err}");
     assert_eq!(answered[1]["client_request_id"], "my-own-id");
-    assert_eq!(
-        (&answered[1]["method"], &answered[1]["status"]),
-        (&json!("POST"), &json!(202))
-    );
+    assert_eq!((&answered[1]["method"], &answered[1]["status"]), (&json!("POST"), &json!(202)));
     assert!(answered[1]["ms"].is_u64() && answered[1]["request_id"].is_string());
     assert!(answered[1]["body"].as_str().unwrap().contains("(redacted)"));
 }
@@ -164,11 +133,7 @@ async fn ends_on_sigint_and_logs_no_bodies_unless_told() {
 #[tokio::test]
 async fn a_wrong_flag_is_explained() {
     let program = env!("CARGO_BIN_EXE_graph-simulator");
-    let output = Command::new(program)
-        .args(["--delete-time", "2"])
-        .output()
-        .await
-        .unwrap();
+    let output = Command::new(program).args(["--delete-time", "2"]).output().await.unwrap();
     assert_eq!(output.status.code(), Some(2));
     let err = String::from_utf8(output.stderr).unwrap();
     assert!(err.contains("write a duration like 500ms, 2s, 1m or 1h"), "{err}");

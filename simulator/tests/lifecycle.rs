@@ -53,21 +53,10 @@ fn a_delete_is_accepted_then_the_profile_is_deleting_then_gone() {
     let item = format!("{BETA}('{id}')");
     let token = world.delegated();
     let reply = world.call("DELETE", &item, &token);
-    assert_eq!(
-        (
-            reply.status.as_u16(),
-            reply.text.as_str(),
-            reply.header("content-type")
-        ),
-        (202, "", "")
-    );
+    assert_eq!((reply.status.as_u16(), reply.text.as_str(), reply.header("content-type")), (202, "", ""));
     world.pass(4 * SECOND);
     assert_eq!(state(&world, &id), "deleting");
-    assert_eq!(
-        world.call("DELETE", &item, &token).status,
-        202,
-        "a second delete is accepted, too"
-    );
+    assert_eq!(world.call("DELETE", &item, &token).status, 202, "a second delete is accepted, too");
     assert_eq!(world.get(BETA, &token).json()["value"][0]["state"], "deleting");
     assert_eq!(world.simulator.profiles(world.now)[0]["state"], "deleting");
     world.pass(SECOND);
@@ -85,15 +74,8 @@ fn reads_show_what_the_read_examples_show() {
     assert_eq!(created.json().get("handleSpecialCharacterConstraint"), None);
     let id = created.json()["id"].as_str().unwrap().to_owned();
     let read = world.get(&format!("{BETA}/{id}"), &world.app());
-    let names = [
-        "@odata.context",
-        "\"id\"",
-        "displayName",
-        "\"state\"",
-        "handleSpecial",
-        "dataProvider",
-        "identity",
-    ];
+    let names =
+        ["@odata.context", "\"id\"", "displayName", "\"state\"", "handleSpecial", "dataProvider", "identity"];
     let positions: Vec<_> = names.iter().map(|name| read.text.find(name).unwrap()).collect();
     assert!(positions.is_sorted(), "{}", read.text);
     assert_eq!(read.json()["handleSpecialCharacterConstraint"], false);
@@ -109,16 +91,10 @@ fn pages(world: &World, path: &str) -> (Vec<Vec<String>>, Value) {
     while let Some(path) = next {
         let page = world.get(&path, &token).json();
         let names = page["value"].as_array().unwrap().iter();
-        pages.push(
-            names
-                .map(|one| one["displayName"].as_str().unwrap().to_owned())
-                .collect(),
-        );
+        pages.push(names.map(|one| one["displayName"].as_str().unwrap().to_owned()).collect());
         count.get_or_insert_with(|| page["@odata.count"].clone());
         next = page["@odata.nextLink"].as_str().map(|link| {
-            link.strip_prefix("https://sim.example:8443")
-                .unwrap_or_else(|| panic!("{link}"))
-                .to_owned()
+            link.strip_prefix("https://sim.example:8443").unwrap_or_else(|| panic!("{link}")).to_owned()
         });
     }
     (pages, count.unwrap())
@@ -146,25 +122,14 @@ fn lists_come_in_pages_in_the_order_of_creation() {
 #[test]
 fn a_profile_removed_between_two_pages_shifts_nothing() {
     let world = world();
-    let ids: Vec<String> = ["A", "B", "C", "D"]
-        .iter()
-        .map(|name| world.create(name))
-        .collect();
+    let ids: Vec<String> = ["A", "B", "C", "D"].iter().map(|name| world.create(name)).collect();
     let first = world.get(&format!("{BETA}?$top=2"), &world.app()).json();
-    let next = first["@odata.nextLink"]
-        .as_str()
-        .unwrap()
-        .trim_start_matches("https://sim.example:8443")
-        .to_owned();
+    let next =
+        first["@odata.nextLink"].as_str().unwrap().trim_start_matches("https://sim.example:8443").to_owned();
     assert!(world.simulator.remove(&ids[1]));
     assert!(!world.simulator.remove(&ids[1]));
     let second = world.get(&next, &world.app()).json();
-    let names: Vec<_> = second["value"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|one| &one["displayName"])
-        .collect();
+    let names: Vec<_> = second["value"].as_array().unwrap().iter().map(|one| &one["displayName"]).collect();
     assert_eq!(names, ["C", "D"]);
 }
 
@@ -190,45 +155,24 @@ fn query_options_that_are_not_there_are_refused_not_ignored() {
     for path in refused {
         let reply = world.get(&path, &token);
         reply.refusal(400, "BadRequest");
-        assert_eq!(
-            reply.json()["error"]["innerError"]["code"],
-            "invalidQueryOption",
-            "{path}"
-        );
+        assert_eq!(reply.json()["error"]["innerError"]["code"], "invalidQueryOption", "{path}");
     }
-    world
-        .post(&format!("{BETA}?$top=1"), &token, &profile("Q"))
-        .refusal(400, "BadRequest");
-    assert_eq!(
-        world.get(&format!("{BETA}?custom=1"), &token).status,
-        200,
-        "custom options are the caller's"
-    );
+    world.post(&format!("{BETA}?$top=1"), &token, &profile("Q")).refusal(400, "BadRequest");
+    assert_eq!(world.get(&format!("{BETA}?custom=1"), &token).status, 200, "custom options are the caller's");
 }
 
 #[test]
 fn calls_that_lead_nowhere_say_so() {
     let world = world();
     let token = world.delegated();
-    let lost = world
-        .get("/beta/education/schoolProfiles", &token)
-        .refusal(400, "BadRequest");
+    let lost = world.get("/beta/education/schoolProfiles", &token).refusal(400, "BadRequest");
     assert_eq!(lost, "Resource not found for the segment 'schoolProfiles'.");
-    let version = world
-        .get("/v2/education/synchronizationProfiles", &token)
-        .refusal(400, "BadRequest");
+    let version = world.get("/v2/education/synchronizationProfiles", &token).refusal(400, "BadRequest");
     assert_eq!(version, "Invalid version: v2");
     world.call("PATCH", BETA, &token).refusal(405, "MethodNotAllowed");
-    let not_built = world
-        .call("PATCH", &format!("{BETA}/1"), &token)
-        .refusal(501, "NotImplemented");
-    assert!(
-        not_built.contains("this version of the simulator does not have it"),
-        "{not_built}"
-    );
-    world
-        .get(&format!("{BETA}/no-such-id"), &token)
-        .refusal(404, "NotFound");
+    let not_built = world.call("PATCH", &format!("{BETA}/1"), &token).refusal(501, "NotImplemented");
+    assert!(not_built.contains("this version of the simulator does not have it"), "{not_built}");
+    world.get(&format!("{BETA}/no-such-id"), &token).refusal(404, "NotFound");
 }
 
 #[test]
@@ -238,21 +182,11 @@ fn answers_carry_the_headers_of_graph() {
         .header("Authorization", format!("Bearer {}", world.app()))
         .header("client-request-id", "7b9e4c21-6a0d-4f3c-8b52-91e7d4a6c0f8");
     let reply = world.send(request, "");
-    assert_eq!(
-        reply.header("client-request-id"),
-        "7b9e4c21-6a0d-4f3c-8b52-91e7d4a6c0f8"
-    );
+    assert_eq!(reply.header("client-request-id"), "7b9e4c21-6a0d-4f3c-8b52-91e7d4a6c0f8");
     assert!(uuid::Uuid::try_parse(reply.header("request-id")).is_ok());
     assert_eq!(reply.header("date"), "Mon, 02 Sep 2024 08:15:30 GMT");
-    assert!(
-        reply
-            .header("content-type")
-            .starts_with("application/json;odata.metadata=minimal;")
-    );
-    assert_eq!(
-        (reply.header("odata-version"), reply.header("cache-control")),
-        ("4.0", "no-store")
-    );
+    assert!(reply.header("content-type").starts_with("application/json;odata.metadata=minimal;"));
+    assert_eq!((reply.header("odata-version"), reply.header("cache-control")), ("4.0", "no-store"));
 
     let request = http::Request::get(BETA).header("client-request-id", "mine");
     let inner = world.send(request, "").json()["error"]["innerError"].clone();
@@ -274,10 +208,7 @@ fn an_unavailable_service_answers_so_to_every_graph_call_and_commits_nothing() {
         world.simulator.set_unavailable(Some(status));
         let reply = world.post(BETA, &token, &profile("P"));
         reply.refusal(status, code);
-        assert_eq!(
-            reply.header("retry-after"),
-            if [429, 503].contains(&status) { "1" } else { "" }
-        );
+        assert_eq!(reply.header("retry-after"), if [429, 503].contains(&status) { "1" } else { "" });
         world.get(BETA, "").refusal(status, code);
         world.app();
     }
@@ -290,10 +221,7 @@ fn somebody_else_creates_by_the_same_rules() {
     let world = world();
     let id = world.simulator.plant(&profile("Planted"), world.now).unwrap();
     assert_eq!(state(&world, &id), "provisioning");
-    let refusal = world
-        .simulator
-        .plant(&json!({ "displayName": "P" }), world.now)
-        .unwrap_err();
+    let refusal = world.simulator.plant(&json!({ "displayName": "P" }), world.now).unwrap_err();
     assert_eq!(refusal, "The property 'dataProvider' is required and missing.");
 }
 

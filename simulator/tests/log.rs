@@ -49,17 +49,9 @@ fn no_secret_and_no_token_is_kept_even_with_bodies() {
         let shown = world.get("/_simulator/requests", "").text + &world.get("/_simulator/profiles", "").text;
         for text in [kept, shown] {
             assert!(!text.contains(CANARY), "{text}");
-            assert!(
-                tokens.iter().all(|token| !text.contains(token.as_str())),
-                "{text}"
-            );
+            assert!(tokens.iter().all(|token| !text.contains(token.as_str())), "{text}");
         }
-        let bodies = world
-            .simulator
-            .requests()
-            .iter()
-            .filter(|request| request.body.is_some())
-            .count();
+        let bodies = world.simulator.requests().iter().filter(|request| request.body.is_some()).count();
         assert_eq!(bodies > 0, log_bodies);
     }
 }
@@ -68,10 +60,7 @@ fn no_secret_and_no_token_is_kept_even_with_bodies() {
 fn bodies_are_kept_on_demand_with_secrets_replaced() {
     let (world, _) = talkative(true);
     let requests = world.simulator.requests();
-    let create = requests
-        .iter()
-        .find(|request| request.method == "POST" && request.path == BETA)
-        .unwrap();
+    let create = requests.iter().find(|request| request.method == "POST" && request.path == BETA).unwrap();
     let body = create.body.as_ref().unwrap();
     assert_eq!(body["dataProvider"]["clientSecret"], "(redacted)");
     assert_eq!(body["dataProvider"]["clientId"], "plugin");
@@ -93,22 +82,11 @@ fn the_log_tells_who_asked_what_and_leaves_out_the_own_pages() {
     assert_eq!(kept[0]["grant"], "refresh_token");
     assert_eq!(kept[0]["principal"], "delegated");
     assert_eq!(kept[1]["method"], "POST");
-    assert_eq!(
-        (&kept[1]["status"], &kept[1]["principal"]),
-        (&json!(201), &json!("delegated"))
-    );
+    assert_eq!((&kept[1]["status"], &kept[1]["principal"]), (&json!(201), &json!("delegated")));
     assert_eq!(kept[2]["path"], format!("{BETA}/{id}"));
-    let last = (
-        &kept[2]["query"],
-        &kept[2]["status"],
-        &kept[2]["clientRequestId"],
-        &kept[2]["principal"],
-    );
+    let last = (&kept[2]["query"], &kept[2]["status"], &kept[2]["clientRequestId"], &kept[2]["principal"]);
     assert_eq!(last, (&json!("x=1"), &json!(401), &json!("mine"), &Value::Null));
-    assert_eq!(
-        (&kept[2]["number"], &kept[2]["time"]),
-        (&json!(3), &json!("2024-09-02T08:15:30Z"))
-    );
+    assert_eq!((&kept[2]["number"], &kept[2]["time"]), (&json!(3), &json!("2024-09-02T08:15:30Z")));
 
     let requests = world.simulator.requests();
     assert_eq!(requests.len(), 3, "own pages are not counted");
@@ -119,26 +97,13 @@ fn the_log_tells_who_asked_what_and_leaves_out_the_own_pages() {
 #[test]
 fn the_page_of_profiles_shows_all_tenants() {
     let other = "55555555-5555-5555-5555-555555555555";
-    let world = World::new(Settings {
-        extra_tenants: vec![other.to_owned()],
-        ..Settings::default()
-    });
+    let world = World::new(Settings { extra_tenants: vec![other.to_owned()], ..Settings::default() });
     world.create("P");
     world.post(BETA, &world.delegated_in(other), &profile("Q"));
     let shown = world.get("/_simulator/profiles", "").json();
-    let rows: Vec<_> = shown
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|one| (&one["tenantId"], &one["displayName"]))
-        .collect();
-    assert_eq!(
-        rows,
-        [
-            (&json!(EXAMPLE_TENANT), &json!("P")),
-            (&json!(other), &json!("Q"))
-        ]
-    );
+    let rows: Vec<_> =
+        shown.as_array().unwrap().iter().map(|one| (&one["tenantId"], &one["displayName"])).collect();
+    assert_eq!(rows, [(&json!(EXAMPLE_TENANT), &json!("P")), (&json!(other), &json!("Q"))]);
     assert_eq!(shown[0]["createdDateTime"], "2024-09-02T08:15:30Z");
     assert_eq!(shown, Value::Array(world.simulator.profiles(world.now)));
 }

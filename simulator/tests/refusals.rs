@@ -23,18 +23,9 @@ fn change(mut body: Value, pointer: &str, value: Option<Value>) -> Value {
 #[track_caller]
 fn refuses(body: &Value, expected: &str) {
     let world = World::default();
-    let refusal = world
-        .post(BETA, &world.delegated(), body)
-        .refusal(400, "BadRequest");
-    assert!(
-        refusal.contains(expected),
-        "{refusal}\n  does not contain {expected}\n  for {body}"
-    );
-    assert_eq!(
-        world.simulator.profiles(world.now).len(),
-        0,
-        "nothing may be created"
-    );
+    let refusal = world.post(BETA, &world.delegated(), body).refusal(400, "BadRequest");
+    assert!(refusal.contains(expected), "{refusal}\n  does not contain {expected}\n  for {body}");
+    assert_eq!(world.simulator.profiles(world.now).len(), 0, "nothing may be created");
 }
 
 #[test]
@@ -51,50 +42,27 @@ fn unknown_properties_are_refused_at_every_level_and_named() {
             "/dataProvider/connectionUrl",
             "'dataProvider.connectionUrl' does not exist on type 'microsoft.graph.educationCsvDataProvider'",
         ),
-        (
-            full(),
-            "/dataProvider/customizations/course",
-            "'dataProvider.customizations.course'",
-        ),
+        (full(), "/dataProvider/customizations/course", "'dataProvider.customizations.course'"),
         (
             full(),
             "/dataProvider/customizations/studentEnrollment/defer",
             "customizations.studentEnrollment.defer",
         ),
-        (
-            one_roster(),
-            "/dataProvider/schoolIds",
-            "'dataProvider.schoolIds'",
-        ),
-        (
-            oauth1(),
-            "/dataProvider/connectionSettings/tokenUrl",
-            "'dataProvider.connectionSettings.tokenUrl'",
-        ),
-        (
-            power_school(),
-            "/dataProvider/connectionSettings",
-            "'dataProvider.connectionSettings'",
-        ),
+        (one_roster(), "/dataProvider/schoolIds", "'dataProvider.schoolIds'"),
+        (oauth1(), "/dataProvider/connectionSettings/tokenUrl", "'dataProvider.connectionSettings.tokenUrl'"),
+        (power_school(), "/dataProvider/connectionSettings", "'dataProvider.connectionSettings'"),
         (
             full(),
             "/identitySynchronizationConfiguration/matchingOptions",
             "'identitySynchronizationConfiguration.matchingOptions'",
         ),
-        (
-            full(),
-            "/identitySynchronizationConfiguration/userDomains/0/domain",
-            "userDomains[0].domain",
-        ),
+        (full(), "/identitySynchronizationConfiguration/userDomains/0/domain", "userDomains[0].domain"),
         (full(), "/licensesToAssign/0/sku", "'licensesToAssign[0].sku'"),
     ];
     for (body, pointer, expected) in levels {
         refuses(&change(body, pointer, x.clone()), expected);
     }
-    refuses(
-        &change(profile("P"), "/DisplayName", x),
-        "'DisplayName' does not exist",
-    );
+    refuses(&change(profile("P"), "/DisplayName", x), "'DisplayName' does not exist");
 }
 
 #[test]
@@ -104,27 +72,12 @@ fn required_properties_must_be_there_and_not_null_nor_empty() {
         (full(), "/dataProvider"),
         (full(), "/identitySynchronizationConfiguration"),
         (full(), "/identitySynchronizationConfiguration/userDomains"),
-        (
-            full(),
-            "/identitySynchronizationConfiguration/userDomains/0/appliesTo",
-        ),
+        (full(), "/identitySynchronizationConfiguration/userDomains/0/appliesTo"),
         (full(), "/identitySynchronizationConfiguration/userDomains/0/name"),
-        (
-            matching(),
-            "/identitySynchronizationConfiguration/matchingOptions",
-        ),
-        (
-            matching(),
-            "/identitySynchronizationConfiguration/matchingOptions/0/appliesTo",
-        ),
-        (
-            matching(),
-            "/identitySynchronizationConfiguration/matchingOptions/0/sourcePropertyName",
-        ),
-        (
-            matching(),
-            "/identitySynchronizationConfiguration/matchingOptions/0/targetPropertyName",
-        ),
+        (matching(), "/identitySynchronizationConfiguration/matchingOptions"),
+        (matching(), "/identitySynchronizationConfiguration/matchingOptions/0/appliesTo"),
+        (matching(), "/identitySynchronizationConfiguration/matchingOptions/0/sourcePropertyName"),
+        (matching(), "/identitySynchronizationConfiguration/matchingOptions/0/targetPropertyName"),
         (one_roster(), "/dataProvider/connectionUrl"),
         (one_roster(), "/dataProvider/connectionSettings"),
         (one_roster(), "/dataProvider/connectionSettings/clientId"),
@@ -142,54 +95,19 @@ fn required_properties_must_be_there_and_not_null_nor_empty() {
 #[test]
 fn json_types_must_be_the_declared_ones() {
     let wrong = [
-        (
-            full(),
-            "/displayName",
-            json!(1),
-            "'displayName' must be a string, but a number was sent",
-        ),
-        (
-            full(),
-            "/dataProvider",
-            json!("csv"),
-            "'dataProvider' must be an object, but a string was sent",
-        ),
-        (
-            full(),
-            "/handleSpecialCharacterConstraint",
-            json!("true"),
-            "must be true or false",
-        ),
-        (
-            full(),
-            "/licensesToAssign",
-            json!({}),
-            "'licensesToAssign' must be an array",
-        ),
-        (
-            full(),
-            "/licensesToAssign",
-            Value::Null,
-            "'licensesToAssign' must be an array, but null was sent",
-        ),
-        (
-            full(),
-            "/licensesToAssign/0",
-            json!("x"),
-            "'licensesToAssign[0]' must be an object",
-        ),
+        (full(), "/displayName", json!(1), "'displayName' must be a string, but a number was sent"),
+        (full(), "/dataProvider", json!("csv"), "'dataProvider' must be an object, but a string was sent"),
+        (full(), "/handleSpecialCharacterConstraint", json!("true"), "must be true or false"),
+        (full(), "/licensesToAssign", json!({}), "'licensesToAssign' must be an array"),
+        (full(), "/licensesToAssign", Value::Null, "'licensesToAssign' must be an array, but null was sent"),
+        (full(), "/licensesToAssign/0", json!("x"), "'licensesToAssign[0]' must be an object"),
         (
             full(),
             "/licensesToAssign/0/skuIds/0",
             json!(7),
             "'licensesToAssign[0].skuIds[0]' must be a string",
         ),
-        (
-            full(),
-            "/dataProvider/customizations",
-            json!([]),
-            "must be an object, but an array",
-        ),
+        (full(), "/dataProvider/customizations", json!([]), "must be an object, but an array"),
         (
             full(),
             "/dataProvider/customizations/studentEnrollment/isSyncDeferred",
@@ -202,26 +120,13 @@ fn json_types_must_be_the_declared_ones() {
             json!(2024),
             "'dataProvider.schoolYear' must be a string",
         ),
-        (
-            one_roster(),
-            "/dataProvider/termIds",
-            json!("term"),
-            "'dataProvider.termIds' must be an array",
-        ),
-        (
-            full(),
-            "/expirationDate",
-            json!(20_260_302),
-            "'expirationDate' must be a string",
-        ),
+        (one_roster(), "/dataProvider/termIds", json!("term"), "'dataProvider.termIds' must be an array"),
+        (full(), "/expirationDate", json!(20_260_302), "'expirationDate' must be a string"),
     ];
     for (body, pointer, value, expected) in wrong {
         refuses(&change(body, pointer, Some(value)), expected);
     }
-    refuses(
-        &json!([]),
-        "The request body must be an object, but an array was sent.",
-    );
+    refuses(&json!([]), "The request body must be an object, but an array was sent.");
 }
 
 #[test]
@@ -232,19 +137,9 @@ fn values_must_be_what_their_property_means() {
     let start = "/dataProvider/customizations/studentEnrollment/synchronizationStartDate";
     let wrong = [
         (full(), role.as_str(), "none", "'student', 'teacher', 'faculty'"),
-        (
-            full(),
-            role.as_str(),
-            "Student",
-            "'student', 'teacher', 'faculty'",
-        ),
+        (full(), role.as_str(), "Student", "'student', 'teacher', 'faculty'"),
         (full(), role.as_str(), "String", "userDomains[0].appliesTo"),
-        (
-            full(),
-            "/licensesToAssign/0/appliesTo",
-            "unknownFutureValue",
-            "licensesToAssign[0].appliesTo",
-        ),
+        (full(), "/licensesToAssign/0/appliesTo", "unknownFutureValue", "licensesToAssign[0].appliesTo"),
         (
             full(),
             "/licensesToAssign/0/skuIds/0",
@@ -259,18 +154,8 @@ fn values_must_be_what_their_property_means() {
         ),
         (full(), name.as_str(), "", "must not be empty"),
         (full(), name.as_str(), " ", "must be a domain name"),
-        (
-            full(),
-            name.as_str(),
-            "@fabrikam.example",
-            "must be a domain name, without '@'",
-        ),
-        (
-            one_roster(),
-            "/dataProvider/connectionUrl",
-            "sis.fabrikam.example",
-            "must be an absolute URL",
-        ),
+        (full(), name.as_str(), "@fabrikam.example", "must be a domain name, without '@'"),
+        (one_roster(), "/dataProvider/connectionUrl", "sis.fabrikam.example", "must be an absolute URL"),
         (
             one_roster(),
             "/dataProvider/connectionSettings/tokenUrl",
@@ -278,12 +163,7 @@ fn values_must_be_what_their_property_means() {
             "must be an absolute URL",
         ),
         (full(), "/expirationDate", "02.03.2026", "of the form YYYY-MM-DD"),
-        (
-            full(),
-            "/expirationDate",
-            "2026-03-02T00:00:00Z",
-            "of the form YYYY-MM-DD",
-        ),
+        (full(), "/expirationDate", "2026-03-02T00:00:00Z", "of the form YYYY-MM-DD"),
         (full(), "/expirationDate", "2025-02-29", "of the form YYYY-MM-DD"),
         (
             full(),
@@ -291,18 +171,8 @@ fn values_must_be_what_their_property_means() {
             "2026-03-03",
             "at most 18 months after the creation, so not after 2026-03-02",
         ),
-        (
-            full(),
-            start,
-            "2024-10-01",
-            "must be a date and time with an offset",
-        ),
-        (
-            full(),
-            start,
-            "2024-10-01T00:00:00",
-            "must be a date and time with an offset",
-        ),
+        (full(), start, "2024-10-01", "must be a date and time with an offset"),
+        (full(), start, "2024-10-01T00:00:00", "must be a date and time with an offset"),
     ];
     for (body, pointer, value, expected) in wrong {
         refuses(&change(body, pointer, Some(json!(value))), expected);
@@ -319,46 +189,14 @@ fn a_type_must_be_named_rightly_where_it_is_needed() {
     }
     let invalid = "Invalid OData type specified: \"";
     let rows = [
-        (
-            full(),
-            provider,
-            "#Microsoft.Education.DataSync.educationCsvDataProvider",
-        ),
-        (
-            full(),
-            provider,
-            "#microsoft.graph.educationSynchronizationDataProvider",
-        ),
-        (
-            full(),
-            provider,
-            "#microsoft.graph.educationIdentityCreationConfiguration",
-        ),
-        (
-            full(),
-            identity,
-            "#Microsoft.Education.DataSync.educationIdentityCreationConfiguration",
-        ),
-        (
-            full(),
-            identity,
-            "#microsoft.graph.educationIdentitySynchronizationConfiguration",
-        ),
-        (
-            one_roster(),
-            settings,
-            "#microsoft.graph.educationSynchronizationConnectionSettings",
-        ),
-        (
-            full(),
-            "/dataProvider/customizations/@odata.type",
-            "#microsoft.graph.educationCsvDataProvider",
-        ),
-        (
-            full(),
-            "/licensesToAssign/0/@odata.type",
-            "#microsoft.graph.assignedLicense",
-        ),
+        (full(), provider, "#Microsoft.Education.DataSync.educationCsvDataProvider"),
+        (full(), provider, "#microsoft.graph.educationSynchronizationDataProvider"),
+        (full(), provider, "#microsoft.graph.educationIdentityCreationConfiguration"),
+        (full(), identity, "#Microsoft.Education.DataSync.educationIdentityCreationConfiguration"),
+        (full(), identity, "#microsoft.graph.educationIdentitySynchronizationConfiguration"),
+        (one_roster(), settings, "#microsoft.graph.educationSynchronizationConnectionSettings"),
+        (full(), "/dataProvider/customizations/@odata.type", "#microsoft.graph.educationCsvDataProvider"),
+        (full(), "/licensesToAssign/0/@odata.type", "#microsoft.graph.assignedLicense"),
         (
             full(),
             "/identitySynchronizationConfiguration/userDomains/0/@odata.type",
@@ -382,25 +220,14 @@ fn a_type_must_be_named_rightly_where_it_is_needed() {
 fn a_body_must_be_json_and_say_so() {
     let world = World::default();
     let token = world.delegated();
-    let refusal = world
-        .post_text(BETA, &token, "{\"displayName\": ")
-        .refusal(400, "BadRequest");
-    assert!(
-        refusal.starts_with("The request body is not valid JSON"),
-        "{refusal}"
-    );
+    let refusal = world.post_text(BETA, &token, "{\"displayName\": ").refusal(400, "BadRequest");
+    assert!(refusal.starts_with("The request body is not valid JSON"), "{refusal}");
     world.post_text(BETA, &token, "").refusal(400, "BadRequest");
-    for content_type in [
-        "text/plain",
-        "application/x-www-form-urlencoded",
-        "application/jsonp",
-    ] {
+    for content_type in ["text/plain", "application/x-www-form-urlencoded", "application/jsonp"] {
         let request = http::Request::post(BETA)
             .header("Authorization", format!("Bearer {token}"))
             .header("Content-Type", content_type);
-        world
-            .send(request, full().to_string())
-            .refusal(415, "UnsupportedMediaType");
+        world.send(request, full().to_string()).refusal(415, "UnsupportedMediaType");
     }
     let request = http::Request::post(BETA)
         .header("Authorization", format!("bearer {token}"))

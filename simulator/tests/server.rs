@@ -18,11 +18,7 @@ async fn start() -> (Server, Client) {
 
 fn client(server: &Server) -> Client {
     let authority = Certificate::from_pem(server.ca_pem().as_bytes()).unwrap();
-    Client::builder()
-        .tls_certs_only([authority])
-        .no_proxy()
-        .build()
-        .unwrap()
+    Client::builder().tls_certs_only([authority]).no_proxy().build().unwrap()
 }
 
 async fn token(server: &Server, client: &Client) -> String {
@@ -51,10 +47,7 @@ async fn until_profiles(server: &Server, count: usize) {
 }
 
 fn create(server: &Server, client: &Client, token: &str) -> tokio::task::JoinHandle<reqwest::Result<u16>> {
-    let request = client
-        .post(format!("{}{BETA}", server.url()))
-        .bearer_auth(token)
-        .json(&profile("P"));
+    let request = client.post(format!("{}{BETA}", server.url())).bearer_auth(token).json(&profile("P"));
     tokio::spawn(async move { Ok(request.send().await?.status().as_u16()) })
 }
 
@@ -64,21 +57,11 @@ async fn answers_over_tls_with_links_to_itself() {
     let token = token(&server, &client).await;
     server.plant(profile("A")).unwrap();
     server.plant(profile("B")).unwrap();
-    let list = client
-        .get(format!("{}{BETA}?$top=1", server.url()))
-        .bearer_auth(&token);
+    let list = client.get(format!("{}{BETA}?$top=1", server.url())).bearer_auth(&token);
     let page: Value = list.send().await.unwrap().json().await.unwrap();
     let next = page["@odata.nextLink"].as_str().unwrap();
     assert!(next.starts_with(&server.url()), "{next}");
-    let page: Value = client
-        .get(next)
-        .bearer_auth(&token)
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
+    let page: Value = client.get(next).bearer_auth(&token).send().await.unwrap().json().await.unwrap();
     assert_eq!(page["value"][0]["displayName"], "B");
     assert_eq!(server.requests().len(), 3);
     server.stop().await;
@@ -91,12 +74,7 @@ async fn a_held_create_is_committed_and_answered_later() {
     server.hold_create_answers(true);
     let held = create(&server, &client, &token);
     until_profiles(&server, 1).await;
-    let read = client
-        .get(format!("{}{BETA}", server.url()))
-        .bearer_auth(&token)
-        .send()
-        .await
-        .unwrap();
+    let read = client.get(format!("{}{BETA}", server.url())).bearer_auth(&token).send().await.unwrap();
     assert_eq!(read.status(), 200, "only creates are held");
     assert!(!held.is_finished());
     server.hold_create_answers(false);
@@ -133,12 +111,7 @@ async fn a_closed_server_refuses_and_cuts_and_comes_back_with_its_state() {
 
     server.reopen().await.unwrap();
     server.reopen().await.unwrap();
-    let list = client
-        .get(format!("{}{BETA}", server.url()))
-        .bearer_auth(&token)
-        .send()
-        .await
-        .unwrap();
+    let list = client.get(format!("{}{BETA}", server.url())).bearer_auth(&token).send().await.unwrap();
     let page: Value = list.json().await.unwrap();
     assert_eq!(page["value"].as_array().unwrap().len(), 1);
     assert_eq!(page["value"][0]["displayName"], "P");
@@ -154,10 +127,7 @@ async fn strangers_to_the_authority_do_not_trust_it() {
 
 #[tokio::test]
 async fn further_names_are_in_the_certificate_and_wrong_ones_are_named() {
-    let settings = Settings {
-        sans: vec!["graph-simulator.demo.svc".to_owned()],
-        ..Settings::default()
-    };
+    let settings = Settings { sans: vec!["graph-simulator.demo.svc".to_owned()], ..Settings::default() };
     let server = Server::start(settings).await.unwrap();
     let authority = Certificate::from_pem(server.ca_pem().as_bytes()).unwrap();
     let address = server.url().trim_start_matches("https://").parse().unwrap();
@@ -167,16 +137,10 @@ async fn further_names_are_in_the_certificate_and_wrong_ones_are_named() {
         .resolve("graph-simulator.demo.svc", address)
         .build()
         .unwrap();
-    let url = format!(
-        "https://graph-simulator.demo.svc:{}/_simulator/profiles",
-        address.port()
-    );
+    let url = format!("https://graph-simulator.demo.svc:{}/_simulator/profiles", address.port());
     assert_eq!(client.get(url).send().await.unwrap().status(), 200);
 
-    let settings = Settings {
-        sans: vec!["not a näme".to_owned()],
-        ..Settings::default()
-    };
+    let settings = Settings { sans: vec!["not a näme".to_owned()], ..Settings::default() };
     let refused = Server::start(settings).await.err().unwrap();
     assert!(refused.to_string().contains("--san"), "{refused}");
 }
@@ -185,11 +149,7 @@ async fn further_names_are_in_the_certificate_and_wrong_ones_are_named() {
 async fn a_huge_body_is_refused() {
     let (server, client) = start().await;
     let huge = vec![b' '; 5 * 1024 * 1024];
-    let answer = client
-        .post(format!("{}{BETA}", server.url()))
-        .body(huge)
-        .send()
-        .await;
+    let answer = client.post(format!("{}{BETA}", server.url())).body(huge).send().await;
     // The refusal may reach the client while it is still writing, which it may see as a cut connection.
     assert!(answer.map_or(true, |answer| answer.status() == 413));
     assert!(server.requests().is_empty());

@@ -17,14 +17,7 @@ fn every_documented_shape_is_accepted_and_comes_back() {
         assert_eq!(reply.status, 201, "{}", reply.text);
         assert!(!reply.text.contains("example-secret") && !reply.text.contains("consumer-secret"));
         let (sent, answer) = (&body["dataProvider"], &reply.json()["dataProvider"]);
-        for name in [
-            "@odata.type",
-            "connectionUrl",
-            "schoolsIds",
-            "termIds",
-            "schoolYear",
-            "providerName",
-        ] {
+        for name in ["@odata.type", "connectionUrl", "schoolsIds", "termIds", "schoolYear", "providerName"] {
             assert_eq!(sent[name], answer[name], "{name}");
         }
         let configuration = "identitySynchronizationConfiguration";
@@ -36,14 +29,8 @@ fn every_documented_shape_is_accepted_and_comes_back() {
 fn secrets_are_never_echoed_and_null_stays_null() {
     let world = World::default();
     let answer = world.post(BETA, &world.delegated(), &one_roster()).json();
-    assert_eq!(
-        answer["dataProvider"]["connectionSettings"]["clientSecret"],
-        Value::Null
-    );
-    assert_eq!(
-        answer["dataProvider"]["connectionSettings"]["scope"],
-        "roster-core.readonly"
-    );
+    assert_eq!(answer["dataProvider"]["connectionSettings"]["clientSecret"], Value::Null);
+    assert_eq!(answer["dataProvider"]["connectionSettings"]["scope"], "roster-core.readonly");
     let answer = world.post(BETA, &world.delegated(), &power_school()).json();
     assert_eq!(answer["dataProvider"]["clientSecret"], Value::Null);
     assert_eq!(answer["dataProvider"]["customizations"], Value::Null);
@@ -70,10 +57,7 @@ fn type_names_compare_without_regard_to_case_and_come_back_canonical() {
     let mut body = profile("Lower");
     body["dataProvider"]["@odata.type"] = json!("#microsoft.graph.educationcsvdataprovider");
     let answer = world.post(BETA, &world.delegated(), &body).json();
-    assert_eq!(
-        answer["dataProvider"]["@odata.type"],
-        "#microsoft.graph.educationCsvDataProvider"
-    );
+    assert_eq!(answer["dataProvider"]["@odata.type"], "#microsoft.graph.educationCsvDataProvider");
 }
 
 #[test]
@@ -81,13 +65,8 @@ fn a_type_name_without_hash_needs_the_switch() {
     let mut body = profile("P");
     body["dataProvider"]["@odata.type"] = json!("microsoft.graph.educationCsvDataProvider");
     let world = World::default();
-    let refusal = world
-        .post(BETA, &world.delegated(), &body)
-        .refusal(400, "BadRequest");
+    let refusal = world.post(BETA, &world.delegated(), &body).refusal(400, "BadRequest");
     assert!(refusal.contains("starts with '#'"), "{refusal}");
-    let world = World::new(Settings {
-        accept_type_without_hash: true,
-        ..Settings::default()
-    });
+    let world = World::new(Settings { accept_type_without_hash: true, ..Settings::default() });
     assert_eq!(world.post(BETA, &world.delegated(), &body).status, 201);
 }

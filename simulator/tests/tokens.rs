@@ -18,10 +18,7 @@ fn refused(reply: &Reply, status: u16, error: &str, code: u32) {
     assert_eq!(body["error"], error, "{body}");
     assert_eq!(body["error_codes"], Value::from(vec![code]), "{body}");
     let description = body["error_description"].as_str().unwrap();
-    assert!(
-        description.starts_with(&format!("AADSTS{code}: ")),
-        "{description}"
-    );
+    assert!(description.starts_with(&format!("AADSTS{code}: ")), "{description}");
     assert_eq!(body["timestamp"], "2024-09-02 08:15:30Z");
     assert_eq!(body["trace_id"], reply.header("x-ms-request-id"));
     assert!(body["correlation_id"].is_string());
@@ -40,52 +37,18 @@ fn client_credentials_are_refused_with_the_documented_errors() {
         let fields = good.map(|(key, old)| (key, if key == name { value } else { old }));
         world.token_request(EXAMPLE_TENANT, &fields)
     };
-    refused(
-        &world.token_request("no-such-tenant", &good),
-        400,
-        "invalid_request",
-        90_002,
-    );
+    refused(&world.token_request("no-such-tenant", &good), 400, "invalid_request", 90_002);
     refused(&with("client_secret", "wrong"), 401, "invalid_client", 7_000_215);
     refused(&with("client_secret", ""), 401, "invalid_client", 7_000_218);
-    refused(
-        &with("client_id", "44444444-4444-4444-4444-444444444444"),
-        400,
-        "unauthorized_client",
-        700_016,
-    );
-    refused(
-        &with("client_id", EXAMPLE_PUBLIC_CLIENT_ID),
-        400,
-        "unauthorized_client",
-        700_025,
-    );
-    refused(
-        &with("grant_type", "password"),
-        400,
-        "unsupported_grant_type",
-        70_003,
-    );
-    refused(
-        &with("scope", "https://graph.microsoft.com/User.Read"),
-        400,
-        "invalid_scope",
-        70_011,
-    );
-    refused(
-        &with("scope", "https://vault.azure.net/.default"),
-        400,
-        "invalid_scope",
-        70_011,
-    );
+    refused(&with("client_id", "44444444-4444-4444-4444-444444444444"), 400, "unauthorized_client", 700_016);
+    refused(&with("client_id", EXAMPLE_PUBLIC_CLIENT_ID), 400, "unauthorized_client", 700_025);
+    refused(&with("grant_type", "password"), 400, "unsupported_grant_type", 70_003);
+    refused(&with("scope", "https://graph.microsoft.com/User.Read"), 400, "invalid_scope", 70_011);
+    refused(&with("scope", "https://vault.azure.net/.default"), 400, "invalid_scope", 70_011);
     for missing in ["grant_type", "client_id", "scope"] {
         refused(&with(missing, ""), 400, "invalid_request", 900_144);
     }
-    assert_eq!(
-        with("scope", "https://sim.example:8443/.default").status,
-        200,
-        "its own base is Graph, too"
-    );
+    assert_eq!(with("scope", "https://sim.example:8443/.default").status, 200, "its own base is Graph, too");
 }
 
 #[test]
@@ -104,10 +67,7 @@ fn the_answer_for_client_credentials_has_no_delegated_parts() {
     assert_eq!(body["token_type"], "Bearer");
     assert_eq!(body["expires_in"], 3599);
     assert_eq!(body["ext_expires_in"], 3599);
-    assert_eq!(
-        (&body["scope"], &body["refresh_token"]),
-        (&Value::Null, &Value::Null)
-    );
+    assert_eq!((&body["scope"], &body["refresh_token"]), (&Value::Null, &Value::Null));
     assert_eq!(reply.header("cache-control"), "no-store, no-cache");
 }
 
@@ -121,18 +81,12 @@ fn a_refresh_gives_a_new_refresh_token_and_both_stay_valid() {
                 ("grant_type", "refresh_token"),
                 ("client_id", EXAMPLE_PUBLIC_CLIENT_ID),
                 ("refresh_token", token),
-                (
-                    "scope",
-                    "https://graph.microsoft.com/EduAdministration.ReadWrite offline_access",
-                ),
+                ("scope", "https://graph.microsoft.com/EduAdministration.ReadWrite offline_access"),
             ],
         )
     };
     let body = refresh("0.example-refresh-token").json();
-    assert_eq!(
-        body["scope"],
-        "https://graph.microsoft.com/EduAdministration.ReadWrite"
-    );
+    assert_eq!(body["scope"], "https://graph.microsoft.com/EduAdministration.ReadWrite");
     let next = body["refresh_token"].as_str().unwrap();
     assert_ne!(next, "0.example-refresh-token");
     assert_eq!(refresh(next).status, 200);
@@ -155,27 +109,14 @@ fn a_refresh_by_a_confidential_client_checks_the_secret_it_is_given() {
     };
     assert_eq!(refresh(EXAMPLE_CLIENT_ID, "example-client-secret").status, 200);
     assert_eq!(refresh(EXAMPLE_CLIENT_ID, "").status, 200);
-    refused(
-        &refresh(EXAMPLE_CLIENT_ID, "wrong"),
-        401,
-        "invalid_client",
-        7_000_215,
-    );
-    refused(
-        &refresh(EXAMPLE_PUBLIC_CLIENT_ID, "any"),
-        401,
-        "invalid_client",
-        700_025,
-    );
+    refused(&refresh(EXAMPLE_CLIENT_ID, "wrong"), 401, "invalid_client", 7_000_215);
+    refused(&refresh(EXAMPLE_PUBLIC_CLIENT_ID, "any"), 401, "invalid_client", 700_025);
 }
 
 #[test]
 fn a_refresh_token_belongs_to_its_tenant() {
     let other = "55555555-5555-5555-5555-555555555555";
-    let world = World::new(Settings {
-        extra_tenants: vec![other.to_owned()],
-        ..Settings::default()
-    });
+    let world = World::new(Settings { extra_tenants: vec![other.to_owned()], ..Settings::default() });
     let refresh = |tenant: &str, token: &str| {
         let fields = [
             ("grant_type", "refresh_token"),
@@ -184,10 +125,7 @@ fn a_refresh_token_belongs_to_its_tenant() {
         ];
         world.token_request(tenant, &fields)
     };
-    let next = refresh(other, "0.example-refresh-token").json()["refresh_token"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let next = refresh(other, "0.example-refresh-token").json()["refresh_token"].as_str().unwrap().to_owned();
     assert_eq!(refresh(other, &next).status, 200);
     refused(&refresh(EXAMPLE_TENANT, &next), 400, "invalid_grant", 70_000);
 }
@@ -197,12 +135,7 @@ fn only_a_form_is_a_token_request_and_only_by_post() {
     let world = World::default();
     let path = format!("/{EXAMPLE_TENANT}/oauth2/v2.0/token");
     let json = http::Request::post(&path).header("Content-Type", "application/json");
-    refused(
-        &world.send(json, r#"{"grant_type":"client_credentials"}"#),
-        400,
-        "invalid_request",
-        900_144,
-    );
+    refused(&world.send(json, r#"{"grant_type":"client_credentials"}"#), 400, "invalid_request", 900_144);
     refused(&world.call("GET", &path, ""), 405, "invalid_request", 900_561);
 }
 
@@ -212,14 +145,9 @@ fn graph_refuses_missing_unknown_and_expired_tokens() {
     let token = world.app();
     assert_eq!(world.get(BETA, &token).status, 200);
     let missing = world.get(BETA, "");
-    assert_eq!(
-        missing.refusal(401, "InvalidAuthenticationToken"),
-        "Access token is empty."
-    );
+    assert_eq!(missing.refusal(401, "InvalidAuthenticationToken"), "Access token is empty.");
     assert!(missing.header("www-authenticate").starts_with("Bearer realm="));
-    world
-        .get(BETA, "made-up")
-        .refusal(401, "InvalidAuthenticationToken");
+    world.get(BETA, "made-up").refusal(401, "InvalidAuthenticationToken");
 
     world.pass(Duration::from_secs(3598));
     assert_eq!(world.get(BETA, &token).status, 200);
@@ -240,23 +168,11 @@ fn app_only_tokens_read_and_run_but_never_change() {
     assert_eq!(world.get(&item, &app).status, 200);
     assert_eq!(world.call("POST", &format!("{item}/start"), &app).status, 501);
     let message = "The caller does not have the permission this operation needs.";
-    assert_eq!(
-        world.post(BETA, &app, &profile("Q")).refusal(403, "Forbidden"),
-        message
-    );
+    assert_eq!(world.post(BETA, &app, &profile("Q")).refusal(403, "Forbidden"), message);
     for (method, path) in [("PUT", BETA), ("PUT", &item), ("PATCH", &item), ("DELETE", &item)] {
-        assert_eq!(
-            world.call(method, path, &app).refusal(403, "Forbidden"),
-            message,
-            "{method}"
-        );
+        assert_eq!(world.call(method, path, &app).refusal(403, "Forbidden"), message, "{method}");
     }
-    let principals: Vec<_> = world
-        .simulator
-        .requests()
-        .iter()
-        .map(|request| request.principal)
-        .collect();
+    let principals: Vec<_> = world.simulator.requests().iter().map(|request| request.principal).collect();
     assert!(principals.contains(&Some(PrincipalKind::App)));
     assert!(principals.contains(&Some(PrincipalKind::Delegated)));
 }
@@ -270,15 +186,10 @@ fn a_read_permission_only_reads() {
     });
     for token in [world.app(), world.delegated()] {
         assert_eq!(world.get(BETA, &token).status, 200);
-        world
-            .get(&format!("{BETA}/1/uploadUrl"), &token)
-            .refusal(403, "Forbidden");
+        world.get(&format!("{BETA}/1/uploadUrl"), &token).refusal(403, "Forbidden");
         world.post(BETA, &token, &profile("P")).refusal(403, "Forbidden");
     }
-    let nobody = World::new(Settings {
-        app_roles: Vec::new(),
-        ..Settings::default()
-    });
+    let nobody = World::new(Settings { app_roles: Vec::new(), ..Settings::default() });
     nobody.get(BETA, &nobody.app()).refusal(403, "Forbidden");
 }
 
@@ -291,44 +202,24 @@ fn a_scope_without_consent_is_refused() {
         ("refresh_token", "0.example-refresh-token"),
         ("scope", "https://graph.microsoft.com/Directory.ReadWrite.All"),
     ];
-    refused(
-        &world.token_request(EXAMPLE_TENANT, &fields),
-        400,
-        "invalid_grant",
-        65_001,
-    );
+    refused(&world.token_request(EXAMPLE_TENANT, &fields), 400, "invalid_grant", 65_001);
 }
 
 #[test]
 fn the_token_decides_the_tenant() {
     let other = "55555555-5555-5555-5555-555555555555";
-    let world = World::new(Settings {
-        extra_tenants: vec![other.to_owned()],
-        ..Settings::default()
-    });
+    let world = World::new(Settings { extra_tenants: vec![other.to_owned()], ..Settings::default() });
     let id = world.create("P");
     let stranger = world.delegated_in(other);
-    world
-        .get(&format!("{BETA}/{id}"), &stranger)
-        .refusal(404, "NotFound");
-    world
-        .call("DELETE", &format!("{BETA}/{id}"), &stranger)
-        .refusal(404, "NotFound");
-    assert_eq!(
-        world.get(BETA, &stranger).json()["value"],
-        Value::Array(Vec::new())
-    );
+    world.get(&format!("{BETA}/{id}"), &stranger).refusal(404, "NotFound");
+    world.call("DELETE", &format!("{BETA}/{id}"), &stranger).refusal(404, "NotFound");
+    assert_eq!(world.get(BETA, &stranger).json()["value"], Value::Array(Vec::new()));
     assert_eq!(world.simulator.profiles(world.now)[0]["tenantId"], EXAMPLE_TENANT);
 }
 
 #[test]
 fn tokens_differ_and_a_seed_repeats_them() {
-    let world = || {
-        World::new(Settings {
-            seed: Some(7),
-            ..Settings::default()
-        })
-    };
+    let world = || World::new(Settings { seed: Some(7), ..Settings::default() });
     let (one, two) = (world(), world());
     let first = one.app();
     assert_eq!(first, two.app());

@@ -44,10 +44,7 @@ where
     V: AsRef<OsStr>,
 {
     if program.components().count() > 1 && !program.is_file() {
-        return Err(anyhow!(
-            "there is no program {}: build it first",
-            program.display()
-        ));
+        return Err(anyhow!("there is no program {}: build it first", program.display()));
     }
     let log = OpenOptions::new()
         .create(true)
@@ -67,11 +64,7 @@ where
         .context("cannot start /bin/sh, under which every program runs")?;
     let control = guard.stdin.take();
     // From here on dropping `guarded` ends what was started.
-    let mut guarded = Guarded {
-        guard,
-        control,
-        id: 0,
-    };
+    let mut guarded = Guarded { guard, control, id: 0 };
     guarded.id = guarded
         .told_id()
         .with_context(|| format!("{} did not start; see {}", program.display(), log_file.display()))?;
@@ -80,18 +73,10 @@ where
 
 impl Guarded {
     fn told_id(&mut self) -> Result<u32> {
-        let stdout = self
-            .guard
-            .stdout
-            .take()
-            .context("the guard has no standard output")?;
+        let stdout = self.guard.stdout.take().context("the guard has no standard output")?;
         let mut line = String::new();
-        BufReader::new(stdout)
-            .read_line(&mut line)
-            .context("cannot read from the guard")?;
-        line.trim()
-            .parse()
-            .with_context(|| format!("the guard told no process id but {line:?}"))
+        BufReader::new(stdout).read_line(&mut line).context("cannot read from the guard")?;
+        line.trim().parse().with_context(|| format!("the guard told no process id but {line:?}"))
     }
 
     /// The process id of the program itself, not of the shell that guards it.
@@ -106,9 +91,7 @@ impl Guarded {
     ///
     /// When the operating system does not tell.
     pub fn try_wait(&mut self) -> Result<Option<ExitStatus>> {
-        self.guard
-            .try_wait()
-            .with_context(|| format!("cannot ask for the state of process {}", self.id))
+        self.guard.try_wait().with_context(|| format!("cannot ask for the state of process {}", self.id))
     }
 
     /// Sends SIGTERM, after 15 seconds SIGKILL, and waits for the end.
@@ -137,9 +120,7 @@ impl Guarded {
 
     fn wait(&mut self) -> Result<ExitStatus> {
         // `Child::wait` closes the `stdin` that it holds, but ours was taken out of it.
-        self.guard
-            .wait()
-            .with_context(|| format!("cannot wait for process {}", self.id))
+        self.guard.wait().with_context(|| format!("cannot wait for process {}", self.id))
     }
 }
 

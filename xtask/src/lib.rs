@@ -1,12 +1,16 @@
 //! The project's chores, as a library: what `cargo xtask` offers on the command line, black-box tests call from
 //! here. Nothing of the operator or the simulator is used: to this crate they are programs like any other.
 //!
+//! - [`audit`]: what the API server did for whom
+//! - [`cargo`]: builds the project's own programs
 //! - [`control_plane`]: a real Kubernetes API server with etcd and controller manager, for one test or one session
 //! - [`tools`]: where its programs come from
 //! - [`guard`]: child processes that never outlive this one
 //! - [`progress`]: what a person sees while something takes long
 //! - [`timing`]: deadlines and elapsed time
 
+pub mod audit;
+pub mod cargo;
 pub mod control_plane;
 pub mod guard;
 pub mod progress;

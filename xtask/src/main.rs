@@ -2,6 +2,8 @@
 
 mod commands;
 
+use std::process::ExitCode;
+
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
@@ -15,12 +17,22 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Chore {
+    /// See the operator at work, on this machine alone: profiles from manifest to Graph and back
+    Demo(commands::demo::Arguments),
     /// Run a Kubernetes control plane of your own: etcd, API server, controller manager
     ControlPlane(commands::control_plane::Arguments),
+    /// Write the resource definitions (CRDs) anew from the types in src/api
+    Generate(commands::generate::Arguments),
+    /// Let Helm check the chart
+    LintChart,
 }
 
-fn main() -> Result<()> {
+fn main() -> Result<ExitCode> {
     match Cli::parse().chore {
-        Chore::ControlPlane(arguments) => commands::control_plane::run(&arguments),
+        Chore::Demo(arguments) => return commands::demo::run(&arguments),
+        Chore::ControlPlane(arguments) => commands::control_plane::run(&arguments)?,
+        Chore::Generate(arguments) => commands::generate::run(&arguments)?,
+        Chore::LintChart => commands::lint_chart::run()?,
     }
+    Ok(ExitCode::SUCCESS)
 }

@@ -34,25 +34,15 @@ impl Progress {
     /// Refreshes lines in place when standard error is a terminal, else prints a line now and then.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            terminal: std::io::stderr().is_terminal(),
-        }
+        Self { terminal: std::io::stderr().is_terminal() }
     }
 
     /// Shows that `what` has begun. The step ends with [`Step::done`]; one that is dropped is shown as failed.
     #[must_use]
     pub fn step(&self, what: impl Into<String>) -> Step {
         let what = what.into();
-        let display = if self.terminal {
-            Display::spinner(&what)
-        } else {
-            Display::lines(what.clone())
-        };
-        Step {
-            what,
-            watch: Stopwatch::start(),
-            display: Some(display),
-        }
+        let display = if self.terminal { Display::spinner(&what) } else { Display::lines(what.clone()) };
+        Step { what, watch: Stopwatch::start(), display: Some(display) }
     }
 }
 
@@ -73,11 +63,7 @@ impl Step {
     fn end(&mut self, mark: &str) {
         if let Some(display) = self.display.take() {
             display.clear();
-            write_line(&format!(
-                "{mark} {} ({} s)",
-                self.what,
-                self.watch.elapsed().as_secs()
-            ));
+            write_line(&format!("{mark} {} ({} s)", self.what, self.watch.elapsed().as_secs()));
         }
     }
 }

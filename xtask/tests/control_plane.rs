@@ -6,16 +6,13 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
+use xtask::audit;
 use xtask::control_plane::{ControlPlane, output_of};
 use xtask::progress::Progress;
 use xtask::tools::Tools;
 
 fn is_alive(id: u32) -> bool {
-    let status = Command::new("kill")
-        .args(["-0", &id.to_string()])
-        .stderr(Stdio::null())
-        .status()
-        .unwrap();
+    let status = Command::new("kill").args(["-0", &id.to_string()]).stderr(Stdio::null()).status().unwrap();
     status.success()
 }
 
@@ -30,13 +27,8 @@ fn starts_serves_and_stops() {
     output_of(&mut control_plane.kubectl(["create", "namespace", "school"])).unwrap();
     output_of(&mut control_plane.kubectl(["create", "serviceaccount", "robot", "--namespace", "school"]))
         .unwrap();
-    let kubeconfig = control_plane
-        .service_account_kubeconfig("school", "robot")
-        .unwrap();
-    assert_eq!(
-        fs::metadata(&kubeconfig).unwrap().permissions().mode() & 0o777,
-        0o600
-    );
+    let kubeconfig = control_plane.service_account_kubeconfig("school", "robot").unwrap();
+    assert_eq!(fs::metadata(&kubeconfig).unwrap().permissions().mode() & 0o777, 0o600);
     let who = output_of(
         control_plane
             .kubectl(["auth", "whoami", "--output=jsonpath={.status.userInfo.username}"])
@@ -44,9 +36,14 @@ fn starts_serves_and_stops() {
     );
     assert_eq!(who.unwrap(), "system:serviceaccount:school:robot");
 
-    let error = control_plane
-        .service_account_kubeconfig("school", "nobody")
-        .unwrap_err();
+    let entries = audit::read(control_plane.audit_log()).unwrap();
+    let created =
+        entries.iter().find(|entry| entry.is_write() && entry.name.as_deref() == Some("robot")).unwrap();
+    assert_eq!((created.user.as_str(), created.verb.as_str()), ("admin", "create"));
+    assert_eq!((created.resource.as_str(), created.code), ("serviceaccounts", 201));
+    assert_eq!(created.namespace.as_deref(), Some("school"));
+
+    let error = control_plane.service_account_kubeconfig("school", "nobody").unwrap_err();
     assert!(error.to_string().contains("school/nobody"), "{error:#}");
 
     let helm = output_of(&mut control_plane.helm(["version", "--short"])).unwrap();

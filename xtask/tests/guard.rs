@@ -20,11 +20,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 const NO_ENVS: [(&str, &str); 0] = [];
 
 fn is_alive(id: u32) -> bool {
-    let status = Command::new("kill")
-        .args(["-0", &id.to_string()])
-        .stderr(Stdio::null())
-        .status()
-        .unwrap();
+    let status = Command::new("kill").args(["-0", &id.to_string()]).stderr(Stdio::null()).status().unwrap();
     status.success()
 }
 
@@ -67,10 +63,7 @@ fn start_helper(folder: &Path) -> (Helper, u32) {
         .spawn()
         .map(Helper)
         .unwrap();
-    assert!(
-        poll_until(LIMIT, PAUSE, || id_file.exists()),
-        "the helper has started no program"
-    );
+    assert!(poll_until(LIMIT, PAUSE, || id_file.exists()), "the helper has started no program");
     (helper, fs::read_to_string(id_file).unwrap().parse().unwrap())
 }
 
@@ -81,10 +74,7 @@ fn a_killed_parent_leaves_nothing_behind() {
     assert!(is_alive(program));
     helper.0.kill().unwrap();
     helper.0.wait().unwrap();
-    assert!(
-        poll_until(LIMIT, PAUSE, || !is_alive(program)),
-        "sleep is still there"
-    );
+    assert!(poll_until(LIMIT, PAUSE, || !is_alive(program)), "sleep is still there");
 }
 
 #[test]
@@ -92,18 +82,9 @@ fn an_interrupted_process_group_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let (mut helper, program) = start_helper(folder.path());
     let interrupt = format!("kill -s INT -- -{}", helper.0.id());
-    assert!(
-        Command::new("sh")
-            .args(["-c", &interrupt])
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(Command::new("sh").args(["-c", &interrupt]).status().unwrap().success());
     helper.0.wait().unwrap();
-    assert!(
-        poll_until(LIMIT, PAUSE, || !is_alive(program)),
-        "sleep is still there"
-    );
+    assert!(poll_until(LIMIT, PAUSE, || !is_alive(program)), "sleep is still there");
 }
 
 #[test]

@@ -36,12 +36,7 @@ pub(crate) struct GraphError {
 
 impl GraphError {
     pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            code,
-            message: message.into(),
-            inner_code: None,
-        }
+        Self { status, code, message: message.into(), inner_code: None }
     }
 
     pub(crate) fn bad_request(message: impl Into<String>) -> Self {
@@ -50,10 +45,7 @@ impl GraphError {
 
     /// A query option that is not supported or not well-formed.
     pub(crate) fn query_option(message: impl Into<String>) -> Self {
-        Self {
-            inner_code: Some("invalidQueryOption"),
-            ..Self::bad_request(message)
-        }
+        Self { inner_code: Some("invalidQueryOption"), ..Self::bad_request(message) }
     }
 
     /// 401 (status documented, code from practice).
@@ -63,21 +55,14 @@ impl GraphError {
 
     /// 404 (inferred: the shape is that of Graph docs: error responses).
     pub(crate) fn not_found() -> Self {
-        Self::new(
-            StatusCode::NOT_FOUND,
-            "NotFound",
-            "No profile with this id exists in the tenant.",
-        )
+        Self::new(StatusCode::NOT_FOUND, "NotFound", "No profile with this id exists in the tenant.")
     }
 
     /// An answer of a service that is down or gone, by status. Codes and sentences: Graph docs, throttling and
     /// error responses; for 500 docs issue 7278.
     pub(crate) fn unavailable(status: u16) -> Self {
         let (code, message) = match status {
-            400 => (
-                "BadRequest",
-                "Resource not found for the segment 'synchronizationProfiles'.",
-            ),
+            400 => ("BadRequest", "Resource not found for the segment 'synchronizationProfiles'."),
             404 => ("NotFound", "No profile with this id exists in the tenant."),
             410 => ("Gone", "This API is no longer available."),
             429 => ("TooManyRequests", "Please retry again later."),
@@ -85,10 +70,7 @@ impl GraphError {
             501 => ("NotImplemented", "This API is not implemented."),
             502 => ("BadGateway", "The upstream service did not answer properly."),
             504 => ("GatewayTimeout", "The upstream service did not answer in time."),
-            _ => (
-                "ServiceUnavailable",
-                "The service is temporarily unavailable. Try again later.",
-            ),
+            _ => ("ServiceUnavailable", "The service is temporarily unavailable. Try again later."),
         };
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
         Self::new(status, code, message)
@@ -114,10 +96,7 @@ impl Envelope {
     pub(crate) fn error(&self, error: GraphError) -> Response<Bytes> {
         let code = error.inner_code.map(|code| ("code", Json::from(code)));
         let inner = code.into_iter().chain([
-            (
-                "date",
-                Json::from(self.now.strftime("%Y-%m-%dT%H:%M:%S").to_string()),
-            ),
+            ("date", Json::from(self.now.strftime("%Y-%m-%dT%H:%M:%S").to_string())),
             ("request-id", Json::from(self.request_id.as_str())),
             ("client-request-id", Json::from(self.client_request_id.as_str())),
         ]);
@@ -137,22 +116,14 @@ impl Envelope {
     pub(crate) fn token(&self, status: StatusCode, body: &Json) -> Response<Bytes> {
         let mut response = self.respond(status, Some(PLAIN_JSON), body.to_bytes());
         set(&mut response, CACHE_CONTROL, "no-store, no-cache");
-        set(
-            &mut response,
-            HeaderName::from_static("x-ms-request-id"),
-            &self.request_id,
-        );
+        set(&mut response, HeaderName::from_static("x-ms-request-id"), &self.request_id);
         response
     }
 
     /// A token error (Microsoft Entra authentication and authorization error codes).
     pub(crate) fn token_error(&self, refusal: &TokenRefusal) -> Response<Bytes> {
         let timestamp = self.now.strftime("%Y-%m-%d %H:%M:%SZ").to_string();
-        let number = if refusal.code == 0 {
-            String::new()
-        } else {
-            format!("AADSTS{}: ", refusal.code)
-        };
+        let number = if refusal.code == 0 { String::new() } else { format!("AADSTS{}: ", refusal.code) };
         let description = format!(
             "{number}{} Trace ID: {} Correlation ID: {} Timestamp: {timestamp}",
             refusal.sentence, self.request_id, self.client_request_id
@@ -185,21 +156,9 @@ impl Envelope {
             set(&mut response, CONTENT_TYPE, content_type);
         }
         set(&mut response, CACHE_CONTROL, "no-store");
-        set(
-            &mut response,
-            DATE,
-            &self.now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string(),
-        );
-        set(
-            &mut response,
-            HeaderName::from_static("request-id"),
-            &self.request_id,
-        );
-        set(
-            &mut response,
-            HeaderName::from_static("client-request-id"),
-            &self.client_request_id,
-        );
+        set(&mut response, DATE, &self.now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string());
+        set(&mut response, HeaderName::from_static("request-id"), &self.request_id);
+        set(&mut response, HeaderName::from_static("client-request-id"), &self.client_request_id);
         response
     }
 }

@@ -24,10 +24,7 @@ pub(crate) fn principal(
     incoming: &Incoming<'_>,
     envelope: &Envelope,
 ) -> Result<Principal, GraphError> {
-    let header = incoming
-        .headers
-        .get(http::header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
+    let header = incoming.headers.get(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let bearer = header.and_then(|value| {
         let (scheme, token) = value.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
@@ -49,11 +46,7 @@ pub(crate) fn call(
     incoming: &Incoming<'_>,
     envelope: &Envelope,
 ) -> Result<Answer, GraphError> {
-    let GraphCall {
-        generation,
-        action,
-        need,
-    } = route.map_err(lost)?;
+    let GraphCall { generation, action, need } = route.map_err(lost)?;
     if !principal.may(need) {
         let message = "The caller does not have the permission this operation needs.";
         return Err(GraphError::new(StatusCode::FORBIDDEN, "Forbidden", message));
@@ -70,22 +63,13 @@ pub(crate) fn call(
         )),
         Action::Get(id) => {
             no_options(incoming)?;
-            let view = model
-                .get(tenant, &id, envelope.now)
-                .ok_or_else(GraphError::not_found)?;
-            Ok(Answer::Body(
-                StatusCode::OK,
-                entity(&view, generation, Occasion::Read, incoming),
-            ))
+            let view = model.get(tenant, &id, envelope.now).ok_or_else(GraphError::not_found)?;
+            Ok(Answer::Body(StatusCode::OK, entity(&view, generation, Occasion::Read, incoming)))
         }
         Action::Delete(id) => {
             no_options(incoming)?;
             let accepted = model.delete(tenant, &id, envelope.now);
-            if accepted {
-                Ok(Answer::Empty(StatusCode::ACCEPTED))
-            } else {
-                Err(GraphError::not_found())
-            }
+            if accepted { Ok(Answer::Empty(StatusCode::ACCEPTED)) } else { Err(GraphError::not_found()) }
         }
         Action::NotBuilt(what) => Err(GraphError::new(
             StatusCode::NOT_IMPLEMENTED,
@@ -122,11 +106,7 @@ fn create(
     no_options(incoming)?;
     if media_type(incoming.headers) != Some("application/json".to_owned()) {
         let message = "The request body needs the Content-Type application/json.";
-        return Err(GraphError::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "UnsupportedMediaType",
-            message,
-        ));
+        return Err(GraphError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message));
     }
     let body: Value = serde_json::from_slice(incoming.body)
         .map_err(|error| GraphError::bad_request(format!("The request body is not valid JSON: {error}.")))?;
@@ -136,26 +116,14 @@ fn create(
         CreateStatus::Created => StatusCode::CREATED,
         CreateStatus::Accepted => StatusCode::ACCEPTED,
     };
-    Ok(Answer::Created(
-        status,
-        entity(&view, generation, Occasion::Created, incoming),
-    ))
+    Ok(Answer::Created(status, entity(&view, generation, Occasion::Created, incoming)))
 }
 
 /// A single profile. The preview's answers carry no `@odata.context` (`synchronizationProfile_create.md`).
 fn entity(view: &View, generation: Generation, occasion: Occasion, incoming: &Incoming<'_>) -> Json {
-    let context = (generation == Generation::Beta).then(|| {
-        (
-            "@odata.context",
-            Json::from(context(generation, incoming, "/$entity")),
-        )
-    });
-    Json::Object(
-        context
-            .into_iter()
-            .chain(render::profile(view, generation, occasion))
-            .collect(),
-    )
+    let context = (generation == Generation::Beta)
+        .then(|| ("@odata.context", Json::from(context(generation, incoming, "/$entity"))));
+    Json::Object(context.into_iter().chain(render::profile(view, generation, occasion)).collect())
 }
 
 fn context(generation: Generation, incoming: &Incoming<'_>, suffix: &str) -> String {
@@ -192,10 +160,7 @@ fn list(
     let page = model.list(tenant, size, after, envelope.now);
     let mut members = vec![("@odata.context", Json::from(context(generation, incoming, "")))];
     if count {
-        members.push((
-            "@odata.count",
-            Json::Number(u64::try_from(page.total).unwrap_or(u64::MAX)),
-        ));
+        members.push(("@odata.count", Json::Number(u64::try_from(page.total).unwrap_or(u64::MAX))));
     }
     if let Some(next) = page.next {
         let top = top.map(|top| format!("$top={top}&")).unwrap_or_default();
@@ -214,11 +179,7 @@ fn list(
 const SKIP_PREFIX: &str = "after-";
 
 fn list_options(incoming: &Incoming<'_>) -> Result<ListOptions, GraphError> {
-    let mut options = ListOptions {
-        top: None,
-        count: false,
-        after: None,
-    };
+    let mut options = ListOptions { top: None, count: false, after: None };
     for (name, value) in system_options(incoming) {
         match name.as_str() {
             "top" => {
@@ -257,18 +218,8 @@ fn unsupported(name: &str) -> GraphError {
 }
 
 /// The names of OData's system query options. On beta they may lack their `$` (Graph docs: use query parameters).
-const SYSTEM_OPTIONS: [&str; 10] = [
-    "count",
-    "expand",
-    "filter",
-    "format",
-    "orderby",
-    "search",
-    "select",
-    "skip",
-    "skiptoken",
-    "top",
-];
+const SYSTEM_OPTIONS: [&str; 10] =
+    ["count", "expand", "filter", "format", "orderby", "search", "select", "skip", "skiptoken", "top"];
 
 /// System query options without their `$`. Other options belong to the caller and are ignored (OData: custom query options).
 fn system_options<'a>(incoming: &'a Incoming<'_>) -> impl Iterator<Item = (String, String)> + 'a {

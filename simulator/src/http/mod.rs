@@ -67,10 +67,7 @@ impl Simulator {
             log: RequestLog::new(settings.log_capacity),
             unavailable: None,
         };
-        Self {
-            settings,
-            inner: Mutex::new(inner),
-        }
+        Self { settings, inner: Mutex::new(inner) }
     }
 
     /// What it was told.
@@ -96,9 +93,7 @@ impl Simulator {
     #[must_use]
     pub fn profiles(&self, now: Timestamp) -> Vec<Value> {
         let all = profiles(&mut self.lock().model, now);
-        all.iter()
-            .map(|profile| serde_json::to_value(profile).unwrap_or(Value::Null))
-            .collect()
+        all.iter().map(|profile| serde_json::to_value(profile).unwrap_or(Value::Null)).collect()
     }
 
     /// Somebody else creates a profile in the first tenant. The body is a create body in beta spelling.
@@ -106,13 +101,8 @@ impl Simulator {
     /// # Errors
     /// The sentence with which Graph would refuse the body.
     pub fn plant(&self, body: &Value, now: Timestamp) -> Result<String, String> {
-        let created = self
-            .lock()
-            .model
-            .create(&self.settings.tenant, body, Generation::Beta, now);
-        created
-            .map(|view| view.profile.id)
-            .map_err(crate::model::Invalid::into_sentence)
+        let created = self.lock().model.create(&self.settings.tenant, body, Generation::Beta, now);
+        created.map(|view| view.profile.id).map_err(crate::model::Invalid::into_sentence)
     }
 
     /// Somebody else deletes a profile, and it is gone at once. False when there was none.
@@ -152,11 +142,7 @@ impl Simulator {
         let answered = match route::route(&parts.method, parts.uri.path()) {
             Route::Own(page) => {
                 let response = inner.own_page(&page, &incoming, &envelope);
-                return Exchange {
-                    response,
-                    recorded: None,
-                    created: false,
-                };
+                return Exchange { response, recorded: None, created: false };
             }
             Route::Token { tenant } => inner.token(&tenant, &incoming, &envelope),
             Route::Graph(call) => inner.graph(call, &incoming, &envelope),
@@ -172,18 +158,10 @@ impl Simulator {
             grant: answered.grant,
             request_id: envelope.request_id,
             client_request_id,
-            body: if self.settings.log_bodies {
-                answered.body
-            } else {
-                None
-            },
+            body: if self.settings.log_bodies { answered.body } else { None },
         };
         let recorded = Some(inner.log.keep(recorded));
-        Exchange {
-            response: answered.response,
-            recorded,
-            created: answered.created,
-        }
+        Exchange { response: answered.response, recorded, created: answered.created }
     }
 
     /// A panic in another thread leaves nothing half-done that matters here.
@@ -236,13 +214,7 @@ impl Inner {
         if matches!(self.unavailable, Some(429 | 503)) {
             answer::retry_after(&mut response, self.model.settings().retry_after);
         }
-        Answered {
-            response,
-            principal: kind,
-            grant: None,
-            body: record::redact_json(incoming.body),
-            created,
-        }
+        Answered { response, principal: kind, grant: None, body: record::redact_json(incoming.body), created }
     }
 
     /// The simulator's own pages. They need no token.
@@ -276,19 +248,13 @@ fn profiles(model: &mut Model, now: Timestamp) -> Vec<Json> {
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers
-        .get(name)
-        .and_then(|value| value.to_str().ok())
-        .filter(|value| !value.is_empty())
+    headers.get(name).and_then(|value| value.to_str().ok()).filter(|value| !value.is_empty())
 }
 
 /// The media type of the body in lower case, without parameters.
 fn media_type(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
-    value
-        .split(';')
-        .next()
-        .map(|essence| essence.trim().to_ascii_lowercase())
+    value.split(';').next().map(|essence| essence.trim().to_ascii_lowercase())
 }
 
 /// Host and port the caller used. It ends up in links, so anything that is no authority is not repeated.

@@ -71,11 +71,7 @@ pub(crate) struct RequestLog {
 
 impl RequestLog {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self {
-            entries: VecDeque::new(),
-            capacity,
-            counted: 0,
-        }
+        Self { entries: VecDeque::new(), capacity, counted: 0 }
     }
 
     /// Numbers the request and keeps it.
@@ -134,10 +130,7 @@ fn redact_value(value: &mut Value) {
 
 /// The grant type, if it is one the endpoint knows, else `other`.
 pub(crate) fn known_grant(grant: &str) -> &'static str {
-    GRANTS
-        .into_iter()
-        .find(|known| *known == grant)
-        .unwrap_or("other")
+    GRANTS.into_iter().find(|known| *known == grant).unwrap_or("other")
 }
 
 /// A form with every value replaced that is not known to be harmless.
@@ -158,15 +151,8 @@ pub(crate) fn redact_form(fields: &[(String, String)]) -> Value {
 fn is_secret(name: &str) -> bool {
     let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
     let plain = plain.to_ascii_lowercase();
-    let parts = [
-        "secret",
-        "password",
-        "assertion",
-        "refreshtoken",
-        "accesstoken",
-        "authorization",
-        "signature",
-    ];
+    let parts =
+        ["secret", "password", "assertion", "refreshtoken", "accesstoken", "authorization", "signature"];
     parts.iter().any(|part| plain.contains(part))
 }
 
@@ -208,9 +194,6 @@ mod tests {
         assert_eq!(kept["a"][0]["clientId"], "me");
         assert_eq!(kept["tokenUrl"], "u");
         assert!(!redact_json(b"canary").unwrap().to_string().contains("canary"));
-        assert_eq!(
-            redact_query("$top=2&client_secret=canary"),
-            "$top=2&client_secret=(redacted)"
-        );
+        assert_eq!(redact_query("$top=2&client_secret=canary"), "$top=2&client_secret=(redacted)");
     }
 }

@@ -37,21 +37,12 @@ pub(crate) fn profile(view: &View, generation: Generation, occasion: Occasion) -
         members.push(("expirationDate", Json::from(date.to_string())));
     }
     let shown_if_unset = occasion == Occasion::Read && generation == Generation::Beta;
-    if let Some(flag) = draft
-        .handle_special_characters
-        .or_else(|| shown_if_unset.then_some(false))
-    {
+    if let Some(flag) = draft.handle_special_characters.or_else(|| shown_if_unset.then_some(false)) {
         members.push(("handleSpecialCharacterConstraint", Json::Bool(flag)));
     }
     members.push(("dataProvider", provider(&draft.provider, generation)));
-    members.push((
-        "identitySynchronizationConfiguration",
-        identity(&draft.identity, generation),
-    ));
-    members.push((
-        "licensesToAssign",
-        Json::List(draft.licenses.iter().map(license).collect()),
-    ));
+    members.push(("identitySynchronizationConfiguration", identity(&draft.identity, generation)));
+    members.push(("licensesToAssign", Json::List(draft.licenses.iter().map(license).collect())));
     members
 }
 
@@ -62,13 +53,9 @@ fn typed(name: TypeName, generation: Generation, members: Members) -> Json {
 
 fn provider(provider: &DataProvider, generation: Generation) -> Json {
     match provider {
-        DataProvider::Csv {
-            customizations: parts,
-        } => typed(
-            types::CSV,
-            generation,
-            vec![("customizations", customizations(parts.as_ref()))],
-        ),
+        DataProvider::Csv { customizations: parts } => {
+            typed(types::CSV, generation, vec![("customizations", customizations(parts.as_ref()))])
+        }
         DataProvider::OneRoster {
             connection_url,
             connection: settings,
@@ -102,10 +89,7 @@ fn provider(provider: &DataProvider, generation: Generation) -> Json {
                 ("clientSecret", Json::Null),
                 ("schoolsIds", Json::texts(schools_ids)),
                 ("schoolYear", Json::text_or_null(school_year.as_deref())),
-                (
-                    "allowTeachersInMultipleSchools",
-                    Json::bool_or_null(*allow_teachers_in_multiple_schools),
-                ),
+                ("allowTeachersInMultipleSchools", Json::bool_or_null(*allow_teachers_in_multiple_schools)),
                 ("customizations", customizations(parts.as_ref())),
             ];
             typed(types::POWER_SCHOOL, generation, members)
@@ -116,10 +100,8 @@ fn provider(provider: &DataProvider, generation: Generation) -> Json {
 /// `clientSecret` is always null in an answer: whether the service returns it is not documented, so nobody may rely
 /// on it.
 fn connection(settings: &Connection, generation: Generation) -> Json {
-    let mut members = vec![
-        ("clientId", Json::from(settings.client_id.as_str())),
-        ("clientSecret", Json::Null),
-    ];
+    let mut members =
+        vec![("clientId", Json::from(settings.client_id.as_str())), ("clientSecret", Json::Null)];
     let Some(oauth2) = &settings.oauth2 else {
         return typed(types::OAUTH1, generation, members);
     };
@@ -138,29 +120,17 @@ fn customizations(parts: Option<&Customizations>) -> Json {
         ("studentEnrollment", &parts.student_enrollment),
         ("teacherRoster", &parts.teacher_roster),
     ];
-    let shown = named
-        .into_iter()
-        .filter_map(|(name, part)| Some((name, customization(part.as_ref()?))));
+    let shown = named.into_iter().filter_map(|(name, part)| Some((name, customization(part.as_ref()?))));
     Json::Object(shown.collect())
 }
 
 fn customization(part: &Customization) -> Json {
-    let start = part
-        .start
-        .map_or_else(|| UNSET_DATE.to_owned(), |start| start.to_string());
+    let start = part.start.map_or_else(|| UNSET_DATE.to_owned(), |start| start.to_string());
     Json::Object(vec![
-        (
-            "optionalPropertiesToSync",
-            part.optional_properties
-                .as_deref()
-                .map_or(Json::Null, Json::texts),
-        ),
+        ("optionalPropertiesToSync", part.optional_properties.as_deref().map_or(Json::Null, Json::texts)),
         ("synchronizationStartDate", Json::from(start)),
         ("isSyncDeferred", Json::Bool(part.deferred)),
-        (
-            "allowDisplayNameUpdate",
-            Json::Bool(part.allow_display_name_update),
-        ),
+        ("allowDisplayNameUpdate", Json::Bool(part.allow_display_name_update)),
     ])
 }
 
@@ -182,28 +152,18 @@ fn identity(configuration: &IdentityConfiguration, generation: Generation) -> Js
                     ("appliesTo", Json::from(option.applies_to.as_str())),
                     ("sourcePropertyName", Json::from(option.source.as_str())),
                     ("targetPropertyName", Json::from(option.target.as_str())),
-                    (
-                        "targetDomain",
-                        Json::text_or_null(option.target_domain.as_deref()),
-                    ),
+                    ("targetDomain", Json::text_or_null(option.target_domain.as_deref())),
                 ])
             };
             let list = Json::List(options.iter().map(one).collect());
-            typed(
-                types::IDENTITY_MATCHING,
-                generation,
-                vec![("matchingOptions", list)],
-            )
+            typed(types::IDENTITY_MATCHING, generation, vec![("matchingOptions", list)])
         }
     }
 }
 
 fn license(license: &License) -> Json {
     Json::Object(vec![
-        (
-            "appliesTo",
-            Json::text_or_null(license.applies_to.map(UserRole::as_str)),
-        ),
+        ("appliesTo", Json::text_or_null(license.applies_to.map(UserRole::as_str))),
         ("skuIds", Json::texts(&license.sku_ids)),
     ])
 }

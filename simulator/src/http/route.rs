@@ -48,16 +48,10 @@ const COLLECTION: &str = "synchronizationProfiles";
 
 /// Finds the route. Empty segments (a trailing slash) do not count.
 pub(crate) fn route(method: &Method, path: &str) -> Route {
-    let segments: Vec<String> = path
-        .split('/')
-        .filter(|part| !part.is_empty())
-        .map(decode)
-        .collect();
+    let segments: Vec<String> = path.split('/').filter(|part| !part.is_empty()).map(decode).collect();
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     match segments.as_slice() {
-        [tenant, "oauth2", "v2.0", "token"] => Route::Token {
-            tenant: (*tenant).to_owned(),
-        },
+        [tenant, "oauth2", "v2.0", "token"] => Route::Token { tenant: (*tenant).to_owned() },
         ["_simulator", rest @ ..] => Route::Own(rest.join("/")),
         [version, rest @ ..] => Route::Graph(graph(method, version, rest)),
         [] => Route::Graph(Err(Lost::Version(String::new()))),
@@ -90,19 +84,12 @@ fn graph(method: &Method, version: &str, rest: &[&str]) -> Result<GraphCall, Los
         None if *head == COLLECTION => below_collection(method, tail)?,
         None => return Err(unknown(Some(head))),
     };
-    Ok(GraphCall {
-        generation,
-        action,
-        need,
-    })
+    Ok(GraphCall { generation, action, need })
 }
 
 /// `synchronizationProfiles('id')` is the same as `synchronizationProfiles/id` (OData: URL conventions, keys).
 fn key(segment: &str) -> Option<&str> {
-    segment
-        .strip_prefix(COLLECTION)?
-        .strip_prefix("('")?
-        .strip_suffix("')")
+    segment.strip_prefix(COLLECTION)?.strip_prefix("('")?.strip_suffix("')")
 }
 
 fn below_collection(method: &Method, tail: &[&str]) -> Result<(Action, Need), Lost> {
@@ -150,11 +137,7 @@ fn item(method: &Method, id: &str, tail: &[&str]) -> Result<(Action, Need), Lost
 }
 
 fn only(verb: &str, method: &Method, action: Action, need: Need) -> Result<(Action, Need), Lost> {
-    if method.as_str() == verb {
-        Ok((action, need))
-    } else {
-        Err(Lost::Method)
-    }
+    if method.as_str() == verb { Ok((action, need)) } else { Err(Lost::Method) }
 }
 
 fn unknown(segment: Option<&str>) -> Lost {
@@ -170,11 +153,7 @@ fn decode(segment: &str) -> String {
         let hex = hex.filter(|pair| first == b'%' && pair.bytes().all(|byte| byte.is_ascii_hexdigit()));
         let decoded = hex.and_then(|pair| u8::from_str_radix(pair, 16).ok());
         bytes.push(decoded.unwrap_or(first));
-        rest = if decoded.is_some() {
-            tail.get(2..).unwrap_or_default()
-        } else {
-            tail
-        };
+        rest = if decoded.is_some() { tail.get(2..).unwrap_or_default() } else { tail };
     }
     String::from_utf8_lossy(&bytes).into_owned()
 }
@@ -194,21 +173,9 @@ mod tests {
     #[test]
     fn both_key_forms_name_the_same_profile() {
         let expected = Ok(Action::Get("some-id".to_owned()));
-        assert_eq!(
-            action("GET", "/beta/education/synchronizationProfiles/some-id"),
-            expected
-        );
-        assert_eq!(
-            action("GET", "/beta/education/synchronizationProfiles('some-id')"),
-            expected
-        );
-        assert_eq!(
-            action(
-                "GET",
-                "/testEduApi/education/synchronizationProfiles(%27some-id%27)/"
-            ),
-            expected
-        );
+        assert_eq!(action("GET", "/beta/education/synchronizationProfiles/some-id"), expected);
+        assert_eq!(action("GET", "/beta/education/synchronizationProfiles('some-id')"), expected);
+        assert_eq!(action("GET", "/testEduApi/education/synchronizationProfiles(%27some-id%27)/"), expected);
     }
 
     #[test]
@@ -233,10 +200,7 @@ mod tests {
         ];
         for (method, tail) in not_built {
             let answer = action(method, &format!("{base}{tail}"));
-            assert!(
-                matches!(answer, Ok(Action::NotBuilt(_))),
-                "{method} {tail}: {answer:?}"
-            );
+            assert!(matches!(answer, Ok(Action::NotBuilt(_))), "{method} {tail}: {answer:?}");
         }
         let refused = [
             ("PATCH", ""),
@@ -250,11 +214,7 @@ mod tests {
             ("HEAD", ""),
         ];
         for (method, tail) in refused {
-            assert_eq!(
-                action(method, &format!("{base}{tail}")),
-                Err(Lost::Method),
-                "{method} {tail}"
-            );
+            assert_eq!(action(method, &format!("{base}{tail}")), Err(Lost::Method), "{method} {tail}");
         }
     }
 
@@ -262,30 +222,12 @@ mod tests {
     fn unknown_segments_and_versions_are_named() {
         let cases = [
             ("/beta/users", Lost::Segment("users".to_owned())),
-            (
-                "/beta/education/synchronizationprofiles",
-                Lost::Segment("synchronizationprofiles".to_owned()),
-            ),
-            (
-                "/beta/education/synchronizationProfiles/1/stop",
-                Lost::Segment("stop".to_owned()),
-            ),
-            (
-                "/beta/education/synchronizationProfiles/1/pause/2",
-                Lost::Segment("2".to_owned()),
-            ),
-            (
-                "/beta/education/synchronizationProfiles/1/errors/2/3",
-                Lost::Segment("3".to_owned()),
-            ),
-            (
-                "/beta/education/synchronizationProfiles/$value",
-                Lost::Segment("$value".to_owned()),
-            ),
-            (
-                "/v1.0/education/synchronizationProfiles",
-                Lost::Segment(COLLECTION.to_owned()),
-            ),
+            ("/beta/education/synchronizationprofiles", Lost::Segment("synchronizationprofiles".to_owned())),
+            ("/beta/education/synchronizationProfiles/1/stop", Lost::Segment("stop".to_owned())),
+            ("/beta/education/synchronizationProfiles/1/pause/2", Lost::Segment("2".to_owned())),
+            ("/beta/education/synchronizationProfiles/1/errors/2/3", Lost::Segment("3".to_owned())),
+            ("/beta/education/synchronizationProfiles/$value", Lost::Segment("$value".to_owned())),
+            ("/v1.0/education/synchronizationProfiles", Lost::Segment(COLLECTION.to_owned())),
             ("/v2/education", Lost::Version("v2".to_owned())),
         ];
         for (path, lost) in cases {

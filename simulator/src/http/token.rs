@@ -24,33 +24,19 @@ pub(crate) fn answer(
     envelope: &Envelope,
 ) -> TokenAnswer {
     if *incoming.method != Method::POST {
-        let sentence = format!(
-            "The endpoint only accepts POST requests. Received a {} request.",
-            incoming.method
-        );
+        let sentence =
+            format!("The endpoint only accepts POST requests. Received a {} request.", incoming.method);
         let refusal = TokenRefusal::new(405, "invalid_request", 900_561, sentence);
-        return TokenAnswer {
-            response: envelope.token_error(&refusal),
-            grant: None,
-            principal: None,
-        };
+        return TokenAnswer { response: envelope.token_error(&refusal), grant: None, principal: None };
     }
     let form = Form::new(fields(incoming));
     let grant = form.get("grant_type").map(|grant| known_grant(grant).to_owned());
     match model.token(tenant, &form, &incoming.authority, envelope.now) {
         Ok(issued) => {
             let principal = Some(issued.kind);
-            TokenAnswer {
-                response: envelope.token(StatusCode::OK, &body(issued)),
-                grant,
-                principal,
-            }
+            TokenAnswer { response: envelope.token(StatusCode::OK, &body(issued)), grant, principal }
         }
-        Err(refusal) => TokenAnswer {
-            response: envelope.token_error(&refusal),
-            grant,
-            principal: None,
-        },
+        Err(refusal) => TokenAnswer { response: envelope.token_error(&refusal), grant, principal: None },
     }
 }
 
@@ -71,10 +57,6 @@ fn body(issued: Issued) -> Json {
         ("access_token", Json::from(issued.access_token)),
     ];
     members.extend(issued.scope.map(|scope| ("scope", Json::from(scope))));
-    members.extend(
-        issued
-            .refresh_token
-            .map(|token| ("refresh_token", Json::from(token))),
-    );
+    members.extend(issued.refresh_token.map(|token| ("refresh_token", Json::from(token))));
     Json::Object(members)
 }

@@ -25,10 +25,7 @@ impl Form {
 
     /// A field, if it is there and not empty.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        let field = self
-            .0
-            .iter()
-            .find(|(key, value)| key == name && !value.is_empty());
+        let field = self.0.iter().find(|(key, value)| key == name && !value.is_empty());
         field.map(|(_, value)| value.as_str())
     }
 
@@ -61,12 +58,7 @@ pub(crate) struct TokenRefusal {
 
 impl TokenRefusal {
     pub(crate) fn new(status: u16, error: &'static str, code: u32, sentence: impl Into<String>) -> Self {
-        Self {
-            status,
-            error,
-            code,
-            sentence: sentence.into(),
-        }
+        Self { status, error, code, sentence: sentence.into() }
     }
 }
 
@@ -109,14 +101,7 @@ impl Entra {
             "client_credentials" => {
                 check_app(settings, form, tenant)?;
                 bases.check_default(form.require("scope")?)?;
-                Ok(self.issue(
-                    settings,
-                    ids,
-                    PrincipalKind::App,
-                    tenant,
-                    settings.app_roles.clone(),
-                    now,
-                ))
+                Ok(self.issue(settings, ids, PrincipalKind::App, tenant, settings.app_roles.clone(), now))
             }
             "refresh_token" => {
                 check_refreshing_client(settings, form, tenant)?;
@@ -148,29 +133,12 @@ impl Entra {
         now: Timestamp,
     ) -> Issued {
         // Expired tokens are kept for one more lifetime, so that they are refused as expired and not as unknown.
-        self.access
-            .retain(|_, access| !has_passed(access.issued, settings.token_lifetime * 2, now));
+        self.access.retain(|_, access| !has_passed(access.issued, settings.token_lifetime * 2, now));
         let access_token = ids.token("sim-access");
-        let principal = Principal {
-            kind,
-            tenant: tenant.to_owned(),
-            grants,
-        };
-        self.access.insert(
-            access_token.clone(),
-            Access {
-                principal,
-                issued: now,
-            },
-        );
+        let principal = Principal { kind, tenant: tenant.to_owned(), grants };
+        self.access.insert(access_token.clone(), Access { principal, issued: now });
         let expires_in = settings.token_lifetime.as_secs();
-        Issued {
-            kind,
-            access_token,
-            expires_in,
-            scope: None,
-            refresh_token: None,
-        }
+        Issued { kind, access_token, expires_in, scope: None, refresh_token: None }
     }
 
     fn check_refresh_token(
@@ -196,10 +164,7 @@ impl Entra {
         bearer: Option<&str>,
         now: Timestamp,
     ) -> Result<Principal, BadToken> {
-        let access = self
-            .access
-            .get(bearer.ok_or(BadToken::Missing)?)
-            .ok_or(BadToken::Unknown)?;
+        let access = self.access.get(bearer.ok_or(BadToken::Missing)?).ok_or(BadToken::Unknown)?;
         if has_passed(access.issued, settings.token_lifetime, now) {
             return Err(BadToken::Expired);
         }
@@ -258,21 +223,12 @@ fn check_secret(settings: &Settings, secret: &str) -> Result<(), TokenRefusal> {
     if secret == settings.client_secret {
         return Ok(());
     }
-    Err(TokenRefusal::new(
-        401,
-        "invalid_client",
-        7_000_215,
-        "Invalid client secret provided.",
-    ))
+    Err(TokenRefusal::new(401, "invalid_client", 7_000_215, "Invalid client secret provided."))
 }
 
 fn unknown_client(client: &str, tenant: &str) -> TokenRefusal {
     // A client id that is not a GUID may be a secret in the wrong field; it is not repeated.
-    let shown = if uuid::Uuid::try_parse(client).is_ok() {
-        client
-    } else {
-        "(not a GUID)"
-    };
+    let shown = if uuid::Uuid::try_parse(client).is_ok() { client } else { "(not a GUID)" };
     let sentence =
         format!("Application with identifier '{shown}' was not found in the directory '{tenant}'.");
     TokenRefusal::new(400, "unauthorized_client", 700_016, sentence)
@@ -300,9 +256,9 @@ impl Bases {
     fn check_default(&self, scope: &str) -> Result<(), TokenRefusal> {
         match self.split(scope) {
             Some((_, ".default")) => Ok(()),
-            _ => Err(invalid_scope(
-                "Client credentials need the scope https://graph.microsoft.com/.default.",
-            )),
+            _ => {
+                Err(invalid_scope("Client credentials need the scope https://graph.microsoft.com/.default."))
+            }
         }
     }
 
@@ -315,10 +271,7 @@ impl Bases {
     ) -> Result<(Vec<String>, String), TokenRefusal> {
         let mut base = PUBLIC_GRAPH;
         let mut asked = Vec::new();
-        for part in scope
-            .unwrap_or("")
-            .split_ascii_whitespace()
-            .filter(|part| !SIGN_IN_SCOPES.contains(part))
+        for part in scope.unwrap_or("").split_ascii_whitespace().filter(|part| !SIGN_IN_SCOPES.contains(part))
         {
             let (found, permission) = self
                 .split(part)
@@ -336,10 +289,7 @@ impl Bases {
         }
         let all = asked.is_empty() || asked.iter().any(|permission| permission == ".default");
         let granted = if all { consented.to_vec() } else { asked };
-        let shown: Vec<String> = granted
-            .iter()
-            .map(|permission| format!("{base}/{permission}"))
-            .collect();
+        let shown: Vec<String> = granted.iter().map(|permission| format!("{base}/{permission}")).collect();
         Ok((granted, shown.join(" ")))
     }
 }

@@ -74,9 +74,7 @@ impl Model {
         Self {
             ids: Ids::new(settings.seed),
             entra: Entra::default(),
-            tenants: names
-                .map(|name| (name.to_ascii_lowercase(), Vec::new()))
-                .collect(),
+            tenants: names.map(|name| (name.to_ascii_lowercase(), Vec::new())).collect(),
             failing: settings.fail_provisioning.iter().cloned().collect(),
             next_position: 1,
             settings: settings.clone(),
@@ -107,8 +105,7 @@ impl Model {
             );
             return Err(TokenRefusal::new(400, "invalid_request", 90_002, sentence));
         }
-        self.entra
-            .token(&self.settings, &mut self.ids, &key, form, authority, now)
+        self.entra.token(&self.settings, &mut self.ids, &key, form, authority, now)
     }
 
     /// Whom a bearer token speaks for.
@@ -125,14 +122,7 @@ impl Model {
         now: Timestamp,
     ) -> Result<View, Invalid> {
         let accept_type_without_hash = self.settings.accept_type_without_hash;
-        let draft = parse::draft(
-            body,
-            Rules {
-                generation,
-                accept_type_without_hash,
-                now,
-            },
-        )?;
+        let draft = parse::draft(body, Rules { generation, accept_type_without_hash, now })?;
         let profile = Profile {
             id: self.ids.guid(),
             position: self.next_position,
@@ -142,10 +132,7 @@ impl Model {
             draft,
         };
         self.next_position += 1;
-        self.tenants
-            .entry(tenant.to_ascii_lowercase())
-            .or_default()
-            .push(profile.clone());
+        self.tenants.entry(tenant.to_ascii_lowercase()).or_default().push(profile.clone());
         let state = self.state(&profile, now).unwrap_or(State::Provisioning);
         Ok(View { profile, state })
     }
@@ -154,31 +141,17 @@ impl Model {
     pub(crate) fn list(&mut self, tenant: &str, size: usize, after: Option<u64>, now: Timestamp) -> Page {
         self.advance(now);
         let all = self.tenants.get(tenant).map_or(&[][..], Vec::as_slice);
-        let rest: Vec<&Profile> = all
-            .iter()
-            .filter(|profile| after.is_none_or(|after| profile.position > after))
-            .collect();
-        let views: Vec<View> = rest
-            .iter()
-            .take(size)
-            .filter_map(|profile| self.view(profile, now))
-            .collect();
+        let rest: Vec<&Profile> =
+            all.iter().filter(|profile| after.is_none_or(|after| profile.position > after)).collect();
+        let views: Vec<View> = rest.iter().take(size).filter_map(|profile| self.view(profile, now)).collect();
         let last = views.last().map(|view| view.profile.position);
-        Page {
-            next: last.filter(|_| rest.len() > size),
-            total: all.len(),
-            views,
-        }
+        Page { next: last.filter(|_| rest.len() > size), total: all.len(), views }
     }
 
     /// One profile, unless it is gone or another tenant's.
     pub(crate) fn get(&mut self, tenant: &str, id: &str, now: Timestamp) -> Option<View> {
         self.advance(now);
-        let profile = self
-            .tenants
-            .get(tenant)?
-            .iter()
-            .find(|profile| profile.id.eq_ignore_ascii_case(id))?;
+        let profile = self.tenants.get(tenant)?.iter().find(|profile| profile.id.eq_ignore_ascii_case(id))?;
         self.view(profile, now)
     }
 
@@ -213,12 +186,9 @@ impl Model {
     /// All profiles of all tenants, with their tenant.
     pub(crate) fn everything(&mut self, now: Timestamp) -> Vec<(String, View)> {
         self.advance(now);
-        let all = self
-            .tenants
-            .iter()
-            .flat_map(|(tenant, profiles)| profiles.iter().map(move |one| (tenant, one)));
-        all.filter_map(|(tenant, profile)| Some((tenant.clone(), self.view(profile, now)?)))
-            .collect()
+        let all =
+            self.tenants.iter().flat_map(|(tenant, profiles)| profiles.iter().map(move |one| (tenant, one)));
+        all.filter_map(|(tenant, profile)| Some((tenant.clone(), self.view(profile, now)?))).collect()
     }
 
     /// Forgets profiles whose deletion is over.
@@ -234,9 +204,6 @@ impl Model {
     }
 
     fn view(&self, profile: &Profile, now: Timestamp) -> Option<View> {
-        Some(View {
-            profile: profile.clone(),
-            state: self.state(profile, now)?,
-        })
+        Some(View { profile: profile.clone(), state: self.state(profile, now)? })
     }
 }

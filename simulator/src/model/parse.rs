@@ -37,17 +37,9 @@ pub(crate) fn draft(body: &Value, rules: Rules) -> Result<Draft, Invalid> {
     profile.closed(PROFILE, &PROFILE_MEMBERS)?;
     Ok(Draft {
         display_name: profile.string("displayName")?.to_owned(),
-        provider: data_provider(&Reader::open(
-            profile.required("dataProvider")?,
-            "dataProvider",
-            rules,
-        )?)?,
+        provider: data_provider(&Reader::open(profile.required("dataProvider")?, "dataProvider", rules)?)?,
         identity: identity(&profile)?,
-        licenses: profile.objects(
-            "licensesToAssign",
-            profile.collection("licensesToAssign")?,
-            license,
-        )?,
+        licenses: profile.objects("licensesToAssign", profile.collection("licensesToAssign")?, license)?,
         handle_special_characters: profile.optional_bool("handleSpecialCharacterConstraint")?,
         expiration_date: expiration_date(&profile)?,
     })
@@ -59,11 +51,7 @@ pub(crate) fn concrete<T: Copy>(
     base: TypeName,
     choices: &[(TypeName, T)],
 ) -> Result<T, Invalid> {
-    let Rules {
-        generation,
-        accept_type_without_hash,
-        ..
-    } = reader.rules();
+    let Rules { generation, accept_type_without_hash, .. } = reader.rules();
     let Some(given) = reader.type_annotation()? else {
         return Err(Invalid::new(format!(
             "The property '{}' needs an '@odata.type', because its declared type {} is abstract. Name one of: {}.",
@@ -84,24 +72,17 @@ enum IdentityKind {
 fn identity(profile: &Reader<'_>) -> Result<IdentityConfiguration, Invalid> {
     const NAME: &str = "identitySynchronizationConfiguration";
     let reader = Reader::open(profile.required(NAME)?, NAME, profile.rules())?;
-    let choices = [
-        (IDENTITY_CREATION, IdentityKind::Creation),
-        (IDENTITY_MATCHING, IdentityKind::Matching),
-    ];
+    let choices = [(IDENTITY_CREATION, IdentityKind::Creation), (IDENTITY_MATCHING, IdentityKind::Matching)];
     match concrete(&reader, IDENTITY, &choices)? {
         IdentityKind::Creation => {
             reader.closed(IDENTITY_CREATION, &["userDomains"])?;
             let items = reader.required_collection("userDomains")?;
-            reader
-                .objects("userDomains", items, domain)
-                .map(IdentityConfiguration::Creation)
+            reader.objects("userDomains", items, domain).map(IdentityConfiguration::Creation)
         }
         IdentityKind::Matching => {
             reader.closed(IDENTITY_MATCHING, &["matchingOptions"])?;
             let items = reader.required_collection("matchingOptions")?;
-            reader
-                .objects("matchingOptions", items, matching)
-                .map(IdentityConfiguration::Matching)
+            reader.objects("matchingOptions", items, matching).map(IdentityConfiguration::Matching)
         }
     }
 }
@@ -116,20 +97,12 @@ fn domain(reader: &Reader<'_>) -> Result<Domain, Invalid> {
             reader.at("name")
         )));
     }
-    Ok(Domain {
-        applies_to: role(reader, reader.required("appliesTo")?)?,
-        name: name.to_owned(),
-    })
+    Ok(Domain { applies_to: role(reader, reader.required("appliesTo")?)?, name: name.to_owned() })
 }
 
 /// Graph docs: educationIdentityMatchingOptions.
 fn matching(reader: &Reader<'_>) -> Result<MatchingOptions, Invalid> {
-    let declared = [
-        "appliesTo",
-        "sourcePropertyName",
-        "targetPropertyName",
-        "targetDomain",
-    ];
+    let declared = ["appliesTo", "sourcePropertyName", "targetPropertyName", "targetDomain"];
     reader.declared(MATCHING_OPTIONS, &declared)?;
     Ok(MatchingOptions {
         applies_to: role(reader, reader.required("appliesTo")?)?,
@@ -149,10 +122,7 @@ fn license(reader: &Reader<'_>) -> Result<License, Invalid> {
             reader.item("skuIds", index)
         )));
     }
-    let applies_to = reader
-        .optional("appliesTo")
-        .map(|value| role(reader, value))
-        .transpose()?;
+    let applies_to = reader.optional("appliesTo").map(|value| role(reader, value)).transpose()?;
     Ok(License { applies_to, sku_ids })
 }
 
@@ -163,9 +133,7 @@ fn is_guid(text: &str) -> bool {
 /// `student`, `teacher`, `faculty` in camel case; `none` and `unknownFutureValue` of the enumeration make no sense
 /// here and are refused (Graph docs name only the three).
 fn role(reader: &Reader<'_>, value: &Value) -> Result<UserRole, Invalid> {
-    let found = value
-        .as_str()
-        .and_then(|text| UserRole::ALL.into_iter().find(|role| role.as_str() == text));
+    let found = value.as_str().and_then(|text| UserRole::ALL.into_iter().find(|role| role.as_str() == text));
     found.ok_or_else(|| {
         Invalid::new(format!(
             "The property '{}' must be one of the strings 'student', 'teacher', 'faculty'.",

@@ -21,17 +21,11 @@ enum Kind {
 
 /// The declared type is abstract, so `@odata.type` decides (beta metadata).
 pub(crate) fn data_provider(reader: &Reader<'_>) -> Result<DataProvider, Invalid> {
-    let choices = [
-        (CSV, Kind::Csv),
-        (ONE_ROSTER, Kind::OneRoster),
-        (POWER_SCHOOL, Kind::PowerSchool),
-    ];
+    let choices = [(CSV, Kind::Csv), (ONE_ROSTER, Kind::OneRoster), (POWER_SCHOOL, Kind::PowerSchool)];
     match concrete(reader, DATA_PROVIDER, &choices)? {
         Kind::Csv => {
             reader.closed(CSV, &["customizations"])?;
-            Ok(DataProvider::Csv {
-                customizations: customizations(reader)?,
-            })
+            Ok(DataProvider::Csv { customizations: customizations(reader)? })
         }
         Kind::OneRoster => one_roster(reader),
         Kind::PowerSchool => power_school(reader),
@@ -40,23 +34,13 @@ pub(crate) fn data_provider(reader: &Reader<'_>) -> Result<DataProvider, Invalid
 
 /// Graph docs: educationOneRosterApiDataProvider.
 fn one_roster(reader: &Reader<'_>) -> Result<DataProvider, Invalid> {
-    let declared = [
-        "connectionUrl",
-        "connectionSettings",
-        "providerName",
-        "schoolsIds",
-        "termIds",
-        "customizations",
-    ];
+    let declared =
+        ["connectionUrl", "connectionSettings", "providerName", "schoolsIds", "termIds", "customizations"];
     reader.closed(ONE_ROSTER, &declared)?;
     let settings = reader.required("connectionSettings")?;
     Ok(DataProvider::OneRoster {
         connection_url: url(reader, "connectionUrl")?,
-        connection: connection(&Reader::open(
-            settings,
-            &reader.at("connectionSettings"),
-            reader.rules(),
-        )?)?,
+        connection: connection(&Reader::open(settings, &reader.at("connectionSettings"), reader.rules())?)?,
         provider_name: reader.optional_text("providerName")?,
         schools_ids: reader.strings("schoolsIds")?,
         term_ids: reader.strings("termIds")?,
@@ -69,10 +53,7 @@ fn one_roster(reader: &Reader<'_>) -> Result<DataProvider, Invalid> {
 fn connection(reader: &Reader<'_>) -> Result<Connection, Invalid> {
     let oauth2 = if concrete(reader, CONNECTION, &[(OAUTH1, false), (OAUTH2, true)])? {
         reader.closed(OAUTH2, &["clientId", "clientSecret", "tokenUrl", "scope"])?;
-        Some(OAuth2 {
-            token_url: url(reader, "tokenUrl")?,
-            scope: reader.optional_text("scope")?,
-        })
+        Some(OAuth2 { token_url: url(reader, "tokenUrl")?, scope: reader.optional_text("scope")? })
     } else {
         reader.closed(OAUTH1, &["clientId", "clientSecret"])?;
         None
@@ -127,14 +108,7 @@ fn customizations(provider: &Reader<'_>) -> Result<Option<Customizations>, Inval
         return Ok(None);
     };
     let reader = Reader::open(value, &provider.at("customizations"), provider.rules())?;
-    let declared = [
-        "school",
-        "section",
-        "student",
-        "teacher",
-        "studentEnrollment",
-        "teacherRoster",
-    ];
+    let declared = ["school", "section", "student", "teacher", "studentEnrollment", "teacherRoster"];
     reader.declared(CUSTOMIZATIONS, &declared)?;
     let mut parts = Customizations {
         school: customization(&reader, "school")?,
@@ -155,12 +129,8 @@ fn customization(parent: &Reader<'_>, name: &str) -> Result<Option<Customization
         return Ok(None);
     };
     let reader = Reader::open(value, &parent.at(name), parent.rules())?;
-    let declared = [
-        "optionalPropertiesToSync",
-        "synchronizationStartDate",
-        "isSyncDeferred",
-        "allowDisplayNameUpdate",
-    ];
+    let declared =
+        ["optionalPropertiesToSync", "synchronizationStartDate", "isSyncDeferred", "allowDisplayNameUpdate"];
     reader.declared(CUSTOMIZATION, &declared)?;
     Ok(Some(Customization {
         optional_properties: reader.optional_strings("optionalPropertiesToSync")?,
@@ -176,10 +146,7 @@ fn start_date(reader: &Reader<'_>) -> Result<Option<Timestamp>, Invalid> {
     let Some(text) = reader.optional_string(NAME)? else {
         return Ok(None);
     };
-    let instant = text
-        .parse::<Timestamp>()
-        .ok()
-        .filter(|_| text.contains('T') && !text.contains('['));
+    let instant = text.parse::<Timestamp>().ok().filter(|_| text.contains('T') && !text.contains('['));
     instant.map(Some).ok_or_else(|| {
         Invalid::new(format!(
             "The property '{}' must be a date and time with an offset, such as 2026-08-01T00:00:00Z.",

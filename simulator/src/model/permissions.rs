@@ -66,39 +66,15 @@ mod tests {
     #[test]
     fn the_table_of_the_documents() {
         let rows = [
-            (
-                PrincipalKind::Delegated,
-                "EduAdministration.Read",
-                [true, false, false],
-            ),
-            (
-                PrincipalKind::Delegated,
-                "EduAdministration.ReadWrite",
-                [true, true, true],
-            ),
-            (
-                PrincipalKind::App,
-                "EduAdministration.Read.All",
-                [true, false, false],
-            ),
-            (
-                PrincipalKind::App,
-                "EduAdministration.ReadWrite.All",
-                [true, true, false],
-            ),
-            (
-                PrincipalKind::App,
-                "EduAdministration.ReadWrite",
-                [false, false, false],
-            ),
+            (PrincipalKind::Delegated, "EduAdministration.Read", [true, false, false]),
+            (PrincipalKind::Delegated, "EduAdministration.ReadWrite", [true, true, true]),
+            (PrincipalKind::App, "EduAdministration.Read.All", [true, false, false]),
+            (PrincipalKind::App, "EduAdministration.ReadWrite.All", [true, true, false]),
+            (PrincipalKind::App, "EduAdministration.ReadWrite", [false, false, false]),
             (PrincipalKind::Delegated, "User.Read", [false, false, false]),
         ];
         for (kind, grant, expected) in rows {
-            let principal = Principal {
-                kind,
-                tenant: String::new(),
-                grants: vec![grant.to_owned()],
-            };
+            let principal = Principal { kind, tenant: String::new(), grants: vec![grant.to_owned()] };
             let actual = [Need::Read, Need::Run, Need::Change].map(|need| principal.may(need));
             assert_eq!(actual, expected, "{kind:?} {grant}");
         }

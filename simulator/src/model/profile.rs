@@ -93,15 +93,8 @@ pub(crate) struct Customizations {
 
 /// What the service fills in for a teacher part that was not sent, in this order (answers of
 /// `synchronizationProfile_create.md` and of Graph docs: Create educationSynchronizationProfile).
-const TEACHER_DEFAULTS: [&str; 7] = [
-    "State ID",
-    "Teacher Number",
-    "Status",
-    "Middle Name",
-    "Secondary Email",
-    "Title",
-    "Qualification",
-];
+const TEACHER_DEFAULTS: [&str; 7] =
+    ["State ID", "Teacher Number", "Status", "Middle Name", "Secondary Email", "Title", "Qualification"];
 
 impl Customizations {
     /// Fills the parts that the documented answers show though nobody sent them. `school`, `section` and `student`

@@ -26,11 +26,7 @@ impl<'a> Reader<'a> {
     /// Takes `value` as an object; `path` names it in messages and is empty for the body itself.
     pub(crate) fn open(value: &'a Value, path: &str, rules: Rules) -> Result<Self, Invalid> {
         match value {
-            Value::Object(members) => Ok(Self {
-                members,
-                path: path.to_owned(),
-                rules,
-            }),
+            Value::Object(members) => Ok(Self { members, path: path.to_owned(), rules }),
             other => Err(wrong_type(path, "an object", other)),
         }
     }
@@ -38,10 +34,8 @@ impl<'a> Reader<'a> {
     /// Refuses members that `type_name` does not declare (inferred: closed OData types). Annotations (any name with
     /// an `@`) that the service does not know are ignored, as OData's JSON format demands.
     pub(crate) fn closed(&self, type_name: TypeName, declared: &[&str]) -> Result<(), Invalid> {
-        let unknown = self
-            .members
-            .keys()
-            .find(|name| !name.contains('@') && !declared.contains(&name.as_str()));
+        let unknown =
+            self.members.keys().find(|name| !name.contains('@') && !declared.contains(&name.as_str()));
         let Some(unknown) = unknown else { return Ok(()) };
         Err(Invalid::new(format!(
             "The property '{}' does not exist on type '{}'. Make sure to only use property names that are defined by the type.",
@@ -65,11 +59,7 @@ impl<'a> Reader<'a> {
 
     /// The full name of a member, for messages.
     pub(crate) fn at(&self, name: &str) -> String {
-        if self.path.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{}.{name}", self.path)
-        }
+        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }
 
     /// The name of this object, for messages.
@@ -89,14 +79,10 @@ impl<'a> Reader<'a> {
     /// A member that must be there ("Required": not nullable in the beta metadata).
     pub(crate) fn required(&self, name: &str) -> Result<&'a Value, Invalid> {
         match self.members.get(name) {
-            None => Err(Invalid::new(format!(
-                "The property '{}' is required and missing.",
-                self.at(name)
-            ))),
-            Some(Value::Null) => Err(Invalid::new(format!(
-                "The property '{}' must not be null.",
-                self.at(name)
-            ))),
+            None => Err(Invalid::new(format!("The property '{}' is required and missing.", self.at(name)))),
+            Some(Value::Null) => {
+                Err(Invalid::new(format!("The property '{}' must not be null.", self.at(name))))
+            }
             Some(value) => Ok(value),
         }
     }
@@ -106,18 +92,13 @@ impl<'a> Reader<'a> {
     pub(crate) fn string(&self, name: &str) -> Result<&'a str, Invalid> {
         let text = as_string(self.required(name)?, &self.at(name))?;
         if text.is_empty() {
-            return Err(Invalid::new(format!(
-                "The property '{}' must not be empty.",
-                self.at(name)
-            )));
+            return Err(Invalid::new(format!("The property '{}' must not be empty.", self.at(name))));
         }
         Ok(text)
     }
 
     pub(crate) fn optional_string(&self, name: &str) -> Result<Option<&'a str>, Invalid> {
-        self.optional(name)
-            .map(|value| as_string(value, &self.at(name)))
-            .transpose()
+        self.optional(name).map(|value| as_string(value, &self.at(name))).transpose()
     }
 
     /// [`Self::optional_string`], kept.
@@ -186,10 +167,7 @@ fn as_string<'a>(value: &'a Value, path: &str) -> Result<&'a str, Invalid> {
 }
 
 fn as_array<'a>(value: &'a Value, path: &str) -> Result<&'a [Value], Invalid> {
-    value
-        .as_array()
-        .map(Vec::as_slice)
-        .ok_or_else(|| wrong_type(path, "an array", value))
+    value.as_array().map(Vec::as_slice).ok_or_else(|| wrong_type(path, "an array", value))
 }
 
 /// Says what was sent by its kind only: the value may be a secret.
@@ -202,10 +180,7 @@ fn wrong_type(path: &str, expected: &str, value: &Value) -> Invalid {
         Value::Array(_) => "an array",
         Value::Object(_) => "an object",
     };
-    let subject = if path.is_empty() {
-        "The request body".to_owned()
-    } else {
-        format!("The property '{path}'")
-    };
+    let subject =
+        if path.is_empty() { "The request body".to_owned() } else { format!("The property '{path}'") };
     Invalid::new(format!("{subject} must be {expected}, but {sent} was sent."))
 }

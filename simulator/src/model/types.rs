@@ -74,12 +74,7 @@ impl TypeName {
 fn without_prefix(name: &str) -> String {
     let rest = name.strip_prefix("education").unwrap_or(name);
     let mut letters = rest.chars();
-    letters
-        .next()
-        .map(|first| first.to_ascii_lowercase())
-        .into_iter()
-        .chain(letters)
-        .collect()
+    letters.next().map(|first| first.to_ascii_lowercase()).into_iter().chain(letters).collect()
 }
 
 /// Picks the concrete type that `given` names, where the declared type is abstract.
@@ -94,16 +89,9 @@ pub(crate) fn resolve<T: Copy>(
     accept_without_hash: bool,
 ) -> Result<T, Invalid> {
     let bare = given.strip_prefix('#').unwrap_or(given);
-    let refuse = |why: &str| {
-        Err(Invalid::new(format!(
-            "Invalid OData type specified: \"{bare}\"{why}"
-        )))
-    };
+    let refuse = |why: &str| Err(Invalid::new(format!("Invalid OData type specified: \"{bare}\"{why}")));
     if declared.is(bare, generation) {
-        return refuse(&format!(
-            ". The type is abstract; name one of: {}.",
-            names(choices, generation)
-        ));
+        return refuse(&format!(". The type is abstract; name one of: {}.", names(choices, generation)));
     }
     let Some((_, choice)) = choices.iter().find(|(name, _)| name.is(bare, generation)) else {
         return refuse("");
@@ -116,10 +104,7 @@ pub(crate) fn resolve<T: Copy>(
 
 /// The choices as a sentence part, for messages.
 pub(crate) fn names<T>(choices: &[(TypeName, T)], generation: Generation) -> String {
-    let names: Vec<String> = choices
-        .iter()
-        .map(|(name, _)| name.annotation(generation))
-        .collect();
+    let names: Vec<String> = choices.iter().map(|(name, _)| name.annotation(generation)).collect();
     names.join(", ")
 }
 
@@ -148,22 +133,12 @@ mod tests {
 
     #[test]
     fn each_generation_takes_only_its_own_names_in_any_case() {
+        assert_eq!(pick("#microsoft.graph.educationCsvDataProvider", Generation::Beta).ok(), Some(1));
         assert_eq!(
-            pick("#microsoft.graph.educationCsvDataProvider", Generation::Beta).ok(),
-            Some(1)
-        );
-        assert_eq!(
-            pick(
-                "#microsoft.graph.educationonerosterapidataprovider",
-                Generation::Beta
-            )
-            .ok(),
+            pick("#microsoft.graph.educationonerosterapidataprovider", Generation::Beta).ok(),
             Some(2)
         );
-        assert_eq!(
-            pick("#microsoft.graph.oneRosterApiDataProvider", Generation::Preview).ok(),
-            Some(2)
-        );
+        assert_eq!(pick("#microsoft.graph.oneRosterApiDataProvider", Generation::Preview).ok(), Some(2));
         assert!(pick("#microsoft.graph.csvDataProvider", Generation::Beta).is_err());
         assert!(pick("#microsoft.graph.educationCsvDataProvider", Generation::Preview).is_err());
     }
@@ -172,10 +147,7 @@ mod tests {
     fn a_missing_hash_is_a_switch() {
         let bare = "microsoft.graph.educationCsvDataProvider";
         assert!(pick(bare, Generation::Beta).is_err());
-        assert_eq!(
-            resolve(bare, DATA_PROVIDER, &PROVIDERS, Generation::Beta, true).ok(),
-            Some(1)
-        );
+        assert_eq!(resolve(bare, DATA_PROVIDER, &PROVIDERS, Generation::Beta, true).ok(), Some(1));
     }
 
     #[test]

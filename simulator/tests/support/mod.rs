@@ -47,10 +47,7 @@ impl Reply {
         assert_eq!(self.status.as_u16(), status, "{}", self.text);
         let error = self.json();
         assert_eq!(error["error"]["code"], code, "{error}");
-        assert_eq!(
-            error["error"]["innerError"]["request-id"],
-            self.header("request-id")
-        );
+        assert_eq!(error["error"]["innerError"]["request-id"], self.header("request-id"));
         error["error"]["message"].as_str().unwrap().to_owned()
     }
 
@@ -61,10 +58,7 @@ impl Reply {
 
 impl World {
     pub fn new(settings: Settings) -> Self {
-        Self {
-            simulator: Simulator::new(settings),
-            now: "2024-09-02T08:15:30Z".parse().unwrap(),
-        }
+        Self { simulator: Simulator::new(settings), now: "2024-09-02T08:15:30Z".parse().unwrap() }
     }
 
     pub fn default() -> Self {
@@ -77,10 +71,7 @@ impl World {
     }
 
     pub fn send(&self, request: http::request::Builder, body: impl Into<Bytes>) -> Reply {
-        let request = request
-            .header("Host", "sim.example:8443")
-            .body(body.into())
-            .unwrap();
+        let request = request.header("Host", "sim.example:8443").body(body.into()).unwrap();
         let (parts, body) = self.simulator.handle(request, self.now).into_parts();
         Reply {
             status: parts.status,
@@ -102,10 +93,7 @@ impl World {
     }
 
     pub fn post_text(&self, path: &str, token: &str, body: &str) -> Reply {
-        self.send(
-            bearer("POST", path, token).header("Content-Type", "application/json"),
-            body.to_owned(),
-        )
+        self.send(bearer("POST", path, token).header("Content-Type", "application/json"), body.to_owned())
     }
 
     pub fn token_request(&self, tenant: &str, fields: &[(&str, &str)]) -> Reply {
@@ -159,11 +147,7 @@ impl World {
 
 fn bearer(method: &str, path: &str, token: &str) -> http::request::Builder {
     let request = Request::builder().method(method).uri(path);
-    if token.is_empty() {
-        request
-    } else {
-        request.header("Authorization", format!("Bearer {token}"))
-    }
+    if token.is_empty() { request } else { request.header("Authorization", format!("Bearer {token}")) }
 }
 
 #[track_caller]

@@ -1,6 +1,5 @@
 //! `cargo xtask control-plane`: a control plane in the foreground, for trying things by hand.
 
-use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -31,10 +30,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let progress = Progress::new();
     if arguments.build_only {
         let folder = Tools::build_all(&progress)?;
-        return say(&format!(
-            "The programs of the test control plane are in {}",
-            folder.display()
-        ));
+        return say(&format!("The programs of the test control plane are in {}", folder.display()));
     }
     let tools = Tools::locate(&progress)?;
     let step = progress.step("Starting the control plane");
@@ -58,12 +54,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 fn instructions(control_plane: &ControlPlane, tools: &Tools) -> String {
-    let folders: BTreeSet<String> = [&tools.kubectl, &tools.helm]
-        .into_iter()
-        .filter_map(|program| program.parent())
-        .map(|folder| folder.display().to_string())
-        .collect();
-    let path = folders.into_iter().collect::<Vec<_>>().join(":");
     format!(
         "\nKubernetes answers at {url}. In another terminal:\n\n    \
          export KUBECONFIG='{kubeconfig}'\n    \
@@ -72,6 +62,7 @@ fn instructions(control_plane: &ControlPlane, tools: &Tools) -> String {
          Logs are in {folder}. There is no kubelet: pods are accepted and never run.\n\
          Ctrl-C stops everything.\n",
         url = control_plane.url(),
+        path = tools.client_path(),
         kubeconfig = control_plane.kubeconfig().display(),
         folder = Path::display(control_plane.folder()),
     )

@@ -32,6 +32,7 @@ pub struct ControlPlane {
     url: String,
     ca_pem: String,
     admin: PathBuf,
+    audit_log: PathBuf,
 }
 
 impl ControlPlane {
@@ -44,15 +45,8 @@ impl ControlPlane {
     pub fn start(tools: &Tools, dir: Option<&Path>) -> Result<Self> {
         let (folder, temporary) = prepare_folder(dir)?;
         let authority = certificates::write(&folder)?;
-        let token = format!(
-            "{}{}",
-            uuid::Uuid::new_v4().simple(),
-            uuid::Uuid::new_v4().simple()
-        );
-        write_private(
-            &folder.join("tokens.csv"),
-            &format!("{token},admin,admin,system:masters\n"),
-        )?;
+        let token = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
+        write_private(&folder.join("tokens.csv"), &format!("{token},admin,admin,system:masters\n"))?;
         let admin = folder.join("admin.kubeconfig");
         for _ in 0..START_ATTEMPTS {
             let ports = servers::Ports::free()?;
@@ -65,6 +59,7 @@ impl ControlPlane {
                     let tools = tools.clone();
                     return Ok(Self {
                         servers,
+                        audit_log: folder.join(servers::AUDIT_LOG),
                         folder,
                         temporary,
                         tools,
@@ -108,6 +103,12 @@ impl ControlPlane {
         &self.folder
     }
 
+    /// Every request that the API server has answered, for [`crate::audit::read`].
+    #[must_use]
+    pub fn audit_log(&self) -> &Path {
+        &self.audit_log
+    }
+
     /// The process ids of the servers.
     #[must_use]
     pub fn process_ids(&self) -> Vec<u32> {
@@ -147,10 +148,7 @@ impl ControlPlane {
             format!("there is no token for the service account {namespace}/{name}: does it exist?")
         })?;
         let path = self.folder.join(format!("{namespace}.{name}.kubeconfig"));
-        write_private(
-            &path,
-            &kubeconfig::text(&self.url, &self.ca_pem, name, token.trim(), namespace),
-        )?;
+        write_private(&path, &kubeconfig::text(&self.url, &self.ca_pem, name, token.trim(), namespace))?;
         Ok(path)
     }
 
@@ -171,9 +169,7 @@ impl ControlPlane {
     pub fn stop(mut self) -> Result<()> {
         self.servers.stop()?;
         if let Some(temporary) = self.temporary.take() {
-            temporary
-                .close()
-                .context("cannot remove the folder of the test control plane")?;
+            temporary.close().context("cannot remove the folder of the test control plane")?;
         }
         Ok(())
     }
@@ -186,9 +182,7 @@ impl ControlPlane {
 /// When it cannot be started or fails: the error holds what it wrote to standard error.
 pub fn output_of(command: &mut Command) -> Result<String> {
     let program = command.get_program().to_string_lossy().into_owned();
-    let output = command
-        .output()
-        .with_context(|| format!("cannot run {program}"))?;
+    let output = command.output().with_context(|| format!("cannot run {program}"))?;
     ensure!(
         output.status.success(),
         "{program} failed ({}): {}",
@@ -204,8 +198,7 @@ fn prepared(program: &Path, folder: &Path, kubeconfig: &Path) -> Command {
     let mut command = Command::new(program);
     // Settings of the user, a namespace or another cluster, must not reach a test.
     let foreign = env::vars_os().map(|(name, _)| name).filter(|name| {
-        name.to_str()
-            .is_some_and(|name| name.starts_with("HELM_") || name.starts_with("KUBE"))
+        name.to_str().is_some_and(|name| name.starts_with("HELM_") || name.starts_with("KUBE"))
     });
     for name in foreign {
         command.env_remove(name);
@@ -228,9 +221,7 @@ fn prepare_folder(dir: Option<&Path>) -> Result<(PathBuf, Option<TempDir>)> {
     };
     fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
     // Absolute, as kubectl and Helm may be run from anywhere.
-    let dir = dir
-        .canonicalize()
-        .with_context(|| format!("cannot resolve {}", dir.display()))?;
+    let dir = dir.canonicalize().with_context(|| format!("cannot resolve {}", dir.display()))?;
     let mut entries = fs::read_dir(&dir).with_context(|| format!("cannot read {}", dir.display()))?;
     ensure!(
         entries.next().is_none(),

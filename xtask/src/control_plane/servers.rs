@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Error, Result, anyhow, bail};
 
+use super::write_private;
 use crate::guard::{self, Guarded};
 use crate::timing::poll_until;
 use crate::tools::Tools;
@@ -17,6 +18,19 @@ use crate::tools::Tools;
 /// time needs more.
 const READY_LIMIT: Duration = Duration::from_mins(2);
 const POLL: Duration = Duration::from_millis(200);
+/// The API server's record of who asked for what, in the folder.
+pub(super) const AUDIT_LOG: &str = "audit.log";
+/// What is recorded; no bodies, as they may hold secrets.
+const AUDIT_POLICY: &str = "audit-policy.yaml";
+const AUDIT_POLICY_TEXT: &str = "\
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived, ResponseStarted]
+rules:
+  # The server talking to itself.
+  - { level: None, users: ['system:apiserver'] }
+  - { level: Metadata }
+";
 /// How much of a log an error shows.
 const TAIL_LINES: usize = 25;
 
@@ -49,10 +63,7 @@ impl Ports {
         // All three are held until all are known, so that they differ.
         let listeners = (listen()?, listen()?, listen()?);
         let port = |listener: &TcpListener| {
-            listener
-                .local_addr()
-                .map(|address| address.port())
-                .context("a listening socket has no address")
+            listener.local_addr().map(|address| address.port()).context("a listening socket has no address")
         };
         Ok(Self {
             api_server: port(&listeners.0)?,
@@ -92,14 +103,11 @@ impl Servers {
         if data.exists() {
             fs::remove_dir_all(&data).with_context(|| format!("cannot remove {}", data.display()))?;
         }
+        write_private(&folder.join(AUDIT_POLICY), AUDIT_POLICY_TEXT)?;
         let etcd = Server::start("etcd", &tools.etcd, etcd_flags(&data, ports), folder)?;
         let flags = api_server_flags(folder, ports);
         let api_server = Server::start("kube-apiserver", &tools.kube_apiserver, flags, folder)?;
-        let mut servers = Self {
-            controller_manager: None,
-            api_server,
-            etcd,
-        };
+        let mut servers = Self { controller_manager: None, api_server, etcd };
         servers.wait("the API server", || {
             // Cheaper than kubectl while there is nothing to talk to.
             TcpStream::connect(("127.0.0.1", ports.api_server)).is_ok()
@@ -123,10 +131,7 @@ impl Servers {
     }
 
     pub(super) fn check(&mut self) -> Result<()> {
-        for server in [&mut self.api_server, &mut self.etcd]
-            .into_iter()
-            .chain(&mut self.controller_manager)
-        {
+        for server in [&mut self.api_server, &mut self.etcd].into_iter().chain(&mut self.controller_manager) {
             server.check()?;
         }
         Ok(())
@@ -144,19 +149,14 @@ impl Servers {
 
     /// Ends what has no data worth saving. Asked to end, an API server without etcd would take long.
     fn abandon(&mut self) {
-        for server in [&mut self.api_server, &mut self.etcd]
-            .into_iter()
-            .chain(&mut self.controller_manager)
-        {
+        for server in [&mut self.api_server, &mut self.etcd].into_iter().chain(&mut self.controller_manager) {
             // The error of the failed start is the one to show.
             let _ = server.process.kill();
         }
     }
 
     fn all(&self) -> impl Iterator<Item = &Server> {
-        [&self.api_server, &self.etcd]
-            .into_iter()
-            .chain(&self.controller_manager)
+        [&self.api_server, &self.etcd].into_iter().chain(&self.controller_manager)
     }
 
     /// Waits until `ready` holds, or a server ends, or the time is over.
@@ -177,12 +177,7 @@ impl Servers {
         }
         ended?;
         let logs: Vec<String> = self.all().map(Server::tail).collect();
-        Err(anyhow!(
-            "{what} was not ready after {} s\n{}",
-            READY_LIMIT.as_secs(),
-            logs.join("\n")
-        )
-        .into())
+        Err(anyhow!("{what} was not ready after {} s\n{}", READY_LIMIT.as_secs(), logs.join("\n")).into())
     }
 }
 
@@ -215,9 +210,7 @@ impl Server {
     }
 
     fn log_text(&self) -> String {
-        fs::read(&self.log)
-            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-            .unwrap_or_default()
+        fs::read(&self.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
     }
 }
 
@@ -253,26 +246,26 @@ fn api_server_flags(folder: &Path, ports: Ports) -> Vec<String> {
         format!("--tls-private-key-file={}", file("server.key")),
         format!("--cert-dir={}", file("apiserver")),
         "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
-        format!(
-            "--service-account-signing-key-file={}",
-            file("service-accounts.key")
-        ),
+        format!("--service-account-signing-key-file={}", file("service-accounts.key")),
         format!("--service-account-key-file={}", file("service-accounts.pub")),
         "--authorization-mode=RBAC".to_owned(),
         format!("--token-auth-file={}", file("tokens.csv")),
         "--service-cluster-ip-range=10.96.0.0/16".to_owned(),
         // No pod ever runs that could use the mounted token.
         "--disable-admission-plugins=ServiceAccount".to_owned(),
+        format!("--audit-policy-file={}", file(AUDIT_POLICY)),
+        format!("--audit-log-path={}", file(AUDIT_LOG)),
+        // An entry is in the file before the client has its answer.
+        "--audit-log-mode=blocking".to_owned(),
+        // In megabytes, and more than any run writes: whoever counts needs all of it in one file.
+        "--audit-log-maxsize=10000".to_owned(),
     ]
 }
 
 fn controller_manager_flags(folder: &Path, kubeconfig: &Path) -> Vec<String> {
     vec![
         format!("--kubeconfig={}", kubeconfig.display()),
-        format!(
-            "--service-account-private-key-file={}",
-            folder.join("service-accounts.key").display()
-        ),
+        format!("--service-account-private-key-file={}", folder.join("service-accounts.key").display()),
         "--leader-elect=false".to_owned(),
         "--secure-port=0".to_owned(),
         "--controllers=namespace-controller,serviceaccount-controller,garbage-collector-controller"
@@ -283,7 +276,7 @@ fn controller_manager_flags(folder: &Path, kubeconfig: &Path) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control_plane::{certificates, write_private};
+    use crate::control_plane::certificates;
     use crate::progress::Progress;
 
     /// Starts servers on free ports after `take` has taken one of them. Whether that is what the error says.
@@ -291,11 +284,7 @@ mod tests {
         let tools = Tools::locate(&Progress::new()).unwrap();
         let folder = tempfile::tempdir().unwrap();
         certificates::write(folder.path()).unwrap();
-        write_private(
-            &folder.path().join("tokens.csv"),
-            "token,admin,admin,system:masters\n",
-        )
-        .unwrap();
+        write_private(&folder.path().join("tokens.csv"), "token,admin,admin,system:masters\n").unwrap();
         let ports = Ports::free().unwrap();
         let _taken = TcpListener::bind(("127.0.0.1", take(ports))).unwrap();
         let kubeconfig = folder.path().join("admin.kubeconfig");

@@ -42,24 +42,10 @@ impl Builder {
         // What a change of which makes another program names the folder. The hash need not be the same for ever: with
         // another one the programs are built again.
         let mut hasher = DefaultHasher::new();
-        (
-            &go_mod,
-            &go_sum,
-            &linker_flags,
-            GO_ENVIRONMENT,
-            env::consts::OS,
-            env::consts::ARCH,
-        )
+        (&go_mod, &go_sum, &linker_flags, GO_ENVIRONMENT, env::consts::OS, env::consts::ARCH)
             .hash(&mut hasher);
-        let folder = cache_root()?
-            .join("tools")
-            .join(format!("{:016x}", hasher.finish()));
-        Ok(Self {
-            module,
-            go_mod,
-            linker_flags,
-            folder,
-        })
+        let folder = cache_root()?.join("tools").join(format!("{:016x}", hasher.finish()));
+        Ok(Self { module, go_mod, linker_flags, folder })
     }
 
     pub(super) fn folder(&self) -> &Path {
@@ -93,11 +79,7 @@ impl Builder {
     }
 
     fn to_build(&self, programs: &[Program]) -> Vec<Program> {
-        programs
-            .iter()
-            .copied()
-            .filter(|program| !self.path_of(*program).is_file())
-            .collect()
+        programs.iter().copied().filter(|program| !self.path_of(*program).is_file()).collect()
     }
 
     /// Keeps other processes from building the same. The lock ends with the file's handle.
@@ -106,8 +88,7 @@ impl Builder {
         let file = File::create(&path).with_context(|| format!("cannot create {}", path.display()))?;
         if file.try_lock().is_err() {
             let step = progress.step("Waiting for another process that builds the test control plane");
-            file.lock()
-                .with_context(|| format!("cannot lock {}", path.display()))?;
+            file.lock().with_context(|| format!("cannot lock {}", path.display()))?;
             step.done();
         }
         Ok(file)
@@ -166,11 +147,7 @@ impl Builder {
         };
         if !status.success() {
             let said = fs::read_to_string(&log).unwrap_or_default();
-            bail!(
-                "`go build {}` failed; what it said:\n{}",
-                program.package(),
-                said.trim_end()
-            );
+            bail!("`go build {}` failed; what it said:\n{}", program.package(), said.trim_end());
         }
         fs::rename(&built, self.path_of(program))
             .with_context(|| format!("cannot put {} into {}", program.name(), self.folder.display()))?;
@@ -214,27 +191,13 @@ mod tests {
     fn versions_come_from_go_mod() {
         let go_mod = "module m\n\ngo 1.26.0\n\nrequire k8s.io/kubernetes v1.40.2 // indirect\nrequire (\n\thelm.sh/helm/v4 v4.9.0\n)\n";
         let flags = linker_flags(go_mod).unwrap();
-        assert!(
-            flags.contains("-X k8s.io/client-go/pkg/version.gitVersion=v1.40.2"),
-            "{flags}"
-        );
-        assert!(
-            flags.contains("-X k8s.io/component-base/version.gitMinor=40"),
-            "{flags}"
-        );
-        assert!(
-            flags.ends_with("-X helm.sh/helm/v4/internal/version.version=v4.9.0"),
-            "{flags}"
-        );
+        assert!(flags.contains("-X k8s.io/client-go/pkg/version.gitVersion=v1.40.2"), "{flags}");
+        assert!(flags.contains("-X k8s.io/component-base/version.gitMinor=40"), "{flags}");
+        assert!(flags.ends_with("-X helm.sh/helm/v4/internal/version.version=v4.9.0"), "{flags}");
     }
 
     #[test]
     fn a_go_mod_without_kubernetes_is_refused() {
-        assert!(
-            linker_flags("module m\n")
-                .unwrap_err()
-                .to_string()
-                .contains("k8s.io/kubernetes")
-        );
+        assert!(linker_flags("module m\n").unwrap_err().to_string().contains("k8s.io/kubernetes"));
     }
 }

@@ -4,6 +4,7 @@
 mod build;
 mod version;
 
+use std::collections::BTreeSet;
 use std::env;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -37,15 +38,10 @@ impl Tools {
     /// When a program must be built and cannot be: the error says what to install.
     pub fn locate(progress: &Progress) -> Result<Self> {
         let builder = build::Builder::new()?;
-        let found: Vec<(Program, Option<PathBuf>)> = Program::ALL
-            .into_iter()
-            .map(|program| (program, ready_made(program)))
-            .collect();
-        let missing: Vec<Program> = found
-            .iter()
-            .filter(|(_, path)| path.is_none())
-            .map(|(program, _)| *program)
-            .collect();
+        let found: Vec<(Program, Option<PathBuf>)> =
+            Program::ALL.into_iter().map(|program| (program, ready_made(program))).collect();
+        let missing: Vec<Program> =
+            found.iter().filter(|(_, path)| path.is_none()).map(|(program, _)| *program).collect();
         builder.build_missing(&missing, progress)?;
         let path_of = |wanted: Program| {
             found
@@ -60,6 +56,17 @@ impl Tools {
             kubectl: path_of(Program::Kubectl),
             helm: path_of(Program::Helm),
         })
+    }
+
+    /// The folders of kubectl and Helm, for the PATH of somebody's shell.
+    #[must_use]
+    pub fn client_path(&self) -> String {
+        let folders: BTreeSet<String> = [&self.kubectl, &self.helm]
+            .into_iter()
+            .filter_map(|program| program.parent())
+            .map(|folder| folder.display().to_string())
+            .collect();
+        folders.into_iter().collect::<Vec<_>>().join(":")
     }
 
     /// Builds every program into the cache, also those that [`Tools::locate`] would take from elsewhere, and gives the
@@ -86,13 +93,8 @@ enum Program {
 }
 
 impl Program {
-    const ALL: [Self; 5] = [
-        Self::Etcd,
-        Self::KubeApiserver,
-        Self::KubeControllerManager,
-        Self::Kubectl,
-        Self::Helm,
-    ];
+    const ALL: [Self; 5] =
+        [Self::Etcd, Self::KubeApiserver, Self::KubeControllerManager, Self::Kubectl, Self::Helm];
 
     fn name(self) -> &'static str {
         match self {
@@ -127,9 +129,7 @@ fn ready_made(program: Program) -> Option<PathBuf> {
 /// The first program of this name on the PATH, as a shell would find it.
 fn on_path(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
-    env::split_paths(&path)
-        .map(|folder| folder.join(name))
-        .find(|candidate| is_executable(candidate))
+    env::split_paths(&path).map(|folder| folder.join(name)).find(|candidate| is_executable(candidate))
 }
 
 fn is_executable(path: &Path) -> bool {
@@ -138,11 +138,7 @@ fn is_executable(path: &Path) -> bool {
 
 /// The folder below which built programs are kept.
 fn cache_root() -> Result<PathBuf> {
-    let variable = |name: &str| {
-        env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
+    let variable = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     variable("EDUSYNC_CACHE_DIR")
         .or_else(|| variable("XDG_CACHE_HOME").map(|folder| folder.join("edusync")))
         .or_else(|| variable("HOME").map(|folder| folder.join(".cache").join("edusync")))

@@ -12,17 +12,12 @@ pub(super) struct Version(pub(super) u32, pub(super) u32, pub(super) u32);
 impl Version {
     /// The first thing like `v1.37.1` or `1.26.0` in `text`; a pre-release or vendor suffix is left out.
     pub(super) fn find(text: &str) -> Option<Self> {
-        text.split(|character: char| !character.is_ascii_digit() && character != '.')
-            .find_map(Self::parse)
+        text.split(|character: char| !character.is_ascii_digit() && character != '.').find_map(Self::parse)
     }
 
     fn parse(word: &str) -> Option<Self> {
         let mut parts = word.split('.').map(str::parse::<u32>);
-        let version = Self(
-            parts.next()?.ok()?,
-            parts.next()?.ok()?,
-            parts.next().unwrap_or(Ok(0)).ok()?,
-        );
+        let version = Self(parts.next()?.ok()?, parts.next()?.ok()?, parts.next().unwrap_or(Ok(0)).ok()?);
         parts.next().is_none().then_some(version)
     }
 }
@@ -34,11 +29,7 @@ pub(super) fn is_recent_enough(program: Program, path: &Path) -> bool {
         Program::Helm => &["version", "--short"],
         Program::Etcd | Program::KubeApiserver | Program::KubeControllerManager => &["--version"],
     };
-    let answer = Command::new(path)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .output();
+    let answer = Command::new(path).args(arguments).stdin(Stdio::null()).stderr(Stdio::null()).output();
     answer.is_ok_and(|output| {
         output.status.success() && accepts(program, &String::from_utf8_lossy(&output.stdout))
     })
@@ -70,10 +61,7 @@ mod tests {
             Version::find("etcd Version: 3.7.0\nGit SHA: Not provided\nGo Version: go1.26.8"),
             Some(Version(3, 7, 0))
         );
-        assert_eq!(
-            Version::find("go version go1.26 linux/amd64"),
-            Some(Version(1, 26, 0))
-        );
+        assert_eq!(Version::find("go version go1.26 linux/amd64"), Some(Version(1, 26, 0)));
         assert_eq!(Version::find("v4.3.1+g0123456"), Some(Version(4, 3, 1)));
         assert_eq!(Version::find("built from main."), None);
     }
@@ -81,27 +69,11 @@ mod tests {
     #[test]
     fn takes_recent_programs_only() {
         let cases = [
-            (
-                Program::Kubectl,
-                "Client Version: v1.33.0\nKustomize Version: v5.6.0",
-                true,
-            ),
-            (
-                Program::Kubectl,
-                "Client Version: v1.32.4-dispatcher\nKustomize Version: v5.5.0",
-                false,
-            ),
-            (
-                Program::Kubectl,
-                "Client Version: v1.34.1-dispatcher\nKustomize Version: v5.5.0",
-                false,
-            ),
+            (Program::Kubectl, "Client Version: v1.33.0\nKustomize Version: v5.6.0", true),
+            (Program::Kubectl, "Client Version: v1.32.4-dispatcher\nKustomize Version: v5.5.0", false),
+            (Program::Kubectl, "Client Version: v1.34.1-dispatcher\nKustomize Version: v5.5.0", false),
             (Program::KubeApiserver, "Kubernetes v1.32.9", false),
-            (
-                Program::KubeControllerManager,
-                "Kubernetes v0.0.0-master+$Format:%H$",
-                false,
-            ),
+            (Program::KubeControllerManager, "Kubernetes v0.0.0-master+$Format:%H$", false),
             (Program::Helm, "v3.17.2+gcc0bbbd", false),
             (Program::Helm, "v4.0.0", true),
             (Program::Etcd, "etcd Version: 3.5.20", false),
