@@ -5,7 +5,7 @@ ARG RUNTIME_IMAGE=gcr.io/distroless/cc-debian12:nonroot
 FROM ${RUST_IMAGE} AS builder
 # aws-lc, the cryptography behind TLS, is built from C.
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends build-essential cmake \
+    && apt-get install --yes --no-install-recommends build-essential \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
 

@@ -6,6 +6,7 @@
 //! - [`graph`]: Microsoft Graph over HTTP, and nothing above it
 //! - [`auth`]: credentials into tokens
 //! - [`poller`]: watches Graph with one LIST for many resources
+//! - [`upstream`]: a connection and its Secrets into clients and a poller
 //! - [`reconcile`]: the pass: observe, decide, act, report. **Where decisions are made:** `reconcile/decide/`
 //! - [`operator`]: wiring: watches, lease, probes, shutdown
 //! - [`cli`]: the command line

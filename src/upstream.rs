@@ -86,7 +86,7 @@ struct Loaded {
     generation: i64,
     at: Timestamp,
     result: Result<Arc<Upstream>, ConnectionProblem>,
-    /// The Secrets could not be read again; what is known stays in use meanwhile.
+    /// The Secrets are to be read again soon; what is known stays in use meanwhile.
     stale: bool,
 }
 
@@ -156,6 +156,17 @@ impl Upstreams {
         let old = inner.by_uid.insert(uid, Loaded { generation, at: now, result: result.clone(), stale });
         self.tell_followers(old, &result);
         result
+    }
+
+    /// Reads the Secrets of a connection again soon, since its credentials were refused.
+    pub async fn reread(&self, connection: &ConnectionFacts) {
+        let mut inner = self.inner.lock().await;
+        let is_it = |loaded: &&mut Loaded| {
+            loaded.result.as_ref().is_ok_and(|upstream| upstream.facts.fingerprint == connection.fingerprint)
+        };
+        if let Some(loaded) = inner.by_uid.values_mut().find(is_it) {
+            loaded.stale = true;
+        }
     }
 
     /// Forgets a connection that is gone.
@@ -323,7 +334,7 @@ impl Upstreams {
             return poller;
         }
         let mut hasher = DefaultHasher::new();
-        (&key.tenant, &key.client_id).hash(&mut hasher);
+        (&key.namespace, &key.tenant, &key.client_id).hash(&mut hasher);
         let poller =
             Arc::new(Poller::start(reads.clone(), intervals, hasher.finish(), self.clock, self.wake.clone()));
         inner.pollers.insert(key, Arc::downgrade(&poller));

@@ -234,7 +234,15 @@ impl GraphClient {
     async fn call(&self, call: Call<'_>) -> Result<Answer, GraphError> {
         let began = Instant::now();
         let token = self.tokens.token().await.map_err(GraphError::NoToken)?;
-        let answer = self.send(&call, &token, call.deadline).await?;
+        // The deadline is for all of it: a token that took long, or a process that was frozen in
+        // between, must not make the request late.
+        let left = call.deadline.saturating_sub(began.elapsed());
+        if left.is_zero() {
+            return Err(GraphError::NotConnected(
+                "the deadline passed before the request was sent".to_owned(),
+            ));
+        }
+        let answer = self.send(&call, &token, left).await?;
         if answer.status != StatusCode::UNAUTHORIZED {
             return Ok(answer);
         }

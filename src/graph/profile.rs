@@ -26,6 +26,9 @@ pub struct RemoteProfile {
     pub configuration: Box<str>,
 }
 
+/// Ids are GUIDs; what is longer than this fits no status and is none.
+const LONGEST_ID: usize = 128;
+
 /// The members that a caller may set (Graph docs, educationSynchronizationProfile).
 const SETTABLE: [&str; 6] = [
     "displayName",
@@ -40,7 +43,7 @@ impl RemoteProfile {
     /// Reads a profile. None when it has no id: then it is not a profile.
     #[must_use]
     pub fn read(value: &Value) -> Option<Self> {
-        let id = value.get("id")?.as_str().filter(|id| !id.is_empty())?;
+        let id = value.get("id")?.as_str().filter(|id| !id.is_empty() && id.len() <= LONGEST_ID)?;
         let display_name = value.get("displayName").and_then(Value::as_str).unwrap_or_default();
         Some(Self {
             id: id.to_owned(),

@@ -217,7 +217,7 @@ fn after_error(key: &Key, error: &ClusterError) -> Action {
         // Deleted meanwhile: the watch tells.
         ClusterError::NotFound => Action::await_change(),
         ClusterError::Other(_) => {
-            tracing::warn!(namespace = key.namespace, name = key.name, %error, "the pass did not end; it is repeated");
+            tracing::warn!(namespace = key.namespace, resource = key.name, %error, "the pass did not end; it is repeated");
             Action::requeue(Duration::from_secs(5))
         }
     }

@@ -58,6 +58,10 @@ pub async fn act<C: Cluster>(
             store::view(context, o, report::gave_up(o)).await?;
             Ok(Done::LookAgain(Next::Again))
         }
+        (Action::Hold, Some(_)) => {
+            hold(context, &o.resource).await?;
+            Ok(Done::LookAgain(Next::Again))
+        }
         (Action::Delete { id }, Some(upstream)) => delete(context, o, upstream, id).await,
         (Action::Probe { id }, Some(upstream)) => {
             let proven = probe(context, o, upstream, id).await;
@@ -75,7 +79,7 @@ async fn create<C: Cluster>(
     upstream: &Upstream,
 ) -> Result<Done, ClusterError> {
     if let Err(error) = upstream.writes.ready().await {
-        return Ok(not_now(context, &error));
+        return Ok(not_now(context, upstream, &error).await);
     }
     let owner = owner(&o.resource);
     let name = NameKey::of(&o.resource.spec.display_name);
@@ -139,9 +143,12 @@ async fn not_created<C: Cluster>(
 }
 
 /// There is no token, or Graph asks to wait: it is said, and tried again.
-fn not_now<C: Cluster>(context: &Context<C>, error: &GraphError) -> Done {
+async fn not_now<C: Cluster>(context: &Context<C>, upstream: &Upstream, error: &GraphError) -> Done {
     let wait = match error {
-        GraphError::NoToken(error) if error.is_refusal() => Duration::from_mins(1),
+        GraphError::NoToken(error) if error.is_refusal() => {
+            context.upstreams.reread(&upstream.facts).await;
+            Duration::from_mins(1)
+        }
         error => error.retry_after().unwrap_or(context.settings.probe_interval),
     };
     Done::Nothing { standing: failure_standing(error), recheck: Some(wait) }
@@ -221,7 +228,7 @@ async fn delete<C: Cluster>(
     id: &str,
 ) -> Result<Done, ClusterError> {
     if let Err(error) = upstream.writes.ready().await {
-        return Ok(not_now(context, &error));
+        return Ok(not_now(context, upstream, &error).await);
     }
     let decided = Decided::by(o);
     let answer = upstream.writes.delete(id).await;

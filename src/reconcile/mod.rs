@@ -183,6 +183,6 @@ fn follow<C: Cluster>(
 /// As [`pass`].
 pub async fn pass_in_span<C: Cluster>(context: Arc<Context<C>>, key: Key) -> Result<Next, ClusterError> {
     use tracing::Instrument;
-    let span = tracing::info_span!("pass", namespace = key.namespace, name = key.name);
+    let span = tracing::info_span!("pass", namespace = key.namespace, resource = key.name);
     pass(&context, &key).instrument(span).await
 }

@@ -187,7 +187,6 @@ pub fn refused(
     }
     let (code, ids) = match error {
         GraphError::Refused { code, ids, .. } => (code.clone(), ids.clone()),
-        GraphError::Retired { ids, .. } => (None, ids.clone()),
         _ => {
             return Report { status, notices: Vec::new() };
         }
@@ -196,7 +195,7 @@ pub fn refused(
     if attempt.is_some() {
         status.creation = None;
     }
-    let (reason, mut message) = refusal_words(http_status, code.as_deref(), connection);
+    let (reason, mut message) = refusal_words(http_status, code.as_deref(), connection, attempt.is_none());
     if attempt.is_none() {
         message.push_str(HOW_TO_LET_GO);
     }
@@ -247,7 +246,11 @@ pub fn delete_sent(latest: &EducationSyncProfile, decided: &Decided, id: &str, n
 /// The event with which a resource goes.
 #[must_use]
 pub fn farewell(o: &Observation, farewell: Farewell) -> Option<Notice> {
-    let id = o.status().binding.as_ref().map_or("", |binding| binding.profile_id.as_str());
+    let id = o
+        .status()
+        .binding
+        .as_ref()
+        .map_or("that may have been created", |binding| binding.profile_id.as_str());
     match farewell {
         Farewell::NeverCreated => None,
         Farewell::Deleted => {

@@ -27,6 +27,9 @@ pub(super) fn decide(o: &Observation, _connection: &ConnectionFacts) -> Verdict 
         let recheck = Some(Duration::from_mins(1));
         return Verdict { recheck, ..Verdict::stalled(Reason::AlreadyClaimed, message) };
     }
+    if !o.has_finalizer() {
+        return Verdict::act(Action::Hold);
+    }
     match &o.bound {
         Some(profile) => follow(o, profile),
         None => unseen(o, &binding.profile_id),
@@ -75,10 +78,12 @@ fn unseen(o: &Observation, id: &str) -> Verdict {
     if o.list.began.is_none() || newest {
         // Graph out of reach changes nothing here: the connection shows it. A resource at rest
         // waits for its turn, so that a restart makes no burst of calls.
+        let name = o.status().binding.as_ref().map_or("", |binding| binding.display_name.as_str());
+        let name = NameKey::of(name);
         let interest = if under_way {
             Interest::Every { fast: true }
         } else {
-            Interest::Profile { id: id.to_owned(), name: NameKey::of(&o.resource.spec.display_name) }
+            Interest::Profile { id: id.to_owned(), name }
         };
         return Verdict { interest: Some(interest), ..Verdict::nothing() };
     }

@@ -43,6 +43,8 @@ pub enum Action {
     Nothing,
     /// Record an attempt and send it.
     Create,
+    /// Put our finalizer back: somebody has taken it off, and the profile would be orphaned.
+    Hold,
     /// Take this profile as ours: a lost answer has been found.
     Bind {
         /// Id of the profile.
@@ -169,7 +171,8 @@ fn standing_refusal(o: &Observation, connection: &ConnectionFacts) -> Option<Ver
     if may_pass && left.is_zero() {
         return None;
     }
-    let (reason, message) = wording::refusal(refusal.status, refusal.code.as_deref(), connection);
+    let deleting = o.is_being_deleted();
+    let (reason, message) = wording::refusal(refusal.status, refusal.code.as_deref(), connection, deleting);
     // Whoever follows hears of a connection whose Secrets have changed.
     let interest = Some(Interest::Health);
     Some(Verdict { interest, recheck: may_pass.then_some(left), ..Verdict::stalled(reason, message) })

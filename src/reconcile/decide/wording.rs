@@ -71,11 +71,12 @@ fn credentials(error: &AuthError) -> String {
     format!("No token: {}. See the GraphConnection.", error.remedy())
 }
 
-/// A definite refusal of a create or a delete.
+/// A definite refusal of a create, or of a delete.
 pub(in crate::reconcile) fn refusal(
     status: u16,
     code: Option<&str>,
     connection: &ConnectionFacts,
+    deleting: bool,
 ) -> (Reason, String) {
     let answer = code.map_or_else(|| format!("HTTP {status}"), |code| format!("HTTP {status} {code}"));
     match status {
@@ -95,6 +96,12 @@ pub(in crate::reconcile) fn refusal(
             Reason::Unauthorized,
             format!(
                 "Microsoft Graph does not accept the token of the GraphConnection ({answer}). Check its credentials. edusync asks again every hour."
+            ),
+        ),
+        _ if deleting => (
+            Reason::Rejected,
+            format!(
+                "Microsoft Graph refused to delete the profile ({answer}). edusync asks again every hour. status.refusal has the ids for a support case."
             ),
         ),
         _ => (

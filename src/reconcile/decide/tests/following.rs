@@ -20,6 +20,16 @@ fn every_state_has_its_meaning() {
 }
 
 #[test]
+fn a_lost_finalizer_is_put_back() {
+    let mut o = look(bound());
+    o.bound = Some(remote("p", "provisioned"));
+    let mut resource = (*o.resource).clone();
+    resource.metadata.finalizers = None;
+    o.resource = Arc::new(resource);
+    assert_eq!(decide(&o).action, Action::Hold);
+}
+
+#[test]
 fn graph_out_of_reach_changes_nothing() {
     let mut o = look(bound());
     o.list = ListFacts { failure: Some(GraphError::NotConnected(String::new())), ..ListFacts::default() };
