@@ -1,4 +1,4 @@
-# The operator's image. A test builds it, with base images of its own: hence the arguments.
+# The operator's image. The base images are arguments, for whoever has to bring their own. No test builds it yet.
 ARG RUST_IMAGE=docker.io/library/rust:1.95-slim-bookworm
 ARG RUNTIME_IMAGE=gcr.io/distroless/cc-debian12:nonroot
 

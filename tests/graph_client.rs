@@ -249,6 +249,13 @@ async fn retry_after_holds_back_every_call() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_429_that_names_no_time_holds_back_as_well() {
+    let client = client_of(&answering(429, &[], "{}"));
+    assert!(client.list().await.is_err());
+    assert_eq!(client.list().await.unwrap_err(), GraphError::Waiting(Duration::from_secs(10)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_the_lease_nothing_is_changed() {
     let clock = clock();
     let transport = answering(200, &[], r#"{"id":"p"}"#);

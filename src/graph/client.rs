@@ -24,6 +24,9 @@ use crate::clock::Clock;
 /// A LIST that needs more pages than this is given up: Microsoft recommends three profiles a tenant.
 const MOST_PAGES: usize = 10_000;
 
+/// How long a 429 holds that does not say so itself (Graph docs, "throttling": back off).
+const WITHOUT_RETRY_AFTER: Duration = Duration::from_secs(10);
+
 /// May this process change Graph now?
 pub trait Permission: Send + Sync + std::fmt::Debug {
     /// True while this process holds the lease.
@@ -297,8 +300,10 @@ impl GraphClient {
                 );
                 let now = self.clock.now();
                 let wait = retry_after(response.headers(), now);
-                if let (429 | 503, Some(wait)) = (status.as_u16(), wait) {
-                    self.gate.close(wait, now);
+                match (status.as_u16(), wait) {
+                    (429 | 503, Some(wait)) => self.gate.close(wait, now),
+                    (429, None) => self.gate.close(WITHOUT_RETRY_AFTER, now),
+                    _ => {}
                 }
                 Ok(Answer { status, body: response.into_body(), ids, retry_after: wait })
             }

@@ -158,7 +158,7 @@ impl Cluster for KubeCluster {
     }
 
     fn profiles(&self) -> Vec<Arc<EducationSyncProfile>> {
-        self.profiles.state()
+        self.profiles.state().into_iter().map(|cached| self.newest(cached)).collect()
     }
 
     fn connection(&self, key: &Key) -> Option<Arc<GraphConnection>> {

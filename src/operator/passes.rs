@@ -22,7 +22,7 @@ use super::watch::{Change, Tracker};
 use crate::api::{EducationSyncProfile, GraphConnection};
 use crate::poller::{Follower, FollowerKind};
 use crate::reconcile::cluster::{Cluster, ClusterError, Key};
-use crate::reconcile::{Context, Next, connection, pass_in_span};
+use crate::reconcile::{Context, Next, connection, follower_of, pass_in_span};
 
 type Shared = Arc<Context<KubeCluster>>;
 
@@ -80,11 +80,7 @@ pub(super) async fn watch_profiles(
                 Change::Changed((key, _)) => queues.profile(key),
                 Change::Gone(uid, (key, connection)) => {
                     context.forget(&uid);
-                    context.unfollow(&Follower {
-                        kind: FollowerKind::Profile,
-                        namespace: key.namespace,
-                        name: key.name,
-                    });
+                    context.unfollow(&follower_of(&key));
                     context.cluster.forget(&uid);
                     // A connection that is being deleted may wait for this.
                     queues.connection(connection);
@@ -213,7 +209,7 @@ async fn look_at_connection(
 
 fn after_error(key: &Key, error: &ClusterError) -> Action {
     match error {
-        ClusterError::Conflict => Action::requeue(Duration::from_millis(100)),
+        ClusterError::Conflict => Action::requeue(Duration::from_millis(300)),
         // Deleted meanwhile: the watch tells.
         ClusterError::NotFound => Action::await_change(),
         ClusterError::Other(_) => {

@@ -169,7 +169,11 @@ impl Poller {
 impl View {
     fn is_same(&self, other: &Self) -> bool {
         let began = |view: &Self| view.snapshot.as_ref().map(|snapshot| snapshot.began);
-        began(self) == began(other) && self.failure.is_some() == other.failure.is_some()
+        let same_failure = match (&self.failure, &other.failure) {
+            (Some(left), Some(right)) => same_kind(left, right),
+            (left, right) => left.is_none() && right.is_none(),
+        };
+        began(self) == began(other) && same_failure
     }
 }
 

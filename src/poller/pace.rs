@@ -95,8 +95,8 @@ impl Pace {
             };
         };
         if self.failures > 0 {
-            if self.idle && self.asked.is_none() && !self.fast {
-                // Health is still worth knowing, at the slow pace.
+            if self.asked.is_none() && !self.fast {
+                // Nobody waits for it: health is worth knowing at the slow pace.
                 return Some(left(last, self.intervals.rest, now));
             }
             let wait = self.grown(self.failures - 1).max(self.not_before.unwrap_or_default());
@@ -216,6 +216,15 @@ mod tests {
         assert_eq!(waits, [5, 7, 11, 16, 25, 37, 56, 60, 60]);
         pace.succeeded(true);
         assert_eq!(pace.next(at(0)), Some(FAST));
+    }
+
+    #[test]
+    fn a_failure_at_rest_is_asked_again_at_the_pace_of_rest() {
+        let mut pace = pace();
+        pace.set(false, false, at(0));
+        pace.began(at(0));
+        pace.failed(Certainty::Unknown, None);
+        assert_eq!(pace.next(at(0)), Some(REST));
     }
 
     #[test]

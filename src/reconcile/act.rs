@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::claims::Owner;
-use super::cluster::{Cluster, ClusterError, Key};
+use super::cluster::{Cluster, ClusterError};
 use super::decide::{ABSENCES_THAT_PROVE, Action, Farewell, Standing, Verdict, failure_standing};
 use super::observation::{Observation, has_finalizer};
-use super::observe::owner;
+use super::observe::{connection_key, owner};
 use super::report::Decided;
 use super::{Context, Next, connection, report, store};
 use crate::api::conditions::whole_seconds;
@@ -36,6 +36,9 @@ pub enum Done {
     LookAgain(Next),
 }
 
+/// Pauses after setbacks grow up to this.
+const LONGEST_PAUSE: Duration = Duration::from_mins(5);
+
 /// After a conflict the newest version is a moment away.
 const AFTER_CONFLICT: Duration = Duration::from_millis(100);
 
@@ -60,6 +63,7 @@ pub async fn act<C: Cluster>(
         }
         (Action::Hold, Some(_)) => {
             hold(context, &o.resource).await?;
+            hold_connection(context, &o.resource).await?;
             Ok(Done::LookAgain(Next::Again))
         }
         (Action::Delete { id }, Some(upstream)) => delete(context, o, upstream, id).await,
@@ -83,8 +87,9 @@ async fn create<C: Cluster>(
     }
     let owner = owner(&o.resource);
     let name = NameKey::of(&o.resource.spec.display_name);
-    hold_connection(context, &o.resource).await?;
+    // In this order: whoever lets the connection go looks for our finalizer first.
     let held = hold(context, &o.resource).await?;
+    hold_connection(context, &o.resource).await?;
     if !context.claims.establish(&upstream.facts.tenant, &name, &owner) {
         return Ok(Done::LookAgain(Next::In(AFTER_CONFLICT)));
     }
@@ -100,7 +105,10 @@ async fn create<C: Cluster>(
     match sent {
         Ok(profile) => {
             context.claims.claim_profile(&upstream.facts.tenant, &profile.id, &owner, None);
-            context.remember(&owner.uid, |memory| memory.bound_at = Some(now));
+            context.remember(&owner.uid, |memory| {
+                memory.bound_at = Some(now);
+                (memory.setbacks, memory.not_before) = (0, None);
+            });
             tracing::info!(profile = profile.id, attempt = attempt.attempt, "created the profile");
             let decided = Decided::by(o);
             store::fact(context, &recorded, |latest| {
@@ -133,13 +141,26 @@ async fn not_created<C: Cluster>(
             Done::LookAgain(Next::Again)
         }
         Certainty::Later(wait) => {
+            let wait = set_back(context, &attempt.uid, wait);
             store::fact(context, recorded, |latest| report::not_sent(latest, &decided, attempt, &error, now))
                 .await;
-            Done::LookAgain(Next::In(wait.unwrap_or(context.settings.probe_interval)))
+            Done::LookAgain(Next::In(wait))
         }
         // The attempt stays open: the next pass looks for what came of it.
         Certainty::Unknown => Done::LookAgain(Next::Again),
     }
+}
+
+/// Graph has put a change off: the next try comes after a pause that grows from try to try.
+fn set_back<C: Cluster>(context: &Context<C>, uid: &str, wait: Option<Duration>) -> Duration {
+    let now = context.clock.now();
+    context.remember(uid, |memory| {
+        let grown = context.settings.probe_interval * 2_u32.pow(memory.setbacks.min(6));
+        let pause = grown.min(LONGEST_PAUSE).max(wait.unwrap_or_default());
+        memory.setbacks = memory.setbacks.saturating_add(1);
+        memory.not_before = now.checked_add(pause).ok();
+        pause
+    })
 }
 
 /// There is no token, or Graph asks to wait: it is said, and tried again.
@@ -172,15 +193,15 @@ async fn hold_connection<C: Cluster>(
     context: &Context<C>,
     resource: &EducationSyncProfile,
 ) -> Result<(), ClusterError> {
-    let namespace = resource.metadata.namespace.clone().unwrap_or_default();
-    let key = Key { namespace, name: resource.spec.connection_name().to_owned() };
-    let connection = context.cluster.connection(&key).ok_or(ClusterError::Conflict)?;
     // A burst of profiles shares one write.
-    let mut held = context.held_connections.lock().await;
-    let uid = connection.metadata.uid.clone().unwrap_or_default();
-    if !held.contains(&uid) {
+    let _alone = context.holding.lock().await;
+    let connection = context.cluster.connection(&connection_key(resource)).ok_or(ClusterError::Conflict)?;
+    if connection.metadata.deletion_timestamp.is_some() {
+        return Err(ClusterError::Conflict);
+    }
+    if !context.is_holding(&connection) {
         connection::hold(&context.cluster, &connection).await?;
-        held.insert(uid);
+        context.remember_held(&connection);
     }
     Ok(())
 }
@@ -241,6 +262,7 @@ async fn delete<C: Cluster>(
         context.claims.set_going(&upstream.facts.tenant, id);
         context.remember(o.uid(), |memory| {
             memory.delete_sent = Some(now);
+            (memory.setbacks, memory.not_before) = (0, None);
             memory.present = false;
             if answer == Ok(Deletion::NotFound) {
                 memory.absences += 1;
@@ -265,9 +287,7 @@ async fn delete<C: Cluster>(
                     .await;
                     Ok(Done::LookAgain(Next::Again))
                 }
-                Certainty::Later(wait) => {
-                    Ok(Done::LookAgain(Next::In(wait.unwrap_or(context.settings.probe_interval))))
-                }
+                Certainty::Later(wait) => Ok(Done::LookAgain(Next::In(set_back(context, o.uid(), wait)))),
                 Certainty::Unknown => Ok(Done::LookAgain(Next::In(context.settings.probe_interval))),
             }
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::cluster::{Cluster, ClusterError, EventKind, Key, Notice};
-use super::observation::{ConnectionProblem, has_finalizer};
+use super::observation::{self, ConnectionProblem};
 use super::{Context, Next};
 use crate::api::conditions::{READY, RECONCILING, Reason, STALLED, Statement, set, set_while_true};
 use crate::api::connection::GraphConnectionStatus;
@@ -46,7 +46,7 @@ pub async fn pass<C: Cluster>(context: &Context<C>, key: &Key) -> Result<Next, C
                 if !is_known_to_work(&connection) {
                     upstream.poller.ask();
                 }
-                return Ok(Next::Wait);
+                return Ok(Next::In(RECHECK));
             }
             Ok(view)
         }
@@ -74,11 +74,14 @@ fn is_known_to_work(connection: &GraphConnection) -> bool {
 /// When Kubernetes does not take the finalizer.
 pub async fn hold<C: Cluster>(cluster: &C, connection: &GraphConnection) -> Result<(), ClusterError> {
     let mut finalizers = connection.metadata.finalizers.clone().unwrap_or_default();
-    if finalizers.iter().any(|finalizer| finalizer == IN_USE_FINALIZER) {
-        return Ok(());
-    }
     finalizers.push(IN_USE_FINALIZER.to_owned());
     cluster.write_connection_finalizers(connection, finalizers).await
+}
+
+/// Does our finalizer hold this connection?
+#[must_use]
+pub fn has_finalizer(connection: &GraphConnection) -> bool {
+    connection.metadata.finalizers.iter().flatten().any(|finalizer| finalizer == IN_USE_FINALIZER)
 }
 
 /// Lets a connection go that is being deleted, once no profile needs it any more.
@@ -88,14 +91,18 @@ async fn let_go<C: Cluster>(
     key: &Key,
 ) -> Result<Next, ClusterError> {
     let needed = context.cluster.profiles().iter().any(|profile| {
-        has_finalizer(profile)
+        observation::has_finalizer(profile)
             && profile.metadata.namespace.as_deref() == Some(key.namespace.as_str())
             && profile.spec.connection_name() == key.name
     });
     let finalizers = connection.metadata.finalizers.clone().unwrap_or_default();
     let others: Vec<_> =
         finalizers.iter().filter(|finalizer| *finalizer != IN_USE_FINALIZER).cloned().collect();
-    if !needed && others.len() < finalizers.len() {
+    if needed {
+        // A profile may also let it go by naming another connection, which nobody tells.
+        return Ok(Next::In(RECHECK_WHILE_WRONG));
+    }
+    if others.len() < finalizers.len() {
         context.cluster.write_connection_finalizers(connection, others).await?;
     }
     Ok(Next::Wait)

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use tokio::sync::OnceCell;
 
+use crate::api::GraphConnection;
 use crate::clock::Clock;
 use crate::poller::{Follower, FollowerKind, Interest, Poller, View};
 use crate::upstream::Upstreams;
@@ -43,7 +44,10 @@ pub struct Context<C> {
     memories: Mutex<HashMap<String, Memory>>,
     claims_built: OnceCell<()>,
     following: Mutex<HashMap<Follower, Weak<Poller>>>,
-    held_connections: tokio::sync::Mutex<HashSet<String>>,
+    /// Connections that we have put our finalizer on, until the store shows it.
+    held_connections: Mutex<HashSet<String>>,
+    /// One write of a connection's finalizer at a time.
+    holding: tokio::sync::Mutex<()>,
 }
 
 /// When to look at the resource again.
@@ -70,7 +74,8 @@ impl<C: Cluster> Context<C> {
             memories: Mutex::default(),
             claims_built: OnceCell::new(),
             following: Mutex::default(),
-            held_connections: tokio::sync::Mutex::default(),
+            held_connections: Mutex::default(),
+            holding: tokio::sync::Mutex::default(),
         }
     }
 
@@ -88,12 +93,29 @@ impl<C: Cluster> Context<C> {
 }
 
 impl<C> Context<C> {
+    /// Does our finalizer hold this connection?
+    fn is_holding(&self, connection: &GraphConnection) -> bool {
+        let uid = connection.metadata.uid.as_deref().unwrap_or_default();
+        let mut held = self.held_connections.lock().unwrap_or_else(PoisonError::into_inner);
+        let shown = connection::has_finalizer(connection);
+        if shown {
+            held.remove(uid);
+        }
+        shown || held.contains(uid)
+    }
+
+    /// Remembers that our finalizer holds a connection, although the store may not show it yet.
+    fn remember_held(&self, connection: &GraphConnection) {
+        let uid = connection.metadata.uid.clone().unwrap_or_default();
+        self.held_connections.lock().unwrap_or_else(PoisonError::into_inner).insert(uid);
+    }
+
     /// Lets a follower hear of one poller, and of no other.
     pub fn follow(&self, follower: Follower, poller: &Arc<Poller>, interest: Interest, seen: &View) {
         let newest = Arc::downgrade(poller);
+        // Held to the end: an unfollow that comes at the same time comes before or after, not between.
         let mut following = self.following.lock().unwrap_or_else(PoisonError::into_inner);
         let before = following.insert(follower.clone(), Weak::clone(&newest));
-        drop(following);
         if let Some(before) =
             before.filter(|before| !before.ptr_eq(&newest)).and_then(|before| before.upgrade())
         {
@@ -106,7 +128,6 @@ impl<C> Context<C> {
     pub fn unfollow(&self, follower: &Follower) {
         let mut following = self.following.lock().unwrap_or_else(PoisonError::into_inner);
         let before = following.remove(follower);
-        drop(following);
         if let Some(before) = before.and_then(|before| before.upgrade()) {
             before.unfollow(follower);
         }
@@ -128,6 +149,12 @@ pub async fn pass<C: Cluster>(context: &Context<C>, key: &Key) -> Result<Next, C
     let done = act::act(context, &observation, upstream, &verdict).await?;
     if let Some(sight) = &sight {
         follow(context, &observation, sight, &verdict, key);
+    }
+    if context.cluster.profile(key).is_none() {
+        // It has gone during the pass, and must leave nothing behind.
+        context.forget(observation.uid());
+        context.unfollow(&follower_of(key));
+        return Ok(Next::Wait);
     }
     let next = match done {
         act::Done::Nothing { standing, recheck } => {
@@ -158,8 +185,7 @@ fn follow<C: Cluster>(
     verdict: &decide::Verdict,
     key: &Key,
 ) {
-    let follower =
-        Follower { kind: FollowerKind::Profile, namespace: key.namespace.clone(), name: key.name.clone() };
+    let follower = follower_of(key);
     let poller = &sight.upstream.poller;
     match (&verdict.interest, &verdict.action) {
         (Some(interest), _) => context.follow(follower, poller, interest.clone(), &sight.view),
@@ -175,6 +201,12 @@ fn follow<C: Cluster>(
     if verdict.ask || requested.is_some() {
         poller.ask();
     }
+}
+
+/// A profile as a follower.
+#[must_use]
+pub fn follower_of(key: &Key) -> Follower {
+    Follower { kind: FollowerKind::Profile, namespace: key.namespace.clone(), name: key.name.clone() }
 }
 
 /// Runs a pass within a span that names the resource.

@@ -45,6 +45,8 @@ pub struct Observation {
     pub resource: Arc<EducationSyncProfile>,
     /// The connection that it names, or why there is none.
     pub connection: Result<ConnectionFacts, ConnectionProblem>,
+    /// Does our finalizer hold the connection, or is it being deleted already?
+    pub connection_is_held: bool,
     /// What is known of the list.
     pub list: ListFacts,
     /// Our claim to the name in the spec, while no profile is bound.
@@ -126,6 +128,10 @@ pub struct Memory {
     pub last_absence: Option<Timestamp>,
     /// Did the profile's own URL show it, although no list did?
     pub present: bool,
+    /// Graph has put a change off until then.
+    pub not_before: Option<Timestamp>,
+    /// How often in a row.
+    pub setbacks: u32,
     /// The request for which a list has been asked.
     pub asked_for: Option<String>,
 }

@@ -15,7 +15,7 @@ use super::observation::{
     ConnectionProblem, ListFacts, Memory, Namesake, Observation, is_alive, names_in, tenants_in,
 };
 use crate::api::EducationSyncProfile;
-use crate::api::status::EducationSyncProfileStatus;
+use crate::api::status::{Binding, EducationSyncProfileStatus};
 use crate::graph::name::NameKey;
 use crate::poller::{Snapshot, View};
 use crate::upstream::Upstream;
@@ -41,6 +41,14 @@ pub async fn observe<C: Cluster>(context: &Context<C>, key: &Key) -> Option<(Obs
     let view = upstream.as_ref().map_or_else(|_| View::default(), |upstream| upstream.poller.view());
     let owner = owner(&resource);
     let bound_to_other = record(context, &resource, &owner, now);
+    let binding_tenant = resource.status.as_ref().and_then(|status| status.binding.as_ref()).map(place);
+    if let (Some(binding), Some(elsewhere)) =
+        (resource.status.as_ref().and_then(|status| status.binding.as_ref()), &binding_tenant)
+        && upstream.as_ref().map_or(true, |upstream| upstream.facts.tenant != *elsewhere)
+    {
+        // What nobody can look at is not known to be alive.
+        context.claims.set_going(elsewhere, &binding.profile_id);
+    }
     let tenant = upstream.as_ref().ok().map(|upstream| upstream.facts.tenant.clone());
     let snapshot = view.snapshot.clone();
     let bound = bound(&resource, snapshot.as_deref());
@@ -60,6 +68,7 @@ pub async fn observe<C: Cluster>(context: &Context<C>, key: &Key) -> Option<(Obs
             namesakes(context, &resource, tenant, &owner, snapshot.as_deref())
         }),
         list: list_facts(context, &resource, tenant.as_ref(), &view),
+        connection_is_held: connection_is_held(context, &resource),
         connection: upstream.as_ref().map(|upstream| upstream.facts.clone()).map_err(Clone::clone),
         bound,
         bound_to_other,
@@ -69,12 +78,28 @@ pub async fn observe<C: Cluster>(context: &Context<C>, key: &Key) -> Option<(Obs
     Some((observation, upstream.ok().map(|upstream| Sight { upstream, view })))
 }
 
+/// The key of the connection that a resource names.
+pub(super) fn connection_key(resource: &EducationSyncProfile) -> Key {
+    let namespace = resource.metadata.namespace.clone().unwrap_or_default();
+    Key { namespace, name: resource.spec.connection_name().to_owned() }
+}
+
+/// Where a profile is.
+fn place(binding: &Binding) -> Tenant {
+    Tenant { endpoint: binding.endpoint.clone(), tenant_id: binding.tenant_id.clone() }
+}
+
+fn connection_is_held<C: Cluster>(context: &Context<C>, resource: &EducationSyncProfile) -> bool {
+    let Some(connection) = context.cluster.connection(&connection_key(resource)) else { return true };
+    // To one that is being deleted no finalizer can be added.
+    connection.metadata.deletion_timestamp.is_some() || context.is_holding(&connection)
+}
+
 async fn connect<C: Cluster>(
     context: &Context<C>,
     resource: &EducationSyncProfile,
 ) -> Result<Arc<Upstream>, ConnectionProblem> {
-    let namespace = resource.metadata.namespace.clone().unwrap_or_default();
-    let key = Key { namespace, name: resource.spec.connection_name().to_owned() };
+    let key = connection_key(resource);
     match context.cluster.connection(&key) {
         Some(connection) if connection.metadata.deletion_timestamp.is_some() && needs_no_way(resource) => {
             Err(ConnectionProblem::NotFound(format!(
@@ -119,7 +144,7 @@ fn record<C: Cluster>(
         context.claims.record_names(&tenant, &names_in(status, &tenant), owner, now);
     }
     let binding = status.binding.as_ref()?;
-    let tenant = Tenant { endpoint: binding.endpoint.clone(), tenant_id: binding.tenant_id.clone() };
+    let tenant = place(binding);
     // After a restart the status is all that tells of life; a list without the profile is suspicious.
     let alive = status.state.is_some_and(is_alive) && resource.metadata.deletion_timestamp.is_none();
     context.claims.claim_profile(&tenant, &binding.profile_id, owner, alive.then_some(now))
@@ -178,13 +203,18 @@ fn namesakes<C: Cluster>(
     };
     let mut names: BTreeSet<NameKey> = BTreeSet::from([NameKey::of(&resource.spec.display_name)]);
     names.extend(resource.status.iter().flat_map(|status| names_in(status, tenant)));
+    let own = resource.status.as_ref().and_then(|status| status.binding.as_ref()).map(|b| &b.profile_id);
     let mut namesakes = Vec::new();
     for name in &names {
         for profile in snapshot.named(name) {
-            let claimed_by = context.claims.owner_of(tenant, &profile.id);
-            if claimed_by.as_ref().is_none_or(|claimant| claimant.uid != owner.uid) {
-                namesakes.push(Namesake { profile: profile.clone(), claimed_by });
+            if Some(&profile.id) == own {
+                continue;
             }
+            // What the table says is ours and the status does not is still to be bound: a write may
+            // have failed, or a status may have been taken back.
+            let claimed_by = context.claims.owner_of(tenant, &profile.id);
+            let claimed_by = claimed_by.filter(|claimant| claimant.uid != owner.uid);
+            namesakes.push(Namesake { profile: profile.clone(), claimed_by });
         }
     }
     namesakes

@@ -1,5 +1,8 @@
 //! The operator dies, or the answer does, while a profile is being created: exactly one profile all the same.
 
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
+
 use crate::scene::{Scene, condition, profile_id, spec};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -94,4 +97,19 @@ async fn sigterm_ends_it_cleanly_and_a_successor_goes_on() {
     scene.create("fabrikam", spec("Fabrikam SDS")).await;
     scene.until_ready_is("fabrikam", "True", "Provisioned").await;
     assert_eq!(scene.simulator.profiles().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_status_that_was_taken_back_makes_no_twin() {
+    let scene = Scene::begin("wiped").await;
+    scene.create("contoso", spec("Contoso SDS")).await;
+    let profile = scene.until_ready_is("contoso", "True", "Provisioned").await;
+    // As a restore of the cluster's store would do it, under the eyes of the same process.
+    let wiped = Patch::Merge(json!({"status": {"binding": null, "state": null, "conditions": null}}));
+    scene.profiles().patch_status("contoso", &PatchParams::default(), &wiped).await.unwrap();
+    let request = json!({"metadata": {"annotations": {"reconcile.edusync.dev/requestedAt": "one"}}});
+    scene.profiles().patch("contoso", &PatchParams::default(), &Patch::Merge(request)).await.unwrap();
+    let stalled = scene.until_ready_is("contoso", "False", "AlreadyExists").await;
+    assert!(condition(&stalled, "Stalled").unwrap().2.contains(&profile_id(&profile)));
+    assert_eq!(scene.requests("POST").len(), 1);
 }

@@ -141,12 +141,27 @@ async fn wrong_and_missing_credentials_are_told_apart() {
     // Touching the connection is how a person says: now.
     let mut connection = scene.connection_manifest();
     connection["spec"]["graph"]["pollInterval"] = json!("30s");
-    scene.apply::<GraphConnection>(connection).await.unwrap();
+    scene.apply::<GraphConnection>(connection.clone()).await.unwrap();
     let stalled = scene.until_ready_is("contoso", "False", "CredentialsInvalid").await;
     let message = condition(&stalled, "Stalled").unwrap().2;
     assert!(message.contains("client secret is wrong"), "{message}");
     scene.until_connection_is("False", "CredentialsInvalid").await;
     assert_eq!(scene.requests("POST").len(), 0);
+
+    let settings = scene.simulator.settings();
+    let right: Value = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "graph"},
+        "stringData": {
+            "ca.crt": scene.simulator.ca_pem(),
+            "clientSecret": settings.client_secret,
+            "refreshToken": settings.refresh_token,
+        }
+    });
+    scene.apply::<Secret>(right).await.unwrap();
+    connection["spec"]["graph"]["pollInterval"] = json!("5s");
+    scene.apply::<GraphConnection>(connection).await.unwrap();
+    scene.until_ready_is("contoso", "True", "Provisioned").await;
+    scene.until_connection_is("True", "Connected").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{Action, Interest, NameKey, Notices, Standing, Verdict, wording};
+use super::{Action, Interest, NameKey, Notices, Standing, Verdict, is_held, wording};
 use crate::api::conditions::Reason;
 use crate::api::connection::Dialect;
 use crate::api::status::ProfileState;
@@ -27,7 +27,7 @@ pub(super) fn decide(o: &Observation, _connection: &ConnectionFacts) -> Verdict 
         let recheck = Some(Duration::from_mins(1));
         return Verdict { recheck, ..Verdict::stalled(Reason::AlreadyClaimed, message) };
     }
-    if !o.has_finalizer() {
+    if !is_held(o) {
         return Verdict::act(Action::Hold);
     }
     match &o.bound {

@@ -3,7 +3,10 @@
 //! The order of the checks is the protocol (docs/architecture.md, "Creating"); each of them exists
 //! because without it two profiles could come about.
 
-use super::{Action, NameKey, Standing, Verdict, standing_refusal, wanted_name, without_list, wording};
+use super::{
+    Action, NameKey, Standing, Verdict, is_held, set_back, standing_refusal, wanted_name, without_list,
+    wording,
+};
 use crate::api::conditions::Reason;
 use crate::api::status::{CreationAttempt, ProfileState};
 use crate::graph::RemoteProfile;
@@ -12,7 +15,7 @@ use crate::reconcile::observation::{ConnectionFacts, Namesake, Observation};
 
 pub(super) fn decide(o: &Observation, connection: &ConnectionFacts) -> Verdict {
     if let Some(attempt) = &o.status().creation {
-        return resolve(o, attempt);
+        return if is_held(o) { resolve(o, attempt) } else { Verdict::act(Action::Hold) };
     }
     if let Some(verdict) = standing_refusal(o, connection) {
         return verdict;
@@ -49,7 +52,7 @@ fn begin(o: &Observation) -> Verdict {
     if let Some(namesake) = worst(o.namesakes.iter().filter(|n| n.profile.name == wanted)) {
         return taken(o, namesake);
     }
-    Verdict::act(Action::Create)
+    set_back(o).unwrap_or_else(|| Verdict::act(Action::Create))
 }
 
 /// Has an earlier attempt, given up without proof, made a profile after all?

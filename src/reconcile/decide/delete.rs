@@ -6,7 +6,7 @@
 use super::bound::{Proof, gone, not_visible_yet};
 use super::{
     Action, Farewell, Interest, Notices, Standing, Verdict, connection_problem, create, is_foreign,
-    leads_elsewhere, standing_refusal, without_list, wording,
+    leads_elsewhere, set_back, standing_refusal, without_list, wording,
 };
 use crate::api::conditions::Reason;
 use crate::api::profile::DeletionPolicy;
@@ -56,8 +56,11 @@ fn with_connection(o: &Observation, connection: &ConnectionFacts) -> Verdict {
             verdict => verdict,
         };
     }
-    if !o.list_is_fresh() || !o.list_is_whole() {
+    if !o.list_is_fresh() {
         return without_list(o);
+    }
+    if !o.list_is_whole() {
+        return list_lacks_others(o);
     }
     create::late_arrival(o).unwrap_or_else(|| Verdict::act(Action::LetGo(Farewell::NeverCreated)))
 }
@@ -97,6 +100,7 @@ fn listed(
 
 fn ask(o: &Observation, connection: &ConnectionFacts, binding: &Binding) -> Verdict {
     standing_refusal(o, connection)
+        .or_else(|| set_back(o))
         .unwrap_or_else(|| Verdict::act(Action::Delete { id: binding.profile_id.clone() }))
 }
 
@@ -122,19 +126,21 @@ fn absent(o: &Observation, connection: &ConnectionFacts, binding: &Binding) -> V
     }
     match gone(o, &binding.profile_id) {
         // Asked last, since each proof of another resource makes the list more whole.
-        Proof::Gone if !o.list_is_whole() => {
-            let message = format!(
-                "Microsoft Graph's list lacks {} of {} profiles that are known to be there, so it does not prove that this one is gone. edusync goes on when the list is plausible again.",
-                o.list.missing, o.list.alive
-            );
-            Verdict::watching(Standing::Stalled(Reason::UpstreamEmpty, message), false)
-        }
+        Proof::Gone if !o.list_is_whole() => list_lacks_others(o),
         Proof::Gone => Verdict::act(Action::LetGo(Farewell::Deleted)),
         Proof::Missing(verdict) => match verdict.standing {
             Standing::Silent => Verdict { standing: wording::following(ProfileState::Deleting), ..verdict },
             _ => verdict,
         },
     }
+}
+
+fn list_lacks_others(o: &Observation) -> Verdict {
+    let message = format!(
+        "Microsoft Graph's list lacks {} of {} profiles that are known to be there, so it does not prove that this one is gone. edusync goes on when the list is plausible again.",
+        o.list.missing, o.list.alive
+    );
+    Verdict::watching(Standing::Stalled(Reason::UpstreamEmpty, message), false)
 }
 
 /// Whatever keeps a deletion from going on, the way out is said with it.

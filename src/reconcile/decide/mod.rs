@@ -43,7 +43,8 @@ pub enum Action {
     Nothing,
     /// Record an attempt and send it.
     Create,
-    /// Put our finalizer back: somebody has taken it off, and the profile would be orphaned.
+    /// Put the finalizers back, of the resource or of its connection: without them the profile could
+    /// be orphaned, or its resource stuck.
     Hold,
     /// Take this profile as ours: a lost answer has been found.
     Bind {
@@ -202,6 +203,18 @@ impl Verdict {
     fn watching(standing: Standing, fast: bool) -> Self {
         Self { standing, interest: Some(Interest::Every { fast }), ..Self::nothing() }
     }
+}
+
+/// Do the finalizers hold the resource, and the way to its tenant?
+fn is_held(o: &Observation) -> bool {
+    o.has_finalizer() && o.connection_is_held
+}
+
+/// Graph has just put a change off: not again before the pause is over, whoever wakes the resource.
+fn set_back(o: &Observation) -> Option<Verdict> {
+    let until = o.memory.not_before.filter(|until| o.now < *until)?;
+    let left = Duration::try_from(until.duration_since(o.now)).unwrap_or_default();
+    Some(Verdict { recheck: Some(left), ..Verdict::watching(Standing::Silent, false) })
 }
 
 /// The name that the spec asks for.

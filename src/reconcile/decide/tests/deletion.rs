@@ -104,7 +104,9 @@ fn an_attempt_is_resolved_first() {
     assert_eq!(decide(&o).action, Action::Bind { id: "p".to_owned() });
     let mut o = deleting(look(json!({"earlierCreations": [attempt("a", "u")]})));
     (o.list.alive, o.list.missing) = (1, 1);
-    assert_eq!(decide(&o).action, Action::Nothing, "the list is not whole");
+    let verdict = decide(&o);
+    assert_eq!(reason(&verdict), Some(("stalled", Reason::UpstreamEmpty)));
+    assert!(!verdict.ask, "an ask at each list would be a loop");
 }
 
 #[test]

@@ -27,6 +27,11 @@ fn a_lost_finalizer_is_put_back() {
     resource.metadata.finalizers = None;
     o.resource = Arc::new(resource);
     assert_eq!(decide(&o).action, Action::Hold);
+    // A connection that was named later, or made anew, has to be held as well.
+    let mut o = look(bound());
+    o.bound = Some(remote("p", "provisioned"));
+    o.connection_is_held = false;
+    assert_eq!(decide(&o).action, Action::Hold);
 }
 
 #[test]

@@ -64,6 +64,7 @@ fn look(status: Value) -> Observation {
         settings: settings(),
         resource: Arc::new(resource(status)),
         connection: Ok(connection()),
+        connection_is_held: true,
         list: ListFacts {
             began: Some(at(NOW - 2)),
             ended: Some(at(NOW - 1)),

@@ -3,6 +3,8 @@
 //! The only reader of Secrets: one `get` by name when a connection is first used, and again from
 //! time to time. A poller is shared by all connections that name the same endpoint, tenant and Secret.
 
+mod secrets;
+
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Weak};
@@ -22,8 +24,9 @@ use crate::graph::transport::Transport;
 use crate::graph::{GraphClient, GraphError};
 use crate::poller::{Follower, Intervals, Poller};
 use crate::reconcile::claims::Tenant;
-use crate::reconcile::cluster::{Cluster, ClusterError, SecretValue};
+use crate::reconcile::cluster::Cluster;
 use crate::reconcile::observation::{ConnectionFacts, ConnectionProblem};
+use secrets::{LoadError, Secrets};
 
 /// Secrets are read again after this time, so that a changed one is noticed.
 const REREAD: Duration = Duration::from_mins(15);
@@ -86,6 +89,8 @@ struct Loaded {
     generation: i64,
     at: Timestamp,
     result: Result<Arc<Upstream>, ConnectionProblem>,
+    /// The last upstream that could be used; it serves a connection that is being deleted.
+    last_good: Option<Arc<Upstream>>,
     /// The Secrets are to be read again soon; what is known stays in use meanwhile.
     stale: bool,
 }
@@ -101,13 +106,6 @@ struct PollerKey {
     secret: SecretKeyReference,
     versions: String,
     rest: Duration,
-}
-
-struct Secrets {
-    ca: Option<SecretValue>,
-    application: Option<SecretValue>,
-    refresh_token: Option<SecretValue>,
-    delegated_client: Option<SecretValue>,
 }
 
 impl Upstreams {
@@ -144,6 +142,13 @@ impl Upstreams {
         }
         let (result, stale) = match self.load(cluster, connection, &mut inner).await {
             Ok(upstream) => (Ok(upstream), false),
+            Err(LoadError::Problem(problem) | LoadError::Unreadable(problem)) if is_going(connection) => {
+                // With the namespace its Secrets go; what is in memory lets the profiles go after them.
+                match inner.by_uid.get(&uid).and_then(|loaded| loaded.last_good.clone()) {
+                    Some(known) => (Ok(known), true),
+                    None => (Err(problem), false),
+                }
+            }
             Err(LoadError::Problem(problem)) => (Err(problem), false),
             // Kubernetes not answering once is no reason to stop working.
             Err(LoadError::Unreadable(problem)) => match inner.by_uid.get(&uid) {
@@ -153,7 +158,10 @@ impl Upstreams {
                 _ => (Err(problem), false),
             },
         };
-        let old = inner.by_uid.insert(uid, Loaded { generation, at: now, result: result.clone(), stale });
+        let before = inner.by_uid.get(&uid).and_then(|loaded| loaded.last_good.clone());
+        let last_good = result.as_ref().ok().cloned().or(before);
+        let loaded = Loaded { generation, at: now, result: result.clone(), last_good, stale };
+        let old = inner.by_uid.insert(uid, loaded);
         self.tell_followers(old, &result);
         result
     }
@@ -204,10 +212,6 @@ impl Upstreams {
     ) -> Result<Arc<Upstream>, LoadError> {
         let uid = connection.metadata.uid.as_deref().unwrap_or_default();
         let known = inner.by_uid.get(uid).and_then(|loaded| loaded.result.as_ref().ok());
-        if let (Some(known), Some(_)) = (known, &connection.metadata.deletion_timestamp) {
-            // With the namespace its Secrets go; what is in memory lets the profiles go after them.
-            return Ok(Arc::clone(known));
-        }
         self.check_hosts(connection)?;
         let secrets = Secrets::read(cluster, connection).await?;
         let fingerprint = secrets.fingerprint(connection);
@@ -349,21 +353,6 @@ impl Upstreams {
     }
 }
 
-/// Why a connection could not be loaded.
-#[derive(Debug)]
-enum LoadError {
-    /// So it is.
-    Problem(ConnectionProblem),
-    /// So it seems: Kubernetes did not answer as it should.
-    Unreadable(ConnectionProblem),
-}
-
-impl From<ConnectionProblem> for LoadError {
-    fn from(problem: ConnectionProblem) -> Self {
-        Self::Problem(problem)
-    }
-}
-
 impl Loaded {
     fn good_for(&self) -> Duration {
         match &self.result {
@@ -380,58 +369,9 @@ impl Loaded {
     }
 }
 
-impl Secrets {
-    async fn read<C: Cluster>(cluster: &C, connection: &GraphConnection) -> Result<Self, LoadError> {
-        let spec = &connection.spec;
-        let delegated = spec.delegated.as_ref();
-        let application =
-            spec.application.as_ref().and_then(|application| application.client_secret_ref.as_ref());
-        Ok(Self {
-            ca: read(cluster, connection, spec.ca_bundle_ref.as_ref()).await?,
-            application: read(cluster, connection, application).await?,
-            refresh_token: read(cluster, connection, delegated.map(|d| &d.refresh_token_ref)).await?,
-            delegated_client: read(cluster, connection, delegated.and_then(|d| d.client_secret_ref.as_ref()))
-                .await?,
-        })
-    }
-
-    fn versions(&self) -> String {
-        [&self.ca, &self.application, &self.refresh_token, &self.delegated_client]
-            .map(|secret| secret.as_ref().map_or("", |secret| secret.version.as_str()))
-            .join(".")
-    }
-
-    fn fingerprint(&self, connection: &GraphConnection) -> String {
-        let meta = &connection.metadata;
-        let (uid, generation) =
-            (meta.uid.as_deref().unwrap_or_default(), meta.generation.unwrap_or_default());
-        format!("{uid}/{generation}/{}", self.versions())
-    }
-}
-
-async fn read<C: Cluster>(
-    cluster: &C,
-    connection: &GraphConnection,
-    reference: Option<&SecretKeyReference>,
-) -> Result<Option<SecretValue>, LoadError> {
-    let Some(SecretKeyReference { name, key }) = reference else {
-        return Ok(None);
-    };
-    let namespace = connection.metadata.namespace.as_deref().unwrap_or_default();
-    let problem = |what: String| {
-        let connection = connection.metadata.name.as_deref().unwrap_or_default();
-        ConnectionProblem::CredentialsMissing(format!(
-            "The GraphConnection {connection} needs the key {key} of the Secret {name}, but {what}."
-        ))
-    };
-    match cluster.secret(namespace, name, key).await {
-        Ok(value) => Ok(Some(value)),
-        Err(ClusterError::NotFound) => {
-            let what = format!("the namespace {namespace} has no such Secret, or the Secret no such key");
-            Err(LoadError::Problem(problem(what)))
-        }
-        Err(error) => Err(LoadError::Unreadable(problem(format!("the Secret cannot be read: {error}")))),
-    }
+/// Is the connection being deleted?
+const fn is_going(connection: &GraphConnection) -> bool {
+    connection.metadata.deletion_timestamp.is_some()
 }
 
 /// Where a connection leads.
