@@ -3,6 +3,7 @@
 //! The only reader of Secrets: one `get` by name when a connection is first used, and again from
 //! time to time. A poller is shared by all connections that name the same endpoint, tenant and Secret.
 
+mod key;
 mod secrets;
 
 use std::collections::HashMap;
@@ -15,7 +16,6 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
 
 use crate::api::GraphConnection;
-use crate::api::connection::{Dialect, SecretKeyReference};
 use crate::auth::{Credential, TokenSource};
 use crate::clock::Clock;
 use crate::graph::client::Permission;
@@ -26,6 +26,7 @@ use crate::poller::{Follower, Intervals, Poller};
 use crate::reconcile::claims::Tenant;
 use crate::reconcile::cluster::Cluster;
 use crate::reconcile::observation::{ConnectionFacts, ConnectionProblem};
+use key::{PollerKey, poller_key};
 use secrets::{LoadError, Secrets};
 
 /// Secrets are read again after this time, so that a changed one is noticed.
@@ -93,19 +94,6 @@ struct Loaded {
     last_good: Option<Arc<Upstream>>,
     /// The Secrets are to be read again soon; what is known stays in use meanwhile.
     stale: bool,
-}
-
-/// Connections with equal keys see the same list with the same right to it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct PollerKey {
-    namespace: String,
-    tenant: Tenant,
-    dialect: Dialect,
-    authority: String,
-    client_id: String,
-    secret: SecretKeyReference,
-    versions: String,
-    rest: Duration,
 }
 
 impl Upstreams {
@@ -383,31 +371,5 @@ pub fn tenant_of(connection: &GraphConnection) -> Tenant {
     Tenant {
         endpoint: origin.unwrap_or_else(|_| address.to_owned()),
         tenant_id: connection.spec.tenant_id.to_ascii_lowercase(),
-    }
-}
-
-fn poller_key(
-    connection: &GraphConnection,
-    secrets: &Secrets,
-    facts: &ConnectionFacts,
-    rest: Duration,
-) -> PollerKey {
-    let spec = &connection.spec;
-    let application = spec.application.as_ref().and_then(|application| {
-        Some((application.client_id.clone(), application.client_secret_ref.clone()?))
-    });
-    let delegated = spec.delegated.as_ref().map(|d| (d.client_id.clone(), d.refresh_token_ref.clone()));
-    let (client_id, secret) = application
-        .or(delegated)
-        .unwrap_or_else(|| (String::new(), SecretKeyReference { name: String::new(), key: String::new() }));
-    PollerKey {
-        namespace: connection.metadata.namespace.clone().unwrap_or_default(),
-        tenant: facts.tenant.clone(),
-        dialect: facts.dialect,
-        authority: spec.authority().to_owned(),
-        client_id,
-        secret,
-        versions: secrets.versions(),
-        rest,
     }
 }
