@@ -3,9 +3,8 @@
 //! It decides nothing. A read gives the newest version that this process knows, its own writes
 //! included, even while the watch has not caught up with them.
 
-use std::collections::HashMap;
 use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
@@ -16,6 +15,7 @@ use kube::{Client, Resource, ResourceExt};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
+use super::overlay::Overlay;
 use crate::api::connection::GraphConnectionStatus;
 use crate::api::status::EducationSyncProfileStatus;
 use crate::api::{EducationSyncProfile, GraphConnection};
@@ -32,13 +32,8 @@ pub struct KubeCluster {
     recorder: Recorder,
     profiles: Store<EducationSyncProfile>,
     connections: Store<GraphConnection>,
-    written: Mutex<HashMap<String, Written>>,
-}
-
-/// Our own newest write of a resource, and the versions that it superseded.
-struct Written {
-    newest: Arc<EducationSyncProfile>,
-    superseded: Vec<String>,
+    written_profiles: Overlay<EducationSyncProfile>,
+    written_connections: Overlay<GraphConnection>,
 }
 
 impl KubeCluster {
@@ -52,16 +47,20 @@ impl KubeCluster {
     ) -> Self {
         let reporter = Reporter { controller: "edusync".to_owned(), instance: Some(instance) };
         let recorder = Recorder::new(client.clone(), reporter);
-        Self { client, recorder, profiles, connections, written: Mutex::default() }
+        Self {
+            client,
+            recorder,
+            profiles,
+            connections,
+            written_profiles: Overlay::default(),
+            written_connections: Overlay::default(),
+        }
     }
 
-    /// Forgets the writes to a resource that is gone.
+    /// Forgets the writes to an object that is gone.
     pub fn forget(&self, uid: &str) {
-        self.lock().remove(uid);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Written>> {
-        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+        self.written_profiles.forget(uid);
+        self.written_connections.forget(uid);
     }
 
     fn profile_api(&self, namespace: &str) -> Api<EducationSyncProfile> {
@@ -70,37 +69,6 @@ impl KubeCluster {
 
     fn connection_api(&self, connection: &GraphConnection) -> Api<GraphConnection> {
         Api::namespaced(self.client.clone(), &connection.namespace().unwrap_or_default())
-    }
-
-    /// The cached version, unless it is one that we have superseded ourselves.
-    fn newest(&self, cached: Arc<EducationSyncProfile>) -> Arc<EducationSyncProfile> {
-        let (Some(uid), Some(version)) = (cached.uid(), cached.resource_version()) else {
-            return cached;
-        };
-        let mut written = self.lock();
-        match written.get(&uid) {
-            Some(ours) if ours.superseded.contains(&version) => Arc::clone(&ours.newest),
-            Some(_) => {
-                written.remove(&uid);
-                cached
-            }
-            None => cached,
-        }
-    }
-
-    fn remember(&self, before: &EducationSyncProfile, after: &Arc<EducationSyncProfile>) {
-        let (Some(uid), Some(version)) = (before.uid(), before.resource_version()) else {
-            return;
-        };
-        if after.resource_version().as_ref() == Some(&version) {
-            return;
-        }
-        let mut written = self.lock();
-        let entry = written
-            .entry(uid)
-            .or_insert_with(|| Written { newest: Arc::clone(after), superseded: Vec::new() });
-        entry.newest = Arc::clone(after);
-        entry.superseded.push(version);
     }
 
     /// Remembers what came of a write, so that the next pass looks at the newest version. After a
@@ -113,14 +81,14 @@ impl KubeCluster {
         match written {
             Ok(written) => {
                 let written = Arc::new(written);
-                self.remember(before, &written);
+                self.written_profiles.remember(before, &written);
                 Ok(written)
             }
             Err(ClusterError::Conflict) => {
                 if let Ok(newest) = self.fetch_profile(&Key::of(before)).await
                     && newest.metadata.uid == before.metadata.uid
                 {
-                    self.remember(before, &newest);
+                    self.written_profiles.remember(before, &newest);
                 }
                 Err(ClusterError::Conflict)
             }
@@ -154,15 +122,16 @@ impl KubeCluster {
 impl Cluster for KubeCluster {
     fn profile(&self, key: &Key) -> Option<Arc<EducationSyncProfile>> {
         let cached = self.profiles.get(&ObjectRef::new(&key.name).within(&key.namespace))?;
-        Some(self.newest(cached))
+        Some(self.written_profiles.newest(cached))
     }
 
     fn profiles(&self) -> Vec<Arc<EducationSyncProfile>> {
-        self.profiles.state().into_iter().map(|cached| self.newest(cached)).collect()
+        self.profiles.state().into_iter().map(|cached| self.written_profiles.newest(cached)).collect()
     }
 
     fn connection(&self, key: &Key) -> Option<Arc<GraphConnection>> {
-        self.connections.get(&ObjectRef::new(&key.name).within(&key.namespace))
+        let cached = self.connections.get(&ObjectRef::new(&key.name).within(&key.namespace))?;
+        Some(self.written_connections.newest(cached))
     }
 
     async fn fetch_profile(&self, key: &Key) -> Result<Arc<EducationSyncProfile>, ClusterError> {
@@ -202,7 +171,9 @@ impl Cluster for KubeCluster {
         let api = self.connection_api(connection);
         let patch = finalizer_patch(connection, &finalizers);
         let name = connection.name_any();
-        within(api.patch(&name, &PatchParams::default(), &Patch::Merge(patch))).await.map(drop)
+        let written = within(api.patch(&name, &PatchParams::default(), &Patch::Merge(patch))).await?;
+        self.written_connections.remember(connection, &Arc::new(written));
+        Ok(())
     }
 
     async fn write_status(
@@ -225,7 +196,9 @@ impl Cluster for KubeCluster {
         let api = self.connection_api(connection);
         let wanted = GraphConnection { status: Some(status), ..connection.clone() };
         let name = connection.name_any();
-        within(api.replace_status(&name, &PostParams::default(), &wanted)).await.map(drop)
+        let written = within(api.replace_status(&name, &PostParams::default(), &wanted)).await?;
+        self.written_connections.remember(connection, &Arc::new(written));
+        Ok(())
     }
 
     async fn publish(&self, resource: &EducationSyncProfile, notice: Notice) {

@@ -3,6 +3,7 @@
 pub mod health;
 pub mod kube_cluster;
 pub mod lease;
+pub mod overlay;
 pub mod telemetry;
 pub mod watch;
 

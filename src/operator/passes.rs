@@ -109,6 +109,7 @@ pub(super) async fn watch_connections(
                     queues.connection(key);
                 }
                 Change::Gone(uid, key) => {
+                    context.cluster.forget(&uid);
                     context.upstreams.forget(&uid).await;
                     queue_users(&context, &queues, &key);
                 }

@@ -16,6 +16,12 @@ fn writes(scene: &Scene, resource: &str) -> Vec<String> {
         .collect()
 }
 
+/// Waits until the audit log, which is a moment behind, has so many writes, and returns all it has.
+async fn writes_once_logged(scene: &Scene, resource: &str, at_least: usize) -> Vec<String> {
+    scene.eventually("the writes are logged", |scene| writes(scene, resource).len() >= at_least).await;
+    writes(scene, resource)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn from_apply_to_ready_two_calls_four_writes_two_events() {
     let scene = Scene::begin("cost").await;
@@ -39,12 +45,12 @@ async fn from_apply_to_ready_two_calls_four_writes_two_events() {
     assert!(calls[2..].iter().all(|call| *call == ("GET", COLLECTION)), "{calls:?}");
 
     assert_eq!(
-        writes(&scene, "educationsyncprofiles"),
+        writes_once_logged(&scene, "educationsyncprofiles", 4).await,
         ["patch", "update status", "update status", "update status"],
         "finalizer, intent, id, ready"
     );
     scene.until_events_are("contoso", &["Created", "Provisioned"]).await;
-    let events = writes(&scene, "events");
+    let events = writes_once_logged(&scene, "events", 3).await;
     assert_eq!(events.iter().filter(|verb| *verb == "create").count(), 3, "two, and one of the connection");
 }
 
@@ -53,11 +59,12 @@ async fn from_delete_to_gone_one_delete_two_proofs_two_writes() {
     let scene = Scene::begin("cost-delete").await;
     scene.create("contoso", spec("Contoso SDS")).await;
     scene.until_ready_is("contoso", "True", "Provisioned").await;
-    let (writes_before, requests_before) =
-        (writes(&scene, "educationsyncprofiles").len(), scene.simulator.requests().len());
+    let writes_before = writes_once_logged(&scene, "educationsyncprofiles", 4).await.len();
+    let requests_before = scene.simulator.requests().len();
     scene.delete("contoso").await;
     scene.until_gone("contoso").await;
-    let written = writes(&scene, "educationsyncprofiles").split_off(writes_before);
+    let written = writes_once_logged(&scene, "educationsyncprofiles", writes_before + 2).await;
+    let written = written.get(writes_before..).unwrap();
     assert_eq!(written, ["update status", "patch"], "deleting, and the finalizer");
     let requests = scene.simulator.requests().split_off(requests_before);
     let beside_lists: Vec<(&str, u16)> = requests
@@ -77,6 +84,7 @@ async fn ten_idle_lists_cost_no_write() {
     for number in 0..3 {
         scene.until_ready_is(&format!("profile-{number}"), "True", "Provisioned").await;
     }
+    writes_once_logged(&scene, "educationsyncprofiles", 12).await;
     scene.lists_pass(1).await;
     let writes_before = scene.world.operator_writes(&scene.namespace).len();
     let calls_before = scene.requests("GET").len();
