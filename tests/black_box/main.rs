@@ -13,5 +13,6 @@ mod create;
 mod delete;
 mod outage;
 mod refusals;
+mod rights;
 mod scene;
 mod world;
