@@ -45,7 +45,8 @@ pub enum FollowerKind {
 /// What a follower wants to hear of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Interest {
-    /// Every list. While anyone is interested with `fast`, lists come at the fast interval.
+    /// Every list. While anyone is interested with `fast`, lists come at the fast interval. It costs a
+    /// pass for each list, so it is for those who wait for something that is not in the list yet.
     Every {
         /// Something is under way.
         fast: bool,
@@ -56,6 +57,8 @@ pub enum Interest {
         id: String,
         /// Its name.
         name: NameKey,
+        /// Something is under way with it.
+        fast: bool,
     },
     /// Whether Graph answers. It keeps no poller going.
     Health,
@@ -227,7 +230,10 @@ impl Shared {
 
 impl State {
     fn set_pace(&mut self, now: Timestamp) {
-        let fast = self.followers.values().any(|interest| matches!(interest, Interest::Every { fast: true }));
+        let is_fast = |interest: &Interest| {
+            matches!(interest, Interest::Every { fast: true } | Interest::Profile { fast: true, .. })
+        };
+        let fast = self.followers.values().any(is_fast);
         let idle = self.followers.values().all(|interest| matches!(interest, Interest::Health));
         self.pace.set(fast, idle, now);
     }
@@ -240,7 +246,7 @@ impl State {
         self.view.snapshot = Some(Arc::new(snapshot));
         let concerned = |interest: &Interest| match interest {
             Interest::Every { .. } => true,
-            Interest::Profile { id, name } => old.is_none() || changes.concern(id, name),
+            Interest::Profile { id, name, .. } => old.is_none() || changes.concern(id, name),
             Interest::Health => recovered,
         };
         self.followers.iter().filter(|(_, interest)| concerned(interest)).map(|(f, _)| f.clone()).collect()

@@ -41,11 +41,8 @@ fn follow(o: &Observation, profile: &RemoteProfile) -> Verdict {
         profile.state,
         ProfileState::Provisioned | ProfileState::ProvisioningFailed | ProfileState::DeletionFailed
     );
-    let interest = if at_rest {
-        Interest::Profile { id: profile.id.clone(), name: profile.name.clone() }
-    } else {
-        Interest::Every { fast: true }
-    };
+    // Whatever happens to a profile that is listed changes the list.
+    let interest = Interest::Profile { id: profile.id.clone(), name: profile.name.clone(), fast: !at_rest };
     Verdict {
         standing: wording::following(profile.state),
         notices: Notices {
@@ -83,7 +80,7 @@ fn unseen(o: &Observation, id: &str) -> Verdict {
         let interest = if under_way {
             Interest::Every { fast: true }
         } else {
-            Interest::Profile { id: id.to_owned(), name }
+            Interest::Profile { id: id.to_owned(), name, fast: false }
         };
         return Verdict { interest: Some(interest), ..Verdict::nothing() };
     }
