@@ -212,6 +212,13 @@ pub fn has_finalizer(resource: &EducationSyncProfile) -> bool {
     resource.metadata.finalizers.iter().flatten().any(|finalizer| finalizer == FINALIZER)
 }
 
+/// Was everything in the status written for the object of this uid? Else it was copied or restored.
+#[must_use]
+pub fn is_own(status: &EducationSyncProfileStatus, uid: &str) -> bool {
+    let attempts = status.creation.iter().chain(&status.earlier_creations).map(|attempt| &attempt.uid);
+    status.binding.iter().map(|binding| &binding.uid).chain(attempts).all(|other| other == uid)
+}
+
 /// The names that a status keeps taken: of the bound profile, and of every attempt without a known end.
 #[must_use]
 pub fn names_in(status: &EducationSyncProfileStatus, tenant: &Tenant) -> BTreeSet<NameKey> {

@@ -12,10 +12,10 @@ use super::Context;
 use super::claims::{NameClaim, Owner, Tenant};
 use super::cluster::{Cluster, Key};
 use super::observation::{
-    ConnectionProblem, ListFacts, Memory, Namesake, Observation, is_alive, names_in, tenants_in,
+    ConnectionProblem, ListFacts, Memory, Namesake, Observation, is_alive, is_own, names_in, tenants_in,
 };
 use crate::api::EducationSyncProfile;
-use crate::api::status::{Binding, EducationSyncProfileStatus};
+use crate::api::status::Binding;
 use crate::graph::name::NameKey;
 use crate::poller::{Snapshot, View};
 use crate::upstream::Upstream;
@@ -41,13 +41,11 @@ pub async fn observe<C: Cluster>(context: &Context<C>, key: &Key) -> Option<(Obs
     let view = upstream.as_ref().map_or_else(|_| View::default(), |upstream| upstream.poller.view());
     let owner = owner(&resource);
     let bound_to_other = record(context, &resource, &owner, now);
-    let binding_tenant = resource.status.as_ref().and_then(|status| status.binding.as_ref()).map(place);
-    if let (Some(binding), Some(elsewhere)) =
-        (resource.status.as_ref().and_then(|status| status.binding.as_ref()), &binding_tenant)
-        && upstream.as_ref().map_or(true, |upstream| upstream.facts.tenant != *elsewhere)
+    if let Some(binding) = binding(&resource)
+        && upstream.as_ref().map_or(true, |upstream| upstream.facts.tenant != place(binding))
     {
         // What nobody can look at is not known to be alive.
-        context.claims.set_going(elsewhere, &binding.profile_id);
+        context.claims.set_going(&place(binding), &binding.profile_id);
     }
     let tenant = upstream.as_ref().ok().map(|upstream| upstream.facts.tenant.clone());
     let snapshot = view.snapshot.clone();
@@ -82,6 +80,11 @@ pub async fn observe<C: Cluster>(context: &Context<C>, key: &Key) -> Option<(Obs
 pub(super) fn connection_key(resource: &EducationSyncProfile) -> Key {
     let namespace = resource.metadata.namespace.clone().unwrap_or_default();
     Key { namespace, name: resource.spec.connection_name().to_owned() }
+}
+
+/// Which profile belongs to a resource, as its status says.
+fn binding(resource: &EducationSyncProfile) -> Option<&Binding> {
+    resource.status.as_ref()?.binding.as_ref()
 }
 
 /// Where a profile is.
@@ -150,12 +153,6 @@ fn record<C: Cluster>(
     context.claims.claim_profile(&tenant, &binding.profile_id, owner, alive.then_some(now))
 }
 
-/// Was the status written for this object?
-fn is_own(status: &EducationSyncProfileStatus, uid: &str) -> bool {
-    let attempts = status.creation.iter().chain(&status.earlier_creations).map(|attempt| &attempt.uid);
-    status.binding.iter().map(|binding| &binding.uid).chain(attempts).all(|other| other == uid)
-}
-
 /// The owner entry of a resource.
 pub(super) fn owner(resource: &EducationSyncProfile) -> Owner {
     let meta = &resource.metadata;
@@ -174,8 +171,7 @@ fn wish<C: Cluster>(
     owner: &Owner,
     now: Timestamp,
 ) -> Option<NameClaim> {
-    let bound = resource.status.as_ref().is_some_and(|status| status.binding.is_some());
-    if bound || resource.metadata.deletion_timestamp.is_some() {
+    if binding(resource).is_some() || resource.metadata.deletion_timestamp.is_some() {
         return None;
     }
     let kept = resource.status.as_ref().map(|status| names_in(status, tenant)).unwrap_or_default();
@@ -187,8 +183,7 @@ fn bound(
     resource: &EducationSyncProfile,
     snapshot: Option<&Snapshot>,
 ) -> Option<crate::graph::RemoteProfile> {
-    let binding = resource.status.as_ref()?.binding.as_ref()?;
-    snapshot?.profiles.get(&binding.profile_id).cloned()
+    snapshot?.profiles.get(&binding(resource)?.profile_id).cloned()
 }
 
 fn namesakes<C: Cluster>(
@@ -203,7 +198,7 @@ fn namesakes<C: Cluster>(
     };
     let mut names: BTreeSet<NameKey> = BTreeSet::from([NameKey::of(&resource.spec.display_name)]);
     names.extend(resource.status.iter().flat_map(|status| names_in(status, tenant)));
-    let own = resource.status.as_ref().and_then(|status| status.binding.as_ref()).map(|b| &b.profile_id);
+    let own = binding(resource).map(|binding| &binding.profile_id);
     let mut namesakes = Vec::new();
     for name in &names {
         for profile in snapshot.named(name) {
@@ -231,8 +226,7 @@ fn list_facts<C: Cluster>(
         return ListFacts { failure, ..ListFacts::default() };
     };
     // Our own profile proves nothing about itself.
-    let own =
-        resource.status.as_ref().and_then(|status| status.binding.as_ref()).map(|b| b.profile_id.as_str());
+    let own = binding(resource).map(|binding| binding.profile_id.as_str());
     let (alive, missing) = context
         .claims
         .alive(tenant, snapshot.began, |id| Some(id) == own || snapshot.profiles.contains_key(id));
@@ -260,7 +254,7 @@ fn update_memory<C: Cluster>(
             (Some(attempt), Some((known, _))) if *known == attempt.attempt => {}
             (Some(attempt), _) => memory.resolving = Some((attempt.attempt.clone(), now)),
         }
-        if resource.status.as_ref().is_some_and(|status| status.binding.is_some()) {
+        if binding(resource).is_some() {
             // After a restart a profile that no list shows may still be one that is not visible yet.
             memory.bound_at.get_or_insert(now);
         }

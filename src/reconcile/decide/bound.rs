@@ -11,9 +11,9 @@ use crate::api::status::ProfileState;
 use crate::graph::difference::differences;
 use crate::graph::wire::create_body;
 use crate::graph::{GraphError, RemoteProfile};
-use crate::reconcile::observation::{ConnectionFacts, Memory, Observation};
+use crate::reconcile::observation::{Memory, Observation};
 
-pub(super) fn decide(o: &Observation, _connection: &ConnectionFacts) -> Verdict {
+pub(super) fn decide(o: &Observation) -> Verdict {
     let Some(binding) = &o.status().binding else {
         return Verdict::nothing();
     };

@@ -115,10 +115,7 @@ fn deleting() -> Verdict {
 /// The list does not have the profile: never seen, or gone?
 fn absent(o: &Observation, connection: &ConnectionFacts, binding: &Binding) -> Verdict {
     let newest = o.memory.delete_sent.max(o.memory.bound_at);
-    if newest.is_some_and(|time| !o.list_since(time)) {
-        return if o.memory.delete_sent.is_none() { ask(o, connection, binding) } else { deleting() };
-    }
-    if not_visible_yet(o) {
+    if newest.is_some_and(|time| !o.list_since(time)) || not_visible_yet(o) {
         return if o.memory.delete_sent.is_none() { ask(o, connection, binding) } else { deleting() };
     }
     if o.memory.present && !recently_asked(o, o.settings.settle_window) {

@@ -125,15 +125,12 @@ pub fn decide(o: &Observation) -> Verdict {
     if leads_elsewhere(o, connection) {
         return Verdict::stalled(Reason::ConnectionChanged, wording::connection_changed(o));
     }
-    if o.status().binding.is_some() { bound::decide(o, connection) } else { create::decide(o, connection) }
+    if o.status().binding.is_some() { bound::decide(o) } else { create::decide(o, connection) }
 }
 
 /// Was the status written for another object, which was copied or restored as this one?
 fn is_foreign(o: &Observation) -> bool {
-    let status = o.status();
-    let uids = status.binding.iter().map(|binding| &binding.uid);
-    let attempts = status.creation.iter().chain(&status.earlier_creations).map(|attempt| &attempt.uid);
-    uids.chain(attempts).any(|uid| uid != o.uid())
+    !super::observation::is_own(o.status(), o.uid())
 }
 
 /// Does the connection lead to another place than the one where our profile is, or may be?
