@@ -14,7 +14,8 @@ use edusync::clock::Clock;
 use edusync::graph::client::{Deletion, Permission};
 use edusync::graph::throttle::Gate;
 use edusync::graph::transport::{Transport, TransportError};
-use edusync::graph::{Certainty, GraphClient, GraphError};
+use edusync::graph::wire::RequestBody;
+use edusync::graph::{Certainty, GraphClient, GraphError, RemoteProfile};
 use futures::future::BoxFuture;
 use graph_simulator::{Settings, Simulator};
 use http::{Request, Response};
@@ -88,6 +89,7 @@ fn client(transport: Arc<Scripted>, clock: Clock) -> GraphClient {
         dialect: Dialect::Beta,
         tokens: Arc::new(tokens),
         gate: Arc::new(Gate::default()),
+        learnt: Arc::default(),
         transport,
         permission: Arc::new(Lease(true)),
         clock,
@@ -135,19 +137,29 @@ fn body(name: &str) -> Value {
     })
 }
 
+async fn create(client: &GraphClient, name: &str) -> Result<RemoteProfile, GraphError> {
+    let admission = client.ready().await?;
+    client.create(admission, &RequestBody::new(body(name)), "attempt", TIMEOUT).await
+}
+
+async fn delete(client: &GraphClient, id: &str) -> Result<Deletion, GraphError> {
+    let admission = client.ready().await?;
+    client.delete(admission, id).await
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_profile_is_created_listed_and_deleted() {
     let clock = clock();
     let (transport, _simulator) = simulated(Settings::default(), clock);
     let client = client(transport, clock);
-    let created = client.create(&body("Contoso SDS"), "attempt", TIMEOUT).await.unwrap();
+    let created = create(&client, "Contoso SDS").await.unwrap();
     let listed = client.list().await.unwrap();
     assert_eq!(listed.keys().collect::<Vec<_>>(), [&created.id]);
     assert_eq!(client.get(&created.id).await.unwrap().unwrap().id, created.id);
-    assert_eq!(client.delete(&created.id).await.unwrap(), Deletion::Accepted);
+    assert_eq!(delete(&client, &created.id).await.unwrap(), Deletion::Accepted);
     tokio::time::advance(Duration::from_mins(1)).await;
     assert_eq!(client.get(&created.id).await.unwrap(), None);
-    assert_eq!(client.delete(&created.id).await.unwrap(), Deletion::NotFound);
+    assert_eq!(delete(&client, &created.id).await.unwrap(), Deletion::NotFound);
     assert!(client.list().await.unwrap().is_empty());
 }
 
@@ -157,7 +169,7 @@ async fn every_page_is_read() {
     let (transport, _simulator) = simulated(Settings { page_size: 2, ..Settings::default() }, clock);
     let client = client(Arc::clone(&transport), clock);
     for number in 0..5 {
-        client.create(&body(&format!("Profile {number}")), "attempt", TIMEOUT).await.unwrap();
+        create(&client, &format!("Profile {number}")).await.unwrap();
     }
     let before = transport.calls.load(Ordering::SeqCst);
     assert_eq!(client.list().await.unwrap().len(), 5);
@@ -185,7 +197,7 @@ async fn a_401_is_tried_once_more_with_a_new_token() {
     let clock = clock();
     let transport = answering(401, &[], "{}");
     let client = client(Arc::clone(&transport), clock);
-    let error = client.create(&body("A"), "attempt", TIMEOUT).await.unwrap_err();
+    let error = create(&client, "A").await.unwrap_err();
     assert_eq!((error.status(), error.certainty()), (Some(401), Certainty::No));
     assert_eq!(transport.calls.load(Ordering::SeqCst), 2);
     assert_eq!(transport.tokens.load(Ordering::SeqCst), 2);
@@ -199,7 +211,7 @@ async fn no_token_goes_to_another_host() {
     assert!(matches!(client.list().await, Err(GraphError::Unknown { .. })));
     let redirect = answering(302, &[("location", "https://evil.example/")], "");
     let redirected = client_of(&redirect);
-    let error = redirected.create(&body("A"), "attempt", TIMEOUT).await.unwrap_err();
+    let error = create(&redirected, "A").await.unwrap_err();
     assert_eq!(error.certainty(), Certainty::Unknown);
     for transport in [transport, redirect] {
         assert!(!transport.hosts.lock().unwrap().iter().any(|host| host == "evil.example"));
@@ -224,7 +236,7 @@ async fn what_is_not_a_clear_answer_is_unknown() {
         (409, "{}"),
     ] {
         let transport = answering(status, &[], body_text);
-        let error = client_of(&transport).create(&body("A"), "attempt", TIMEOUT).await.unwrap_err();
+        let error = create(&client_of(&transport), "A").await.unwrap_err();
         assert_eq!(error.certainty(), Certainty::Unknown, "{status} {body_text}");
         assert_eq!(transport.calls.load(Ordering::SeqCst), 1, "a POST is never repeated");
     }
@@ -239,7 +251,7 @@ async fn retry_after_holds_back_every_call() {
     let clock = clock();
     let transport = answering(429, &[("retry-after", "2.5")], "{}");
     let client = client(Arc::clone(&transport), clock);
-    let error = client.create(&body("A"), "attempt", TIMEOUT).await.unwrap_err();
+    let error = create(&client, "A").await.unwrap_err();
     assert_eq!(error.certainty(), Certainty::Later(Some(Duration::from_millis(2_500))));
     assert_eq!(client.list().await.unwrap_err(), GraphError::Waiting(Duration::from_millis(2_500)));
     assert!(client.ready().await.is_err());
@@ -261,9 +273,9 @@ async fn without_the_lease_nothing_is_changed() {
     let transport = answering(200, &[], r#"{"id":"p"}"#);
     let mut client = client(Arc::clone(&transport), clock);
     client.permission = Arc::new(Lease(false));
-    let error = client.create(&body("A"), "attempt", TIMEOUT).await.unwrap_err();
+    let error = create(&client, "A").await.unwrap_err();
     assert!(matches!(error.certainty(), Certainty::Later(_)), "it is known that nothing was sent");
-    assert!(client.delete("p").await.is_err());
+    assert!(delete(&client, "p").await.is_err());
     assert_eq!(transport.calls.load(Ordering::SeqCst), 0);
     assert!(client.get("p").await.unwrap().is_some(), "reading is no change");
 }
@@ -276,7 +288,7 @@ async fn nothing_that_graph_wrote_in_free_text_and_no_secret_is_in_an_error() {
     for status in [400, 403, 404, 409, 429, 500] {
         let headers = [("request-id", "a pupil's name is no id"), ("retry-after", CANARY)];
         let client = client_of(&answering(status, &headers, &text));
-        let error = client.create(&body("A"), "attempt", TIMEOUT).await.unwrap_err();
+        let error = create(&client, "A").await.unwrap_err();
         let shown = format!("{error:?} {error} {client:?}");
         let settings = Settings::default();
         for secret in [CANARY, "no code", "pupil", &settings.client_secret, &settings.refresh_token] {

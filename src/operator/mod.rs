@@ -20,6 +20,7 @@ use kube::runtime::reflector;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::graph::budget::BudgetSettings;
 use crate::graph::transport::{HttpTransport, Transport};
 use crate::poller::{Follower, Intervals};
 use crate::reconcile::Context;
@@ -47,6 +48,8 @@ pub struct OperatorSettings {
     pub settings: Settings,
     /// Hosts that a connection may name.
     pub allowed_hosts: Vec<String>,
+    /// How many calls may be made, for each tenant and application.
+    pub budget: BudgetSettings,
     /// How many passes may be under way at once.
     pub concurrency: u16,
 }
@@ -141,6 +144,7 @@ async fn work(
             allowed_hosts: settings.allowed_hosts.clone(),
             intervals: settings.intervals,
             request_timeout: settings.settings.request_timeout,
+            budget: settings.budget,
         },
         Box::new(HttpTransports),
         leadership,

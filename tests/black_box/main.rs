@@ -15,4 +15,5 @@ mod outage;
 mod refusals;
 mod rights;
 mod scene;
+mod sources;
 mod world;
