@@ -1,151 +1,15 @@
-//! The client for Graph, below nothing and above an exchanged transport: the simulator in process, or
-//! a script of answers. The clock is virtual.
+//! Lists, creates, deletes: what is a clear answer, and what is not.
 
-#![cfg(test)]
-
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bytes::Bytes;
-use edusync::api::connection::Dialect;
-use edusync::auth::{Credential, TokenSource};
-use edusync::clock::Clock;
-use edusync::graph::client::{Deletion, Permission};
-use edusync::graph::throttle::Gate;
-use edusync::graph::transport::{Transport, TransportError};
-use edusync::graph::wire::RequestBody;
-use edusync::graph::{Certainty, GraphClient, GraphError, RemoteProfile};
-use futures::future::BoxFuture;
-use graph_simulator::{Settings, Simulator};
-use http::{Request, Response};
-use jiff::Timestamp;
-use serde_json::{Value, json};
+use edusync::graph::client::Deletion;
+use edusync::graph::{Certainty, GraphError};
+use graph_simulator::Settings;
+use serde_json::json;
 
-const TIMEOUT: Duration = Duration::from_secs(30);
-const CANARY: &str = "canary-of-a-pupil";
-
-type Answer = Result<Response<Bytes>, TransportError>;
-
-/// Answers by a function, and counts.
-struct Scripted {
-    answer: Box<dyn Fn(Request<Bytes>) -> Answer + Send + Sync>,
-    tokens: AtomicUsize,
-    calls: AtomicUsize,
-    hosts: Mutex<Vec<String>>,
-}
-
-impl std::fmt::Debug for Scripted {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Scripted")
-    }
-}
-
-impl Transport for Scripted {
-    fn send(&self, request: Request<Bytes>, _deadline: Duration) -> BoxFuture<'_, Answer> {
-        let is_token = request.uri().path().ends_with("/token");
-        let counter = if is_token { &self.tokens } else { &self.calls };
-        counter.fetch_add(1, Ordering::SeqCst);
-        self.hosts.lock().unwrap().push(request.uri().host().unwrap_or_default().to_owned());
-        let answer = (self.answer)(request);
-        Box::pin(async move { answer })
-    }
-}
-
-#[derive(Debug)]
-struct Lease(bool);
-
-impl Permission for Lease {
-    fn may_write(&self) -> bool {
-        self.0
-    }
-}
-
-fn scripted(answer: impl Fn(Request<Bytes>) -> Answer + Send + Sync + 'static) -> Arc<Scripted> {
-    Arc::new(Scripted {
-        answer: Box::new(answer),
-        tokens: AtomicUsize::new(0),
-        calls: AtomicUsize::new(0),
-        hosts: Mutex::default(),
-    })
-}
-
-fn clock() -> Clock {
-    Clock::starting_at(Timestamp::from_second(1_700_000_000).unwrap())
-}
-
-/// A client with the simulator's delegated credential.
-fn client(transport: Arc<Scripted>, clock: Clock) -> GraphClient {
-    let settings = Settings::default();
-    let place = ("https://login.example", settings.tenant.as_str(), "https://graph.microsoft.com");
-    let credential = Credential::RefreshToken {
-        token: settings.refresh_token.clone().into(),
-        client_secret: Some(settings.client_secret.clone().into()),
-    };
-    let transport: Arc<dyn Transport> = transport;
-    let tokens = TokenSource::new(place, &settings.client_id, credential, Arc::clone(&transport), clock);
-    GraphClient {
-        endpoint: "https://graph.microsoft.com".to_owned(),
-        dialect: Dialect::Beta,
-        tokens: Arc::new(tokens),
-        gate: Arc::new(Gate::default()),
-        learnt: Arc::default(),
-        transport,
-        permission: Arc::new(Lease(true)),
-        clock,
-        request_timeout: TIMEOUT,
-    }
-}
-
-/// The simulator in process.
-fn simulated(settings: Settings, clock: Clock) -> (Arc<Scripted>, Arc<Simulator>) {
-    let simulator = Arc::new(Simulator::new(settings));
-    let inside = Arc::clone(&simulator);
-    (scripted(move |request| Ok(inside.handle(request, clock.now()))), simulator)
-}
-
-fn token_answer() -> Response<Bytes> {
-    let body = json!({"token_type": "Bearer", "expires_in": 3599, "access_token": "token"});
-    Response::new(Bytes::from(body.to_string()))
-}
-
-/// Tokens are given; calls to Graph get this answer.
-fn answering(status: u16, headers: &[(&str, &str)], body: &str) -> Arc<Scripted> {
-    let headers: Vec<(String, String)> =
-        headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let body = Bytes::from(body.to_owned());
-    scripted(move |request| {
-        if request.uri().path().ends_with("/token") {
-            return Ok(token_answer());
-        }
-        let mut response = Response::builder().status(status);
-        for (name, value) in &headers {
-            response = response.header(name, value);
-        }
-        Ok(response.body(body.clone()).unwrap())
-    })
-}
-
-fn body(name: &str) -> Value {
-    json!({
-        "displayName": name,
-        "dataProvider": {"@odata.type": "#microsoft.graph.educationCsvDataProvider"},
-        "identitySynchronizationConfiguration": {
-            "@odata.type": "#microsoft.graph.educationIdentityCreationConfiguration",
-            "userDomains": [{"appliesTo": "student", "name": "school.example"}]
-        }
-    })
-}
-
-async fn create(client: &GraphClient, name: &str) -> Result<RemoteProfile, GraphError> {
-    let admission = client.ready().await?;
-    client.create(admission, &RequestBody::new(body(name)), "attempt", TIMEOUT).await
-}
-
-async fn delete(client: &GraphClient, id: &str) -> Result<Deletion, GraphError> {
-    let admission = client.ready().await?;
-    client.delete(admission, id).await
-}
+use crate::support::{CANARY, Lease, answering, client, client_of, clock, create, delete, simulated};
 
 #[tokio::test(start_paused = true)]
 async fn a_profile_is_created_listed_and_deleted() {
@@ -214,12 +78,8 @@ async fn no_token_goes_to_another_host() {
     let error = create(&redirected, "A").await.unwrap_err();
     assert_eq!(error.certainty(), Certainty::Unknown);
     for transport in [transport, redirect] {
-        assert!(!transport.hosts.lock().unwrap().iter().any(|host| host == "evil.example"));
+        assert!(!transport.seen.lock().unwrap().iter().any(|seen| seen.uri().host() == Some("evil.example")));
     }
-}
-
-fn client_of(transport: &Arc<Scripted>) -> GraphClient {
-    client(Arc::clone(transport), clock())
 }
 
 #[tokio::test(start_paused = true)]
