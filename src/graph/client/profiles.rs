@@ -126,7 +126,7 @@ impl GraphClient {
 
     pub(super) async fn count_at(&self, operation: &'static str, url: Url) -> Result<u64, GraphError> {
         drop(self.admit(Urgency::Poll).await?);
-        let call = Call { accept: "text/plain, application/json;q=0.5", ..self.read_call(operation, url) };
+        let call = Call { accept: "text/plain", ..self.read_call(operation, url) };
         let answer = self.call(call).await?;
         if answer.status != StatusCode::OK {
             return Err(answer.into_error());
