@@ -81,3 +81,35 @@ fn keep_secret(new: &mut DataProvider, old: &DataProvider) {
         new.clone_from(old);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::profile::{Connection, Secret};
+    use super::*;
+
+    fn provider(client_id: &str, secret: Option<&str>) -> DataProvider {
+        let secret = secret.map(|secret| Secret::new(secret.to_owned()));
+        DataProvider::OneRoster {
+            connection_url: "https://sis.fabrikam.example".to_owned(),
+            connection: Connection { client_id: client_id.to_owned(), client_secret: secret, oauth2: None },
+            provider_name: None,
+            schools_ids: Vec::new(),
+            term_ids: Vec::new(),
+            customizations: None,
+        }
+    }
+
+    #[test]
+    fn a_secret_that_is_left_out_stays_with_its_client() {
+        let old = provider("a", Some("old"));
+        let rows = [("a", None, Some("old")), ("a", Some("new"), Some("new")), ("b", None, None)];
+        for (client, sent, kept) in rows {
+            let mut new = provider(client, sent);
+            keep_secret(&mut new, &old);
+            assert_eq!(new, provider(client, kept), "{client}");
+        }
+        let mut csv = DataProvider::Csv { customizations: None };
+        keep_secret(&mut csv, &old);
+        assert_eq!(csv, DataProvider::Csv { customizations: None });
+    }
+}
