@@ -9,6 +9,7 @@
 
 mod client;
 mod exchange;
+mod simulator;
 
 use std::collections::BTreeSet;
 

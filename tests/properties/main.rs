@@ -13,7 +13,7 @@ mod specs;
 use proptest::test_runner::{Config, RngSeed};
 
 /// So many cases in an ordinary run, always the same ones.
-pub fn cases(ordinary: u32) -> Config {
+fn cases(ordinary: u32) -> Config {
     // Reads PROPTEST_CASES and PROPTEST_RNG_SEED.
     let asked = Config::default();
     let is_set = |name: &str| std::env::var_os(name).is_some();
