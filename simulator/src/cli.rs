@@ -133,6 +133,15 @@ const EXAMPLES: &str = r#"EXAMPLES
     curl --cacert ca.pem -H "Authorization: Bearer $TOKEN" \
       https://127.0.0.1:8443/beta/education/synchronizationProfiles
 
+  Upload a file of a CSV profile and verify it (the URL is good for an hour; put the file name before the '?'):
+
+    curl --cacert ca.pem -H "Authorization: Bearer $TOKEN" \
+      https://127.0.0.1:8443/beta/education/synchronizationProfiles/$ID/uploadUrl
+    curl --cacert ca.pem -T student.csv -H 'x-ms-blob-type: BlockBlob' -H 'x-ms-version: 2021-08-06' \
+      "https://127.0.0.1:8443/_blobs/$ID/student.csv?$QUERY"
+    curl --cacert ca.pem -H "Authorization: Bearer $TOKEN" -X POST \
+      https://127.0.0.1:8443/beta/education/synchronizationProfiles/$ID/start
+
   See what clients have asked, and what is there (no token needed):
 
     curl --cacert ca.pem https://127.0.0.1:8443/_simulator/requests
