@@ -213,7 +213,8 @@ fn collection<T>(
     values: Vec<Json>,
 ) -> Answer {
     let mut members = vec![("@odata.context", Json::from(call.context(incoming, context)))];
-    if options.count {
+    // As for directory resources (Graph docs: paging), the count stands on the first page only.
+    if options.count && options.is_first_page() {
         members.push(("@odata.count", Json::Number(paged.total)));
     }
     if let Some(next) = &paged.next {

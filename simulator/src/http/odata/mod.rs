@@ -81,6 +81,11 @@ pub(crate) fn options(incoming: &Incoming<'_>, shape: &Shape) -> Result<Options,
 }
 
 impl Options {
+    /// Whether no page came before the one that is asked for.
+    pub(crate) fn is_first_page(&self) -> bool {
+        self.after.is_none()
+    }
+
     fn take(&mut self, name: &str, value: &str, shape: &Shape) -> Result<(), GraphError> {
         match name {
             "top" => self.top = Some(whole("top", value)?),

@@ -72,6 +72,8 @@ pub(crate) fn run(files: &BTreeMap<String, Content>, rules: &Rules) -> Vec<Messa
             }
         }
     }
+    // The example of the page has the errors first (Graph docs: Start synchronization).
+    messages.sort_by_key(|message| message.kind != MessageKind::Error);
     messages
 }
 
