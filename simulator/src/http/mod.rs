@@ -3,6 +3,7 @@
 
 mod actions;
 mod answer;
+mod batch;
 mod blob;
 mod blob_xml;
 mod collections;
@@ -191,6 +192,7 @@ impl Simulator {
                 return Exchange { response, recorded: None, created: false };
             }
             Route::Token { tenant } => inner.token(&tenant, &incoming, &envelope),
+            Route::Batch(version) => inner.batch(version, &incoming, &envelope),
             Route::Graph(call) => inner.graph(call, &incoming, &envelope),
         };
         let recorded = RecordedRequest {
@@ -226,7 +228,26 @@ struct Answered {
     created: bool,
 }
 
+impl Answered {
+    /// An answer about which the log wants to know nothing else.
+    fn only(response: Response<Bytes>) -> Self {
+        Self { response, principal: None, grant: None, body: None, created: false }
+    }
+}
+
 impl Inner {
+    /// A batch needs a token itself; each item is then a call of its own.
+    fn batch(&mut self, version: &str, incoming: &Incoming<'_>, envelope: &Envelope) -> Answered {
+        let principal = graph::principal(&self.model, incoming, envelope);
+        let kind = principal.as_ref().ok().map(|principal| principal.kind);
+        let answer = principal.and_then(|_| batch::answer(self, version, incoming, envelope));
+        let (response, created) = match answer {
+            Ok((body, created)) => (envelope.graph(StatusCode::OK, &body), created),
+            Err(error) => (envelope.error(error), false),
+        };
+        Answered { response, principal: kind, grant: None, body: record::redact_json(incoming.body), created }
+    }
+
     fn token(&mut self, tenant: &str, incoming: &Incoming<'_>, envelope: &Envelope) -> Answered {
         let answer = token::answer(&mut self.model, tenant, incoming, envelope);
         Answered {
@@ -246,8 +267,7 @@ impl Inner {
         payload: Payload,
         envelope: &Envelope,
     ) -> Answered {
-        let response = blob::answer(&mut self.model, target, incoming, payload, envelope);
-        Answered { response, principal: None, grant: None, body: None, created: false }
+        Answered::only(blob::answer(&mut self.model, target, incoming, payload, envelope))
     }
 
     fn graph(

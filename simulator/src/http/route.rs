@@ -14,6 +14,8 @@ pub(crate) enum Route {
     Own(String),
     /// The blob host behind `uploadUrl`.
     Blob(Target),
+    /// A batch; the version of everything in it.
+    Batch(&'static str),
     /// Microsoft Graph.
     Graph(Result<GraphCall, Lost>),
 }
@@ -72,6 +74,8 @@ pub(crate) fn route(method: &Method, path: &str) -> Route {
         ["_blobs", container, rest @ ..] => {
             Route::Blob(Target { container: (*container).to_owned(), blob: rest.join("/") })
         }
+        ["beta", "$batch"] => Route::Batch("beta"),
+        ["v1.0", "$batch"] => Route::Batch("v1.0"),
         ["_simulator", rest @ ..] => Route::Own(rest.join("/")),
         [version, rest @ ..] => Route::Graph(graph(method, version, rest)),
         [] => Route::Graph(Err(Lost::Version(String::new()))),
