@@ -220,8 +220,8 @@ fn the_preview_updates_in_its_own_spelling() {
     let mut world = World::default();
     let id = world.provisioned(&profile("P"));
     let path = format!("{PREVIEW}/{id}");
-    let patch = json!({ "displayName": "Q" });
-    let answer = world.send_json("PATCH", &path, &world.delegated(), &patch).json();
+    let rename = json!({ "displayName": "Q" });
+    let answer = world.send_json("PATCH", &path, &world.delegated(), &rename).json();
     assert_eq!(answer["dataProvider"]["@odata.type"], "#microsoft.graph.csvDataProvider");
     assert_eq!((&answer["displayName"], answer.get("@odata.context")), (&json!("Q"), None));
     world.send_json("PUT", &path, &world.delegated(), &profile("P")).refusal(400, "BadRequest");
