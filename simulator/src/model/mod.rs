@@ -6,6 +6,7 @@ mod ids;
 mod parse;
 mod parse_provider;
 pub(crate) mod permissions;
+mod platform;
 pub(crate) mod profile;
 mod reader;
 pub(crate) mod types;
@@ -15,9 +16,10 @@ use std::collections::{BTreeMap, HashSet};
 use jiff::Timestamp;
 use serde_json::Value;
 
-pub(crate) use entra::{BadToken, Form, Issued, TokenRefusal};
+pub(crate) use entra::{BadToken, Form, IdentityQuery, Issued, PendingDevice, TokenRefusal};
 pub use permissions::PrincipalKind;
 pub(crate) use permissions::{Need, Principal};
+pub(crate) use platform::{SavedModel, Snapshot};
 use profile::Profile;
 pub(crate) use profile::State;
 pub(crate) use types::Generation;
@@ -90,29 +92,6 @@ impl Model {
         self.ids.guid()
     }
 
-    /// Answers a token request; tenants are compared without regard to case.
-    pub(crate) fn token(
-        &mut self,
-        tenant: &str,
-        form: &Form,
-        authority: &str,
-        now: Timestamp,
-    ) -> Result<Issued, TokenRefusal> {
-        let key = tenant.to_ascii_lowercase();
-        if !self.tenants.contains_key(&key) {
-            let sentence = format!(
-                "Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud."
-            );
-            return Err(TokenRefusal::new(400, "invalid_request", 90_002, sentence));
-        }
-        self.entra.token(&self.settings, &mut self.ids, &key, form, authority, now)
-    }
-
-    /// Whom a bearer token speaks for.
-    pub(crate) fn principal(&self, bearer: Option<&str>, now: Timestamp) -> Result<Principal, BadToken> {
-        self.entra.principal(&self.settings, bearer, now)
-    }
-
     /// Creates a profile. Two profiles may have the same display name: no uniqueness is documented.
     pub(crate) fn create(
         &mut self,
@@ -129,6 +108,7 @@ impl Model {
             created: now,
             fails: self.failing.contains(&draft.display_name),
             deleting_since: None,
+            deletion_fails: false,
             draft,
         };
         self.next_position += 1;
@@ -163,6 +143,10 @@ impl Model {
         let found =
             profiles.and_then(|all| all.iter_mut().find(|profile| profile.id.eq_ignore_ascii_case(id)));
         let Some(profile) = found else { return false };
+        if profile.deletion_fails {
+            // Asked again after `deletionFailed`: a new attempt, which goes well.
+            (profile.deleting_since, profile.deletion_fails) = (None, false);
+        }
         profile.deleting_since.get_or_insert(now);
         true
     }
