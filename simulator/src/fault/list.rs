@@ -104,10 +104,8 @@ impl FaultList {
             let moment = entry.fault.kind.moment();
             // A call has one answer: what else would replace it waits for the next one.
             let taken = strike.instead.is_some() || strike.lost.is_some();
-            if taken && matches!(moment, Moment::Instead | Moment::Lost) {
-                continue;
-            }
-            if !entry.hit(now) {
+            let waits = taken && matches!(moment, Moment::Instead | Moment::Lost);
+            if !entry.hit(waits, now) {
                 continue;
             }
             let fault = entry.fault.clone();
@@ -157,9 +155,12 @@ impl Entry {
         self.fault.times.is_none_or(|times| self.struck < times)
     }
 
-    /// Counts a matching call; whether it is struck.
-    fn hit(&mut self, now: Timestamp) -> bool {
+    /// Counts a matching call; whether it is struck. While it `waits`, a later call will be.
+    fn hit(&mut self, waits: bool, now: Timestamp) -> bool {
         self.seen = self.seen.saturating_add(1);
+        if waits {
+            return false;
+        }
         let inside = self.throttled_until.is_some_and(|end| now < end);
         if !inside {
             if self.seen <= self.fault.after || !self.is_alive() {

@@ -248,8 +248,8 @@ impl Inner {
                 Kind::EmptyList => Some((envelope.now, self.model.snapshot().emptied())),
                 Kind::Stale => self.faults.past(then),
                 Kind::Lag => {
-                    let (_, past) = self.faults.past(then)?;
-                    Some((envelope.now, self.model.lagging(&past, envelope.now)))
+                    let (then, past) = self.faults.past(then)?;
+                    Some((envelope.now, self.model.lagging(&past, then, envelope.now)))
                 }
                 _ => None,
             }

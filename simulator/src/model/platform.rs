@@ -147,8 +147,8 @@ impl Model {
         std::mem::swap(&mut self.tenants, &mut snapshot.0);
     }
 
-    /// Who was there then, as they are now; who has gone since, as they were.
-    pub(crate) fn lagging(&self, then: &Snapshot, now: Timestamp) -> Snapshot {
+    /// Who was there at `then`, as they are now; who has gone since, as they were.
+    pub(crate) fn lagging(&self, past: &Snapshot, then: Timestamp, now: Timestamp) -> Snapshot {
         let shown = |tenant: &String, old: &Profile| {
             let today =
                 self.tenants.get(tenant).and_then(|all| all.iter().find(|profile| profile.id == old.id));
@@ -158,8 +158,9 @@ impl Model {
                 Profile { deleting_since, ..old.clone() }
             })
         };
-        let lists = then.0.iter().map(|(tenant, all)| {
-            (tenant.clone(), all.iter().map(|profile| shown(tenant, profile)).collect())
+        let lists = past.0.iter().map(|(tenant, all)| {
+            let there = all.iter().filter(|profile| self.state(profile, then).is_some());
+            (tenant.clone(), there.map(|profile| shown(tenant, profile)).collect())
         });
         Snapshot(lists.collect())
     }

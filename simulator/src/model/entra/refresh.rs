@@ -71,7 +71,7 @@ impl Entra {
         }
         if has_passed(refresh.used, settings.refresh_token_idle, now) {
             let sentence = format!(
-                "The refresh token has expired due to inactivity. The token was issued on {} and was inactive for {}.",
+                "The refresh token has expired due to inactivity. The token was issued on {} and was inactive for {:#}.",
                 refresh.issued,
                 jiff::SignedDuration::try_from(settings.refresh_token_idle).unwrap_or_default()
             );
