@@ -13,7 +13,7 @@ use super::answer::{Envelope, GraphError};
 use super::graph::{self, Answer};
 use super::operation::Named;
 use super::route::{GraphCall, Lost};
-use super::{Answered, Incoming, Inner, Service};
+use super::{Answered, Incoming, Inner, Service, record};
 use crate::fault::{Call, Fault, Kind, Operation, RetryAfter, Strike};
 use crate::json::Json;
 use crate::model::{BadToken, Generation, Principal, TokenRefusal};
@@ -104,6 +104,9 @@ impl Inner {
         incoming: &Incoming<'_>,
         envelope: &Envelope,
     ) -> Answered {
+        let known = operation.is_graph().then(|| graph::principal(&self.model, incoming, envelope).ok());
+        let principal = known.flatten().map(|principal| principal.kind);
+        let body = operation.is_graph().then(|| record::redact_json(incoming.body)).flatten();
         let response = match fault.kind {
             Kind::TokenExpired | Kind::TokenRevoked => {
                 let revoked = fault.kind == Kind::TokenRevoked;
@@ -118,7 +121,7 @@ impl Inner {
             Kind::Status { status, .. } => self.status(status, fault, operation, envelope),
             _ => envelope.empty(StatusCode::GATEWAY_TIMEOUT),
         };
-        Answered { response, ..Answered::default() }
+        Answered { response, principal, body, ..Answered::default() }
     }
 
     /// Replaces the answer of a call that was carried out.

@@ -51,7 +51,7 @@ pub(super) fn render(inner: &mut Inner, now: Timestamp) -> String {
     for tenant in tenants {
         let own = profiles.iter().filter(|row| member(row, "tenantId").eq_ignore_ascii_case(tenant));
         let headings = ["Profile", "State", "Sync", "Id", "Created"];
-        parts.push(section("Profiles", tenant, &headings, own.map(profile)));
+        parts.push(section("Profiles of tenant", tenant, &headings, own.map(profile)));
     }
     let headings = ["Time", "Call", "Method and path", "Status", "Token", "Request id"];
     let note = format!("{} so far", requests.last().map_or(0, |request| request.number));
@@ -84,12 +84,18 @@ fn profile(row: &Value) -> String {
     let status =
         row.pointer("/profileStatus/status").and_then(Value::as_str).map_or_else(|| "–".to_owned(), badge);
     format!(
-        "<tr><td class=name>{}</td><td>{}</td><td>{status}</td><td><code>{}</code></td><td>{}</td></tr>\n",
+        "<tr><td class=name>{}</td><td>{}</td><td>{status}</td><td><code>{}</code></td><td class=when>{}</td></tr>\n",
         text("displayName"),
         badge(member(row, "state")),
         text("id"),
-        text("createdDateTime"),
+        created(row),
     )
+}
+
+/// To the second; the JSON has the rest.
+fn created(row: &Value) -> String {
+    let moment = member(row, "createdDateTime").parse::<Timestamp>();
+    moment.map_or_else(|_| String::new(), |moment| moment.strftime("%Y-%m-%d %H:%M:%S").to_string())
 }
 
 fn member<'a>(row: &'a Value, name: &str) -> &'a str {
