@@ -41,7 +41,8 @@ impl ClientCertificate {
         Ok(Self {
             sha1: fingerprint(&digest::SHA1_FOR_LEGACY_USE_ONLY),
             sha256: fingerprint(&digest::SHA256),
-            key: DecodingKey::from_rsa_der(parsed.subject_public_key_info().as_ref()),
+            key: rsa_key(parsed.subject_public_key_info().as_ref())
+                .ok_or("The certificate has no RSA key. Entra takes PS256 and RS256 only.")?,
         })
     }
 }
@@ -74,11 +75,21 @@ impl IssuerKeys {
     }
 
     fn pem(text: &str) -> Result<Vec<(Option<String>, DecodingKey)>, String> {
-        SubjectPublicKeyInfoDer::pem_slice_iter(text.as_bytes())
-            .map(|key| key.map(|key| (None, DecodingKey::from_rsa_der(key.as_ref()))))
-            .collect::<Result<_, _>>()
-            .map_err(|error| format!("The public key cannot be read: {error:?}."))
+        let mut keys = Vec::new();
+        for key in SubjectPublicKeyInfoDer::pem_slice_iter(text.as_bytes()) {
+            let key = key.map_err(|error| format!("The public key cannot be read: {error:?}."))?;
+            keys.extend(rsa_key(key.as_ref()).map(|key| (None, key)));
+        }
+        Ok(keys)
     }
+}
+
+/// The key of a `SubjectPublicKeyInfo`, if its algorithm is `rsaEncryption`.
+fn rsa_key(info: &[u8]) -> Option<DecodingKey> {
+    // The object identifier 1.2.840.113549.1.1.1, with its tag and length.
+    const RSA: [u8; 11] = [0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
+    let is_rsa = info.windows(RSA.len()).take(8).any(|part| part == RSA);
+    is_rsa.then(|| DecodingKey::from_rsa_der(info))
 }
 
 /// A federated credential of the app registration: whose tokens are taken in place of a secret.

@@ -188,8 +188,11 @@ fn keys_may_be_pem_and_without_a_credential_nothing_matches() {
 fn files_that_hold_no_key_are_explained() {
     let certificate = |text: &str| ClientCertificate::from_pem(text).err().unwrap();
     assert!(certificate("hello").contains("no certificate in PEM"));
+    let elliptic = rcgen::generate_simple_self_signed(Vec::new()).unwrap();
+    assert!(certificate(&elliptic.cert.pem()).contains("no RSA key"));
     let keys = |text: &str| IssuerKeys::from_text(text).err().unwrap();
     assert!(keys("hello").contains("no RSA public key"));
+    assert!(keys(&elliptic.signing_key.public_key_pem()).contains("no RSA public key"));
     assert!(keys("{\"keys\": []}").contains("no RSA public key"));
     assert!(keys("{\"keys\": 1}").contains("not a JSON Web Key Set"));
 }
