@@ -94,6 +94,21 @@ fn a_call_inside_a_throttle_window_restarts_it() {
 }
 
 #[test]
+fn faults_may_strike_by_chance_and_a_seed_repeats_it() {
+    let run = |seed| {
+        let faults = vec!["list:503,times=always,chance=30%".parse().unwrap()];
+        let world = World::new(Settings { faults, seed: Some(seed), ..Settings::default() });
+        let token = world.app();
+        (0..200).map(|_| world.get(BETA, &token).status == 503).collect::<Vec<bool>>()
+    };
+    let struck = run(7);
+    assert_eq!(struck, run(7));
+    assert_ne!(struck, run(8));
+    let count = struck.iter().filter(|struck| **struck).count();
+    assert!((40..=80).contains(&count), "{count} of 200");
+}
+
+#[test]
 fn faults_choose_their_calls() {
     let (world, token) = world(&[
         "create:500,name=Q",

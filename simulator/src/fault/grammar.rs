@@ -87,6 +87,7 @@ impl Fault {
             kind: parsed,
             times: Some(1),
             after: 0,
+            chance: None,
             name: None,
             id: None,
             retry_after: None,
@@ -101,6 +102,12 @@ impl Fault {
             "times" if value == "always" => self.times = None,
             "times" => self.times = Some(number(option, value)?),
             "after" => self.after = number(option, value)?,
+            "chance" => {
+                let percent = value.strip_suffix('%').unwrap_or(value).parse().ok();
+                let percent = percent.filter(|percent| (1..=100).contains(percent));
+                let help = || format!("chance={value}: write a percentage from 1 to 100, such as 20%");
+                self.chance = Some(percent.ok_or_else(help)?);
+            }
             "name" => self.name = Some(value.to_owned()),
             "id" => self.id = Some(value.to_owned()),
             "retry-after" if self.kind.takes_retry_after() => self.retry_after = Some(retry_after(value)?),
@@ -183,6 +190,9 @@ impl fmt::Display for Fault {
         if self.after > 0 {
             write!(out, ",after={}", self.after)?;
         }
+        if let Some(percent) = self.chance {
+            write!(out, ",chance={percent}%")?;
+        }
         let span = self.span.map(shown);
         let retry_after = self.retry_after.as_ref().map(|form| match form {
             RetryAfter::Text(text) => text.clone(),
@@ -228,6 +238,7 @@ mod tests {
             "token:aadsts-70021,times=4",
             "any:unknown-state,value=frozen",
             "delete:reset-after-commit",
+            "any:503,times=always,chance=20%",
             "profileStatus:unknown-status",
         ];
         for spec in specs {
@@ -251,6 +262,7 @@ mod tests {
             ("create:504,delay=1s", "the kind '504' takes no option 'delay'"),
             ("create:slow,delay=1", "write a duration like"),
             ("create:429,retry-after=soon", "write 5, 2.128"),
+            ("create:503,chance=0", "from 1 to 100"),
             ("create:503,window=5s", "takes no option 'window'"),
             ("get:not-found", "is a fault of create, not of get"),
             ("token:unknown-state", "is a fault of calls to Graph"),

@@ -105,6 +105,7 @@ pub fn faults_help() -> String {
           start, uploadUrl, profileStatus, errors; any (each of these); token, devicecode, identity, blob
   OPTION  times=N (1) or times=always   how often it strikes
           after=N (0)                   how many matching calls pass first
+          chance=PERCENT                strikes that share of them only, e.g. any:503,times=always,chance=5%
           name=DISPLAYNAME, id=ID       only calls about this profile
           retry-after=FORM              5, 2.128, \"5,7\", date:30s (an HTTP date) or none
           window=DURATION               429: calls inside the window are throttled, too, and restart it

@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use super::kind::Moment;
 use super::{Fault, Kind, Operation};
-use crate::model::Snapshot;
 use crate::model::profile::has_passed;
+use crate::model::{Ids, Snapshot};
 
 /// A fault that is set, as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -54,8 +54,9 @@ struct Entry {
 }
 
 /// All faults, and what they need to remember.
-#[derive(Default)]
 pub(crate) struct FaultList {
+    /// For faults that strike by chance; a seed repeats it.
+    dice: Ids,
     entries: Vec<Entry>,
     numbered: u64,
     /// Ids that cannot be read yet, and until when.
@@ -65,6 +66,10 @@ pub(crate) struct FaultList {
 }
 
 impl FaultList {
+    pub(crate) fn new(seed: Option<u64>) -> Self {
+        Self { dice: Ids::new(seed), entries: Vec::new(), numbered: 0, hidden: Vec::new(), past: Vec::new() }
+    }
+
     pub(crate) fn add(&mut self, fault: Fault) -> u64 {
         self.numbered += 1;
         let number = self.numbered;
@@ -80,7 +85,9 @@ impl FaultList {
 
     /// Removes all faults, and what they have done to reading.
     pub(crate) fn clear(&mut self) {
-        *self = Self { numbered: self.numbered, ..Self::default() };
+        self.entries.clear();
+        self.hidden.clear();
+        self.past.clear();
     }
 
     pub(crate) fn all(&self, now: Timestamp) -> Vec<ActiveFault> {
@@ -105,7 +112,7 @@ impl FaultList {
             // A call has one answer: what else would replace it waits for the next one.
             let taken = strike.instead.is_some() || strike.lost.is_some();
             let waits = taken && matches!(moment, Moment::Instead | Moment::Lost);
-            if !entry.hit(waits, now) {
+            if !entry.hit(waits, &mut self.dice, now) {
                 continue;
             }
             let fault = entry.fault.clone();
@@ -156,7 +163,7 @@ impl Entry {
     }
 
     /// Counts a matching call; whether it is struck. While it `waits`, a later call will be.
-    fn hit(&mut self, waits: bool, now: Timestamp) -> bool {
+    fn hit(&mut self, waits: bool, dice: &mut Ids, now: Timestamp) -> bool {
         self.seen = self.seen.saturating_add(1);
         if waits {
             return false;
@@ -164,6 +171,9 @@ impl Entry {
         let inside = self.throttled_until.is_some_and(|end| now < end);
         if !inside {
             if self.seen <= self.fault.after || !self.is_alive() {
+                return false;
+            }
+            if self.fault.chance.is_some_and(|chance| dice.percent() >= chance) {
                 return false;
             }
             self.struck = self.struck.saturating_add(1);

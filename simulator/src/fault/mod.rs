@@ -25,6 +25,8 @@ pub struct Fault {
     pub(crate) times: Option<u32>,
     /// How many matching calls it lets pass first.
     pub(crate) after: u32,
+    /// Of the calls it could strike, how many in a hundred; `None`: all.
+    pub(crate) chance: Option<u8>,
     /// Only calls about a profile with this display name.
     pub(crate) name: Option<String>,
     /// Only calls about the profile with this id.

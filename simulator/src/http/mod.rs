@@ -100,7 +100,7 @@ impl Simulator {
             model: Model::new(&settings),
             log: RequestLog::new(settings.log_capacity),
             unavailable: None,
-            faults: FaultList::default(),
+            faults: FaultList::new(settings.seed),
             clock: Clock::default(),
             changes: 0,
         };

@@ -35,6 +35,11 @@ impl Ids {
         self.uuid().hyphenated().to_string()
     }
 
+    /// A number from 0 to 99.
+    pub(crate) fn percent(&mut self) -> u8 {
+        u8::try_from(self.next() % 100).unwrap_or_default()
+    }
+
     /// A code for a person to type: nine letters and digits that cannot be mistaken for each other.
     pub(crate) fn user_code(&mut self) -> String {
         const LETTERS: [char; 28] = [

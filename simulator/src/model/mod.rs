@@ -26,7 +26,7 @@ pub(crate) use types::Generation;
 
 use crate::settings::Settings;
 use entra::Entra;
-use ids::Ids;
+pub(crate) use ids::Ids;
 use reader::Rules;
 
 /// Why a body was refused: a sentence for the person who wrote it. Never holds a value from the body that could be a

@@ -62,8 +62,9 @@ impl Entra {
             Bases::new(asked.authority).granted(Some(scope), &asked.settings.delegated_scopes)?;
         let device_code = ids.token("sim-device");
         let user_code = ids.user_code();
-        self.devices
-            .retain(|device| !has_passed(device.started, asked.settings.device_code_lifetime * 2, asked.now));
+        self.devices.retain(|device| {
+            !has_passed(device.started, asked.settings.device_code_lifetime.saturating_mul(2), asked.now)
+        });
         self.devices.push(Device {
             code: device_code.clone(),
             user_code: user_code.clone(),

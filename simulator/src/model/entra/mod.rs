@@ -153,7 +153,7 @@ impl Entra {
         now: Timestamp,
     ) -> Issued {
         // Expired tokens are kept for one more lifetime, so that they are refused as expired and not as unknown.
-        self.access.retain(|_, access| !has_passed(access.issued, access.lifetime * 2, now));
+        self.access.retain(|_, access| !has_passed(access.issued, access.lifetime.saturating_mul(2), now));
         let access_token = ids.token("sim-access");
         let principal = Principal { kind, tenant: tenant.to_owned(), grants };
         self.access.insert(access_token.clone(), Access { principal, issued: now, lifetime, ended: None });
