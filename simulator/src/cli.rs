@@ -10,15 +10,18 @@ use graph_simulator::{
     EXAMPLE_TENANT, ProfileSettings, Settings,
 };
 
+use crate::cli_platform::{Platform, duration};
 use crate::cli_profiles::ProfileFlags;
 
 /// A strict simulator of Microsoft Graph's classic School Data Sync API
 /// (education/synchronizationProfiles, retired on 2024-12-31) and of the Entra token endpoint.
 ///
-/// It listens with TLS, under a certificate authority it makes at each start, and prints one line on
-/// standard output once it does: "ready https://ADDRESS:PORT". Logs go to standard error.
+/// It listens with TLS, under a certificate authority it makes at each start (--state keeps it), and prints
+/// one line on standard output once it does: "ready https://ADDRESS:PORT". Logs go to standard error.
+/// Graph, the Entra token endpoint and the managed identity endpoint are all at that address; a browser
+/// finds a page there that shows profiles, requests and faults.
 #[derive(Parser)]
-#[command(version, after_long_help = EXAMPLES)]
+#[command(version, after_long_help = long_help(), after_help = SHORT)]
 pub(crate) struct Cli {
     /// Port to listen on; 0 takes any free one
     #[arg(long, default_value_t = 8443)]
@@ -60,6 +63,9 @@ pub(crate) struct Cli {
     /// How long an access token is good for
     #[arg(long, value_name = "DURATION", default_value = "3599s", value_parser = duration)]
     token_lifetime: Duration,
+
+    #[command(flatten)]
+    platform: Platform,
 
     /// How long a new profile stays "provisioning"
     #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration)]
@@ -112,6 +118,14 @@ enum Status {
     Accepted,
 }
 
+/// The end of the short help.
+const SHORT: &str = "--help explains each option, has examples with curl, and lists every kind of fault.";
+
+/// The end of the long help.
+fn long_help() -> String {
+    format!("{EXAMPLES}\n{}", graph_simulator::faults_help())
+}
+
 const EXAMPLES: &str = r#"EXAMPLES
   Start it on any free port, with profiles that take a minute to provision:
 
@@ -142,6 +156,27 @@ const EXAMPLES: &str = r#"EXAMPLES
       "https://127.0.0.1:8443/_blobs/$ID/student.csv?$QUERY"
     curl --cacert ca.pem -H "Authorization: Bearer $TOKEN" -X POST \
       https://127.0.0.1:8443/beta/education/synchronizationProfiles/$ID/start
+  Lose the answer of the next create, throttle the third list, let tokens be refused once:
+
+    graph-simulator --fault create:504-after-commit --fault 'list:429,retry-after=2.128,after=2' \
+      --fault any:token-revoked
+
+  Set a fault in a running simulator, and see how often it has struck:
+
+    curl --cacert ca.pem https://127.0.0.1:8443/_simulator/faults --json '{"spec": "get:503,times=3"}'
+    curl --cacert ca.pem https://127.0.0.1:8443/_simulator/faults
+
+  Approve a device code; let a day pass (--time-control); save the state (--state):
+
+    curl --cacert ca.pem https://127.0.0.1:8443/_simulator/devicecode/CODE --json '{"action": "approve"}'
+    curl --cacert ca.pem https://127.0.0.1:8443/_simulator/time --json '{"advance": "24h"}'
+    curl --cacert ca.pem https://127.0.0.1:8443/_simulator/state/save --json '{}'
+
+  Try a client with a certificate, and one with a workload identity:
+
+    graph-simulator --client-certificate client.pem
+    graph-simulator --federated-keys jwks.json --federated-issuer https://oidc.cluster.example/ \
+      --federated-subject system:serviceaccount:edusync:edusync
 
   See what clients have asked, and what is there (no token needed):
 
@@ -152,13 +187,6 @@ DURATIONS are written like 500ms, 2s, 1m, 1h.
 
 All built-in ids and secrets are examples and protect nothing. Do not put real ones in.
 "#;
-
-/// Reads a duration such as `500ms`, `2s`, `1m`.
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let parsed = text.parse::<jiff::SignedDuration>().ok();
-    let parsed = parsed.and_then(|duration| Duration::try_from(duration).ok());
-    parsed.ok_or_else(|| "write a duration like 500ms, 2s, 1m or 1h".to_owned())
-}
 
 impl From<&Cli> for Settings {
     fn from(cli: &Cli) -> Self {
@@ -187,7 +215,7 @@ impl From<&Cli> for Settings {
             page_size: cli.page_size,
             profiles: ProfileSettings::from(&cli.profiles),
             log_bodies: cli.log_bodies,
-            ..Self::default()
+            ..cli.platform.settings()
         }
     }
 }
@@ -211,15 +239,15 @@ mod tests {
         assert_eq!(settings.delegated_scopes, defaults.delegated_scopes);
         assert_eq!(settings.create_status, defaults.create_status);
         assert_eq!(format!("{:?}", settings.profiles), format!("{:?}", defaults.profiles));
-    }
-
-    #[test]
-    fn durations_are_written_with_a_unit_and_are_not_negative() {
-        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
-        assert_eq!(duration("1m"), Ok(Duration::from_mins(1)));
-        assert_eq!(duration("0s"), Ok(Duration::ZERO));
-        assert!(duration("2").is_err());
-        assert!(duration("-2s").is_err());
+        assert_eq!(settings.managed_identities, defaults.managed_identities);
+        assert_eq!(settings.long_token_lifetime, defaults.long_token_lifetime);
+        assert_eq!(settings.refresh_token_rotation, defaults.refresh_token_rotation);
+        assert_eq!(settings.refresh_token_lifetime, defaults.refresh_token_lifetime);
+        assert_eq!(settings.refresh_token_idle, defaults.refresh_token_idle);
+        assert_eq!(settings.device_code_lifetime, defaults.device_code_lifetime);
+        assert_eq!(settings.device_code_interval, defaults.device_code_interval);
+        assert_eq!(settings.device_code_approval, defaults.device_code_approval);
+        assert!(!settings.time_control && settings.state.is_none() && settings.faults.is_empty());
     }
 
     #[test]
@@ -235,5 +263,6 @@ mod tests {
         for name in named {
             assert!(help.contains(name), "{name} is missing in --help");
         }
+        assert!(help.contains("STATUS-after-commit") && help.contains("deletion-failed"), "{help}");
     }
 }

@@ -8,7 +8,7 @@ use graph_simulator::{
     UpdateVerb, UploadUrlStatus,
 };
 
-use crate::cli::duration;
+use crate::cli_platform::duration;
 
 /// Profiles, uploads and syncs. Most of these are switches where Microsoft's documents disagree.
 #[derive(Args)]

@@ -12,16 +12,22 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use axum_server::Handle;
-use axum_server::tls_rustls::{RustlsConfig, from_tcp_rustls};
+use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
+use bytes::Bytes;
+use futures::stream::{self, StreamExt};
 use http::StatusCode;
+use http::header::{CONTENT_LENGTH, HeaderValue};
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::http::{RecordedRequest, Simulator};
+use crate::fault::ActiveFault;
+use crate::http::{Cut, RecordedRequest, Simulator};
+use crate::line::{Lines, Switch};
 use crate::model::SyncOutcome;
 use crate::settings::Settings;
+use crate::state::{Authority, StateFile};
 use crate::{tls, upload};
 
 /// Larger bodies are refused with 413, except for uploads. Profiles are a few kilobytes.
@@ -31,9 +37,9 @@ const LARGEST_BODY: usize = 4 * 1024 * 1024;
 pub struct Server {
     face: Arc<Face>,
     tls: RustlsConfig,
-    ca_pem: String,
     address: SocketAddr,
     listening: Mutex<Option<Listening>>,
+    saver: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// What the request handler sees.
@@ -41,6 +47,7 @@ struct Face {
     simulator: Simulator,
     /// While true, answers of successful creates are held back.
     hold: watch::Sender<bool>,
+    authority: Authority,
 }
 
 struct Listening {
@@ -65,18 +72,28 @@ impl Server {
         if !settings.bind.is_unspecified() {
             names.push(settings.bind.to_string());
         }
-        let certificates = tls::make(&names)?;
+        let saved = settings.state.as_deref().map(StateFile::load).transpose()?.flatten();
+        let certificates = tls::make(&names, saved.as_ref().map(|saved| &saved.authority))?;
         let wanted = SocketAddr::new(settings.bind, settings.port);
         let listener = TcpListener::bind(wanted).with_context(|| format!("cannot listen on {wanted}"))?;
         let address = listener.local_addr().context("cannot tell the port")?;
+        let simulator = Simulator::new(settings);
+        if let Some(saved) = saved {
+            simulator.restore(saved.simulator);
+        }
+        let face = Face { simulator, hold: watch::Sender::new(false), authority: certificates.authority };
         let server = Self {
-            face: Arc::new(Face { simulator: Simulator::new(settings), hold: watch::Sender::new(false) }),
+            face: Arc::new(face),
             tls: RustlsConfig::from_config(certificates.server),
-            ca_pem: certificates.ca_pem,
             address,
             listening: Mutex::new(None),
+            saver: Mutex::new(None),
         };
         server.serve(listener)?;
+        if server.settings().state.is_some() {
+            server.save_state()?;
+            *server.saver() = Some(tokio::spawn(keep_saving(Arc::clone(&server.face))));
+        }
         Ok(server)
     }
 
@@ -94,7 +111,7 @@ impl Server {
     /// The certificate authority to trust, as PEM.
     #[must_use]
     pub fn ca_pem(&self) -> &str {
-        &self.ca_pem
+        &self.face.authority.certificate
     }
 
     /// What it was told: tenant, client ids, secrets.
@@ -165,6 +182,38 @@ impl Server {
         self.face.simulator.set_unavailable(status);
     }
 
+    /// Sets a fault, such as `create:504-after-commit,times=1`; answers its number.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with the specification.
+    pub fn fault(&self, spec: &str) -> Result<u64, String> {
+        Ok(self.face.simulator.add_fault(spec.parse()?, now()))
+    }
+
+    /// All faults, with how often they have struck.
+    #[must_use]
+    pub fn faults(&self) -> Vec<ActiveFault> {
+        self.face.simulator.faults(now())
+    }
+
+    /// See [`Simulator::clear_faults`].
+    pub fn clear_faults(&self) {
+        self.face.simulator.clear_faults();
+    }
+
+    /// Lets time pass at once.
+    pub fn advance(&self, by: Duration) {
+        self.face.simulator.advance(by);
+    }
+
+    /// Saves the state now, if it was told where to ([`Settings::state`]).
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save_state(&self) -> Result<()> {
+        self.face.save()
+    }
+
     /// Stops listening and cuts open connections: from then on, connections are refused. The state stays.
     pub async fn close(&self) {
         let Some(Listening { handle, task }) = self.listening().take() else {
@@ -200,19 +249,31 @@ impl Server {
         self.serve(listener)
     }
 
-    /// Ends it. The same as [`Self::close`], under the name one looks for.
+    /// Ends it: [`Self::close`], and the state is saved.
     pub async fn stop(&self) {
         self.close().await;
+        let saver = self.saver().take();
+        if let Some(saver) = saver {
+            saver.abort();
+            // A save under way is over before the last one begins.
+            let _ = saver.await;
+        }
+        self.face.save_or_say();
     }
 
     fn serve(&self, listener: TcpListener) -> Result<()> {
         listener.set_nonblocking(true).context("cannot make the listener non-blocking")?;
         let handle = Handle::new();
-        let server = from_tcp_rustls(listener, self.tls.clone()).context("cannot use the listener")?;
+        let acceptor = RustlsAcceptor::new(self.tls.clone()).acceptor(Lines);
+        let server = axum_server::from_tcp(listener).context("cannot use the listener")?.acceptor(acceptor);
         let router = Router::new().fallback(answer).with_state(Arc::clone(&self.face));
         let serving = server.http1_only().handle(handle.clone()).serve(router.into_make_service());
         *self.listening() = Some(Listening { handle, task: tokio::spawn(serving) });
         Ok(())
+    }
+
+    fn saver(&self) -> std::sync::MutexGuard<'_, Option<JoinHandle<()>>> {
+        self.saver.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn listening(&self) -> std::sync::MutexGuard<'_, Option<Listening>> {
@@ -220,8 +281,37 @@ impl Server {
     }
 }
 
+impl Face {
+    fn save(&self) -> Result<()> {
+        let Some(path) = &self.simulator.settings().state else { return Ok(()) };
+        StateFile::new(self.authority.clone(), self.simulator.save()).save(path)
+    }
+
+    fn save_or_say(&self) {
+        if let Err(error) = self.save() {
+            tracing::error!(error = format!("{error:#}"), "the state is not saved");
+        }
+    }
+}
+
+/// Saves at most once a second, and only after changes.
+async fn keep_saving(face: Arc<Face>) {
+    let mut saved = face.simulator.changes();
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let changes = face.simulator.changes();
+        if changes != saved {
+            face.save_or_say();
+            saved = changes;
+        }
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
+        if let Some(saver) = self.saver().take() {
+            saver.abort();
+        }
         if let Some(listening) = self.listening().take() {
             listening.handle.shutdown();
             listening.task.abort();
@@ -239,6 +329,7 @@ fn now() -> Timestamp {
 async fn answer(State(face): State<Arc<Face>>, request: Request) -> Response {
     let started = tokio::time::Instant::now();
     let (parts, body) = request.into_parts();
+    let switch = parts.extensions.get::<Switch>().cloned().unwrap_or_default();
     let reading = face.simulator.reading(&parts, now());
     let payload = match upload::read(body, reading, LARGEST_BODY).await {
         Ok(payload) => payload,
@@ -246,18 +337,50 @@ async fn answer(State(face): State<Arc<Face>>, request: Request) -> Response {
     };
     // A `start` may read gigabytes; nobody else should wait for the thread.
     let worker = Arc::clone(&face);
-    let work = move || worker.simulator.exchange(axum::http::Request::from_parts(parts, payload), now());
-    let Ok(exchange) = tokio::task::spawn_blocking(work).await else {
+    let work =
+        move || worker.simulator.exchange_payload(axum::http::Request::from_parts(parts, payload), now());
+    let Ok(outcome) = tokio::task::spawn_blocking(work).await else {
         let mut failure = Response::new(Body::from("The simulator failed. Its log says why.\n"));
         *failure.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
         return failure;
     };
-    if let Some(recorded) = &exchange.recorded {
+    if let Some(delay) = outcome.delay {
+        tokio::time::sleep(delay).await;
+    }
+    if let Some(recorded) = &outcome.recorded {
         recorded.log(started.elapsed());
     }
-    if exchange.created {
+    if outcome.created {
         // An error means that the server is going away, and with it the connection.
         let _ = face.hold.subscribe().wait_for(|held| !held).await;
     }
-    exchange.response.map(Body::from)
+    if outcome.save
+        && let Err(error) = face.save()
+    {
+        let mut refusal = Response::new(Body::from(format!("{error:#}\n")));
+        *refusal.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        return refusal;
+    }
+    match outcome.cut {
+        None => outcome.response.map(Body::from),
+        Some(Cut::Reset) => {
+            switch.cut();
+            // Not a byte of it leaves.
+            outcome.response.map(Body::from)
+        }
+        Some(Cut::Half) => half(outcome.response),
+    }
+}
+
+/// Announces the whole body, sends the first half, and fails, which makes the connection end there.
+fn half(response: http::Response<Bytes>) -> Response {
+    let (mut parts, body) = response.into_parts();
+    parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+    let first = stream::iter([Ok(body.slice(..body.len() / 2))]);
+    let failure = stream::once(async {
+        // Gives the connection a turn to send what it has.
+        tokio::task::yield_now().await;
+        Err(io::Error::from(io::ErrorKind::ConnectionAborted))
+    });
+    Response::from_parts(parts, Body::from_stream(first.chain(failure)))
 }

@@ -2,8 +2,11 @@
 //! they cause is elsewhere.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::credentials::{ClientCertificate, FederatedCredential, ManagedIdentity, RefreshTokenRotation};
+use crate::fault::Fault;
 use crate::settings_profiles::ProfileSettings;
 
 /// Id of the built-in tenant. An obvious example value.
@@ -32,6 +35,7 @@ pub enum CreateStatus {
 ///
 /// It deliberately has no `Debug`: it holds secrets.
 #[derive(Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Settings {
     /// Address to listen on.
     pub bind: IpAddr,
@@ -81,6 +85,34 @@ pub struct Settings {
     pub log_capacity: usize,
     /// Seed for ids and tokens; `None` for fresh randomness.
     pub seed: Option<u64>,
+
+    // The platform: credentials, faults, time, state.
+    /// Certificates of `client_id`, to prove itself by a signed assertion instead of the secret.
+    pub client_certificates: Vec<ClientCertificate>,
+    /// Federated credentials of `client_id` (workload identity).
+    pub federated_credentials: Vec<FederatedCredential>,
+    /// Identities of the machine, for the managed identity endpoint; the first answers requests that name none.
+    pub managed_identities: Vec<ManagedIdentity>,
+    /// How long tokens of workload and managed identities are good for; default 86399 s, as in Microsoft's examples.
+    pub long_token_lifetime: Duration,
+    /// What happens to a refresh token that has been used.
+    pub refresh_token_rotation: RefreshTokenRotation,
+    /// Refresh tokens end this long after they were issued; `None`: never, as long as they are used.
+    pub refresh_token_lifetime: Option<Duration>,
+    /// Refresh tokens end when they were not used for this long; default 90 days.
+    pub refresh_token_idle: Duration,
+    /// How long a device code waits for its approval; default 15 minutes.
+    pub device_code_lifetime: Duration,
+    /// How long to wait between two polls of a device code; default 5 s.
+    pub device_code_interval: Duration,
+    /// Device codes are approved by themselves after this long; `None`: somebody must approve them.
+    pub device_code_approval: Option<Duration>,
+    /// Faults that are set from the start.
+    pub faults: Vec<Fault>,
+    /// `POST /_simulator/time` moves time.
+    pub time_control: bool,
+    /// Where a [`crate::Server`] keeps its state over restarts. The file holds tokens and secrets, all in the clear.
+    pub state: Option<PathBuf>,
 }
 
 impl Default for Settings {
@@ -110,6 +142,23 @@ impl Default for Settings {
             log_bodies: false,
             log_capacity: 10_000,
             seed: None,
+            client_certificates: Vec::new(),
+            federated_credentials: Vec::new(),
+            managed_identities: vec![ManagedIdentity {
+                client_id: EXAMPLE_CLIENT_ID.to_owned(),
+                object_id: None,
+                resource_id: None,
+            }],
+            long_token_lifetime: Duration::from_secs(86_399),
+            refresh_token_rotation: RefreshTokenRotation::default(),
+            refresh_token_lifetime: None,
+            refresh_token_idle: Duration::from_hours(90 * 24),
+            device_code_lifetime: Duration::from_mins(15),
+            device_code_interval: Duration::from_secs(5),
+            device_code_approval: None,
+            faults: Vec::new(),
+            time_control: false,
+            state: None,
         }
     }
 }

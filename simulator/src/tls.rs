@@ -1,5 +1,5 @@
-//! Makes the simulator's certificate authority and its server certificate. Fresh ones at every start; no key is ever
-//! written anywhere.
+//! Makes the simulator's certificate authority and its server certificate. Fresh ones at every start, unless an
+//! authority was kept ([`crate::Settings::state`]). Nothing is written here.
 
 use std::sync::Arc;
 
@@ -12,22 +12,31 @@ use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
+use crate::state::Authority;
+
 /// Names every server certificate is valid for.
 const OWN_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
 /// What a server needs to speak TLS, and a client to believe it.
 pub(crate) struct Certificates {
-    /// The authority, for clients.
-    pub(crate) ca_pem: String,
+    /// The authority: its certificate is for clients.
+    pub(crate) authority: Authority,
     /// The TLS side of the server. HTTP/1.1 only, so that cutting a connection ends the requests on it.
     pub(crate) server: Arc<ServerConfig>,
 }
 
-/// Makes an authority and a server certificate for the simulator's own names and `extra` ones.
-pub(crate) fn make(extra: &[String]) -> Result<Certificates> {
-    let ca_key = KeyPair::generate().context("cannot make the key of the certificate authority")?;
+/// Makes a server certificate for the simulator's own names and `extra` ones, under the kept authority or a new one.
+pub(crate) fn make(extra: &[String], kept: Option<&Authority>) -> Result<Certificates> {
     let ca = authority_params()?;
-    let ca_pem = ca.self_signed(&ca_key).context("cannot make the certificate authority")?.pem();
+    let (ca_key, authority) = if let Some(kept) = kept {
+        let key = KeyPair::from_pem(&kept.key).context("the key in the state file cannot be used")?;
+        (key, kept.clone())
+    } else {
+        let key = KeyPair::generate().context("cannot make the key of the certificate authority")?;
+        let certificate = ca.self_signed(&key).context("cannot make the certificate authority")?.pem();
+        let authority = Authority { certificate, key: key.serialize_pem() };
+        (key, authority)
+    };
     let issuer = Issuer::new(ca, ca_key);
 
     let key = KeyPair::generate().context("cannot make the key of the server certificate")?;
@@ -42,7 +51,7 @@ pub(crate) fn make(extra: &[String]) -> Result<Certificates> {
         .with_single_cert(vec![certificate.der().clone()], key)
         .context("cannot use the server certificate")?;
     server.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Certificates { ca_pem, server: Arc::new(server) })
+    Ok(Certificates { authority, server: Arc::new(server) })
 }
 
 fn authority_params() -> Result<CertificateParams> {

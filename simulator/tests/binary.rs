@@ -138,3 +138,88 @@ async fn a_wrong_flag_is_explained() {
     let err = String::from_utf8(output.stderr).unwrap();
     assert!(err.contains("write a duration like 500ms, 2s, 1m or 1h"), "{err}");
 }
+
+#[tokio::test]
+async fn the_state_survives_a_restart_and_clients_go_on() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state.json");
+    let file = state.to_str().unwrap();
+    let flags = ["--state", file, "--time-control", "--provisioning-time", "1h"];
+    let running = start(&flags).await;
+    let tenant = "11111111-1111-1111-1111-111111111111";
+    let form = "grant_type=refresh_token&client_id=33333333-3333-3333-3333-333333333333\
+        &refresh_token=0.example-refresh-token";
+    let request = running
+        .client
+        .post(format!("{}/{tenant}/oauth2/v2.0/token", running.url))
+        .header("Content-Type", "application/x-www-form-urlencoded")
+        .body(form);
+    let answer: Value = request.send().await.unwrap().json().await.unwrap();
+    let (token, refresh) =
+        (answer["access_token"].as_str().unwrap(), answer["refresh_token"].as_str().unwrap());
+    let body = json!({
+        "displayName": "P",
+        "dataProvider": { "@odata.type": "#microsoft.graph.educationCsvDataProvider" },
+        "identitySynchronizationConfiguration": {
+            "@odata.type": "#microsoft.graph.educationIdentityCreationConfiguration", "userDomains": []
+        }
+    });
+    let collection = |url: &str| format!("{url}/beta/education/synchronizationProfiles");
+    let create = running.client.post(collection(&running.url)).bearer_auth(token).json(&body);
+    let id = create.send().await.unwrap().json::<Value>().await.unwrap()["id"].clone();
+    let save = running.client.post(format!("{}/_simulator/state/save", running.url)).json(&json!({}));
+    assert_eq!(save.send().await.unwrap().status(), 200);
+    assert!(std::fs::read_to_string(&state).unwrap().contains(id.as_str().unwrap()), "saved on demand");
+    assert_eq!(std::fs::metadata(&state).unwrap().permissions().mode() & 0o777, 0o600);
+    let time = running.client.post(format!("{}/_simulator/time", running.url));
+    assert_eq!(time.json(&json!({ "advance": "59m" })).send().await.unwrap().status(), 200);
+    let client = running.client.clone();
+    let (code, _, err) = running.end("-TERM").await;
+    assert_eq!(code, Some(0), "{err}");
+
+    // The old client trusts the new process, and its tokens are as good as before.
+    let running = start(&flags).await;
+    let read =
+        || client.get(format!("{}/{}", collection(&running.url), id.as_str().unwrap())).bearer_auth(token);
+    let profile: Value = read().send().await.unwrap().json().await.unwrap();
+    assert_eq!((&profile["displayName"], &profile["state"]), (&json!("P"), &json!("provisioning")));
+    let form = format!(
+        "grant_type=refresh_token&client_id=33333333-3333-3333-3333-333333333333&refresh_token={refresh}"
+    );
+    let request = client
+        .post(format!("{}/{tenant}/oauth2/v2.0/token", running.url))
+        .header("Content-Type", "application/x-www-form-urlencoded")
+        .body(form);
+    let token: Value = request.send().await.unwrap().json().await.unwrap();
+    let token = token["access_token"].as_str().unwrap();
+    let time = client.post(format!("{}/_simulator/time", running.url)).json(&json!({ "advance": "1m" }));
+    assert_eq!(time.send().await.unwrap().status(), 200);
+    let list = client.get(collection(&running.url)).bearer_auth(token);
+    let list: Value = list.send().await.unwrap().json().await.unwrap();
+    assert_eq!(list["value"][0]["state"], "provisioned", "its time went on, too");
+    running.end("-TERM").await;
+}
+
+#[tokio::test]
+async fn faults_of_the_command_line_strike_and_wrong_ones_are_explained() {
+    let running =
+        start(&["--fault", "list:503,retry-after=date:30s", "--fault", "any:slow,delay=1ms,times=always"])
+            .await;
+    let list = format!("{}/beta/education/synchronizationProfiles", running.url);
+    assert_eq!(running.client.get(&list).send().await.unwrap().status(), 503);
+    assert_eq!(running.client.get(&list).send().await.unwrap().status(), 401);
+    running.end("-TERM").await;
+
+    let program = env!("CARGO_BIN_EXE_graph-simulator");
+    for (flags, part) in [
+        (["--fault", "list:hiccup"], "there is no kind of fault 'hiccup'"),
+        (["--client-certificate", "/dev/null"], "holds no certificate"),
+        (["--federated-issuer", "https://x"], "--federated-keys"),
+    ] {
+        let output = Command::new(program).args(flags).output().await.unwrap();
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{err}");
+        assert!(err.contains(part), "{err}");
+    }
+}

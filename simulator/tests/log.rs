@@ -91,7 +91,7 @@ fn the_log_tells_who_asked_what_and_leaves_out_the_own_pages() {
     let requests = world.simulator.requests();
     assert_eq!(requests.len(), 3, "own pages are not counted");
     assert_eq!(requests[1].principal, Some(PrincipalKind::Delegated));
-    assert_eq!(world.get("/_simulator/faults", "").status, 404);
+    assert_eq!(world.get("/_simulator/nothing", "").status, 404);
 }
 
 #[test]

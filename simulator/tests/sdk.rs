@@ -144,7 +144,9 @@ async fn errors_are_read_page_by_page() {
     let mut sizes = Vec::new();
     loop {
         let page = sdk.get(&tail).await;
-        assert_eq!(page["@odata.count"], 10);
+        // As in Microsoft's examples, the first page alone has the count.
+        let count = if sizes.is_empty() { json!(10) } else { json!(null) };
+        assert_eq!(page["@odata.count"], count);
         sizes.push(page["value"].as_array().unwrap().len());
         let Some(next) = page["@odata.nextLink"].as_str() else { break };
         tail = next.strip_prefix(&format!("{}{BETA}", sdk.server.url())).unwrap().to_owned();

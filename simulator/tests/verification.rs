@@ -182,9 +182,9 @@ fn some_files_are_required_and_some_come_together() {
     assert_eq!(
         lines(&reply),
         [
-            "Warning notes.txt: The file is none of the six files of a profile and was not read.",
             "Error studentenrollment.csv: The file is missing.",
             "Error teacherroster.csv: The file is missing.",
+            "Warning notes.txt: The file is none of the six files of a profile and was not read.",
         ]
     );
     let (other, id) = world_again();

@@ -1,5 +1,7 @@
 //! Answers with the headers and error bodies that Microsoft documents. No call is decided here.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{
     CACHE_CONTROL, CONTENT_TYPE, DATE, ETAG, HeaderName, HeaderValue, LAST_MODIFIED, RETRY_AFTER,
@@ -8,6 +10,7 @@ use http::header::{
 use http::{Response, StatusCode};
 use jiff::Timestamp;
 
+use crate::fault::http_date;
 use crate::json::Json;
 use crate::model::TokenRefusal;
 
@@ -35,11 +38,13 @@ pub(crate) struct GraphError {
     pub(crate) message: String,
     /// A more specific code inside `innerError` (Graph docs: error responses).
     pub(crate) inner_code: Option<&'static str>,
+    /// 401 only: what a new token must fulfil (continuous access evaluation), as JSON.
+    pub(crate) claims: Option<String>,
 }
 
 impl GraphError {
     pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), inner_code: None }
+        Self { status, code, message: message.into(), inner_code: None, claims: None }
     }
 
     pub(crate) fn bad_request(message: impl Into<String>) -> Self {
@@ -67,6 +72,14 @@ impl GraphError {
         Self::new(StatusCode::NOT_FOUND, "NotFound", "No profile with this id exists in the tenant.")
     }
 
+    /// The API after its retirement. Nothing is documented; these four forms are expected (inferred).
+    pub(crate) fn retired(status: u16) -> Self {
+        match status {
+            404 => Self::new(StatusCode::NOT_FOUND, "NotFound", "The resource could not be found."),
+            status => Self::unavailable(status),
+        }
+    }
+
     /// An answer of a service that is down or gone, by status. Codes and sentences: Graph docs, throttling and
     /// error responses; for 500 docs issue 7278.
     pub(crate) fn unavailable(status: u16) -> Self {
@@ -79,10 +92,16 @@ impl GraphError {
             501 => ("NotImplemented", "This API is not implemented."),
             502 => ("BadGateway", "The upstream service did not answer properly."),
             504 => ("GatewayTimeout", "The upstream service did not answer in time."),
+            507 => ("InsufficientStorage", "The quota of the service is used up."),
+            401 => ("InvalidAuthenticationToken", "Access token validation failure."),
+            403 => ("Forbidden", "The caller does not have the permission this operation needs."),
+            409 => ("Conflict", "The request conflicts with one that is still being worked on."),
+            refused if refused < 500 => ("BadRequest", "The request was refused."),
             _ => ("ServiceUnavailable", "The service is temporarily unavailable. Try again later."),
         };
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
-        Self::new(status, code, message)
+        let inner_code = (status == StatusCode::TOO_MANY_REQUESTS).then_some("429");
+        Self { inner_code, ..Self::new(status, code, message) }
     }
 }
 
@@ -130,7 +149,9 @@ impl Envelope {
         ]);
         let mut response = self.graph(error.status, &Json::Object(vec![("error", body)]));
         if error.status == StatusCode::UNAUTHORIZED {
-            set(&mut response, WWW_AUTHENTICATE, CHALLENGE);
+            let claims = error.claims.map(|claims| STANDARD.encode(claims));
+            let claims = claims.map(|claims| format!(", error=\"insufficient_claims\", claims=\"{claims}\""));
+            set(&mut response, WWW_AUTHENTICATE, &format!("{CHALLENGE}{}", claims.unwrap_or_default()));
         }
         response
     }
@@ -164,6 +185,14 @@ impl Envelope {
         ]);
         let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_REQUEST);
         self.token(status, &body)
+    }
+
+    /// An error of the managed identity endpoint (Azure docs: it has `error` and `error_description` only).
+    pub(crate) fn identity_error(&self, status: u16, error: &str, description: &str) -> Response<Bytes> {
+        let body =
+            Json::Object(vec![("error", Json::from(error)), ("error_description", Json::from(description))]);
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
+        self.respond(status, Some(PLAIN_JSON), body.to_bytes())
     }
 
     /// The blob host's answer to a write (Azure: Put Blob, response headers).
@@ -215,7 +244,7 @@ impl Envelope {
             set(&mut response, CONTENT_TYPE, content_type);
         }
         set(&mut response, CACHE_CONTROL, "no-store");
-        set(&mut response, DATE, &self.http_date());
+        set(&mut response, DATE, &http_date(self.now));
         set(&mut response, HeaderName::from_static("request-id"), &self.request_id);
         set(&mut response, HeaderName::from_static("client-request-id"), &self.client_request_id);
         response

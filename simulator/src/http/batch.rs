@@ -9,7 +9,7 @@ use super::answer::{Envelope, GraphError};
 use super::graph::json_body;
 use super::incoming::Incoming;
 use super::route::{self, Route};
-use super::{Answered, Inner};
+use super::{Answered, Inner, Service, operation};
 use crate::json::Json;
 
 /// Items a batch may have.
@@ -88,13 +88,18 @@ fn send(
     }
     let incoming = Incoming {
         method: &item.method,
+        path: &path,
         query,
         headers: &headers,
         body: &item.body,
         authority: outer.authority.clone(),
     };
     match route::route(&item.method, &path) {
-        Route::Graph(call) => inner.graph(call, &incoming, envelope),
+        // Faults strike an item as they strike a call; how an answer travels is the whole batch's affair.
+        call @ Route::Graph(_) => {
+            let named = operation::name(&item.method, &path, query);
+            inner.serve(Service::Other(call), &named, &incoming, envelope).answered
+        }
         _ => Answered::only(envelope.error(GraphError::bad_request("A batch cannot hold this request."))),
     }
 }

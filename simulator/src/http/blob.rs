@@ -235,6 +235,14 @@ pub(crate) fn answer(
     }
 }
 
+/// An answer of a host that cannot take anything now.
+pub(super) fn busy(status: u16, envelope: &Envelope) -> Response<Bytes> {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+    let code = if status == StatusCode::FORBIDDEN { "AuthenticationFailed" } else { "ServerBusy" };
+    let error = BlobError::new(status, code, "The server is currently unable to receive requests.");
+    envelope.blob_error(status, code, SAS_VERSION, blob_xml::error(&error, envelope))
+}
+
 fn keep(model: &mut Model, target: &Target, write: Write, payload: Payload) -> Result<(), BlobError> {
     let Target { container, blob } = target;
     let content = match payload {

@@ -61,18 +61,31 @@ pub(crate) fn principal(
     incoming: &Incoming<'_>,
     envelope: &Envelope,
 ) -> Result<Principal, GraphError> {
-    let header = incoming.headers.get(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let bearer = header.and_then(|value| {
-        let (scheme, token) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+    model.principal(bearer(incoming), envelope.now).map_err(|bad| bad_token(bad, envelope.now))
+}
+
+/// The token of the request, if there is one.
+pub(crate) fn bearer<'a>(incoming: &Incoming<'a>) -> Option<&'a str> {
+    let header = incoming.headers.get(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok())?;
+    let (scheme, token) = header.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+}
+
+/// Graph docs: resolve authorization errors; for a token that was taken back, continuous access evaluation.
+pub(crate) fn bad_token(bad: BadToken, now: jiff::Timestamp) -> GraphError {
+    let mut error = GraphError::unauthenticated(match bad {
+        BadToken::Missing => "Access token is empty.",
+        BadToken::Unknown => "Access token validation failure. The token was not issued by this service.",
+        BadToken::Expired => "Access token has expired or is not yet valid.",
+        BadToken::Revoked => {
+            "Continuous access evaluation resulted in challenge with result: InteractionRequired and code: TokenIssuedBeforeRevocationTimestamp"
+        }
     });
-    model.principal(bearer, envelope.now).map_err(|bad| {
-        GraphError::unauthenticated(match bad {
-            BadToken::Missing => "Access token is empty.",
-            BadToken::Unknown => "Access token validation failure. The token was not issued by this service.",
-            BadToken::Expired => "Access token has expired or is not yet valid.",
-        })
-    })
+    if bad == BadToken::Revoked {
+        let nbf = now.as_second();
+        error.claims = Some(format!(r#"{{"access_token":{{"nbf":{{"essential":true,"value":"{nbf}"}}}}}}"#));
+    }
+    error
 }
 
 /// Carries out one call for a known principal.

@@ -10,6 +10,7 @@ use crate::content::Content;
 /// One request, as far as the calls look at it.
 pub(crate) struct Incoming<'a> {
     pub(super) method: &'a Method,
+    pub(super) path: &'a str,
     pub(super) query: Option<&'a str>,
     pub(super) headers: &'a HeaderMap,
     pub(super) body: &'a [u8],
@@ -21,6 +22,7 @@ impl<'a> Incoming<'a> {
     pub(super) fn new(parts: &'a http::request::Parts, body: &'a [u8]) -> Self {
         Incoming {
             method: &parts.method,
+            path: parts.uri.path(),
             query: parts.uri.query(),
             headers: &parts.headers,
             body,

@@ -7,10 +7,17 @@ mod batch;
 mod blob;
 mod blob_xml;
 mod collections;
+mod control;
+mod fault;
 mod graph;
+mod identity;
 mod incoming;
 mod items;
 mod odata;
+mod operation;
+mod own;
+mod page;
+mod platform;
 mod record;
 mod render;
 mod render_sync;
@@ -19,20 +26,26 @@ mod skus;
 mod token;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::clock::Clock;
+use crate::fault::{FaultList, Strike};
 use crate::json::Json;
 use crate::model::uploads::Verification;
 use crate::model::{Generation, Model, Need, PrincipalKind, SyncOutcome};
 use crate::settings::Settings;
 use answer::{Envelope, GraphError};
+pub use fault::Cut;
 use graph::Answer;
 use incoming::{Incoming, header, media_type};
 pub(crate) use incoming::{Payload, Reading};
+use operation::Named;
+pub(crate) use platform::SavedSimulator;
 pub use record::RecordedRequest;
 use record::RequestLog;
 use render::Occasion;
@@ -49,26 +62,53 @@ struct Inner {
     model: Model,
     log: RequestLog,
     unavailable: Option<u16>,
+    faults: FaultList,
+    clock: Clock,
+    /// Counts what may have changed the state.
+    changes: u64,
 }
 
-/// An answer and what the face needs to know about it.
-pub(crate) struct Exchange {
-    pub(crate) response: Response<Bytes>,
+/// What became of a request: an answer, and how it travels. [`crate::Server`] carries this out for real; a transport in
+/// process may model it.
+#[non_exhaustive]
+pub struct Outcome {
+    /// The answer. With a [`Cut`], at most a part of it arrives.
+    pub response: Response<Bytes>,
+    /// How long to wait before answering.
+    pub delay: Option<Duration>,
+    /// How the connection ends before the answer is complete.
+    pub cut: Option<Cut>,
     /// The log entry; `None` for the simulator's own pages.
     pub(crate) recorded: Option<RecordedRequest>,
     /// Whether a profile was created.
     pub(crate) created: bool,
+    /// Whether the state is to be saved before the answer goes out.
+    pub(crate) save: bool,
+}
+
+/// Which service of Microsoft's a request is for.
+enum Service {
+    DeviceCode(String),
+    Identity,
+    /// The blob host, with what is uploaded.
+    Blob(blob::Target, Payload),
+    Other(Route),
 }
 
 impl Simulator {
     /// A new, empty service.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        let inner = Inner {
+        let mut inner = Inner {
             model: Model::new(&settings),
             log: RequestLog::new(settings.log_capacity),
             unavailable: None,
+            faults: FaultList::new(settings.seed),
+            clock: Clock::default(),
+            changes: 0,
         };
+        settings.faults.iter().for_each(|fault| _ = inner.faults.add(fault.clone()));
+        inner.remember(Timestamp::MIN);
         Self { settings, inner: Mutex::new(inner) }
     }
 
@@ -79,10 +119,10 @@ impl Simulator {
     }
 
     /// Answers one request at the time `now`. The host of links in the answer is that of the request's URI, or of its
-    /// `Host` header.
+    /// `Host` header. An answer that would be cut on its way is a 504 here; see [`Self::exchange`].
     #[must_use]
     pub fn handle(&self, request: Request<Bytes>, now: Timestamp) -> Response<Bytes> {
-        self.exchange(request.map(Payload::Memory), now).response
+        self.exchange(request, now).whole()
     }
 
     /// All requests the log still has, oldest first.
@@ -94,7 +134,9 @@ impl Simulator {
     /// All profiles of all tenants as they are at `now`, with `tenantId` and `createdDateTime`, deleting ones included.
     #[must_use]
     pub fn profiles(&self, now: Timestamp) -> Vec<Value> {
-        let all = profiles(&mut self.lock().model, now);
+        let mut inner = self.lock();
+        let now = inner.clock.at(now);
+        let all = profiles(&mut inner.model, now);
         all.iter().map(|profile| serde_json::to_value(profile).unwrap_or(Value::Null)).collect()
     }
 
@@ -103,34 +145,39 @@ impl Simulator {
     /// # Errors
     /// The sentence with which Graph would refuse the body.
     pub fn plant(&self, body: &Value, now: Timestamp) -> Result<String, String> {
-        let created = self.lock().model.create(&self.settings.tenant, body, Generation::Beta, now);
+        let mut inner = self.change();
+        let now = inner.clock.at(now);
+        let created = inner.model.create(&self.settings.tenant, body, Generation::Beta, now);
+        inner.remember(now);
         created.map(|view| view.profile.id).map_err(crate::model::Invalid::into_sentence)
     }
 
     /// Somebody else deletes a profile, and it is gone at once. False when there was none.
     pub fn remove(&self, id: &str) -> bool {
-        self.lock().model.remove(id)
+        self.change().model.remove(id)
     }
 
     /// Profiles created from now on with this display name end in `provisioningFailed`.
     pub fn fail_provisioning(&self, display_name: &str) {
-        self.lock().model.fail_provisioning(display_name);
+        self.change().model.fail_provisioning(display_name);
     }
 
     /// Sync runs of profiles with this display name that are begun or scheduled from now on end in this status.
     pub fn set_sync_outcome(&self, display_name: &str, outcome: SyncOutcome) {
-        self.lock().model.set_sync_outcome(display_name, outcome);
+        self.change().model.set_sync_outcome(display_name, outcome);
     }
 
     /// Sync runs of profiles with this display name that are begun or scheduled from now on find so many errors.
     pub fn set_sync_errors(&self, display_name: &str, count: usize) {
-        self.lock().model.set_sync_errors(display_name, count);
+        self.change().model.set_sync_errors(display_name, count);
     }
 
     /// Every profile with this id or display name has that many more errors at once, until a reset or its next run.
     /// Answers how many profiles these are. At 15,000 errors a profile is quarantined.
     pub fn plant_errors(&self, profile: &str, count: usize, now: Timestamp) -> usize {
-        self.lock().model.plant_errors(profile, count, now)
+        let mut inner = self.change();
+        let now = inner.clock.at(now);
+        inner.model.plant_errors(profile, count, now)
     }
 
     /// `Some(status)`: every Graph call answers that status, with the error body documented for it; 429 and 503 carry
@@ -145,7 +192,9 @@ impl Simulator {
             return Reading::Memory;
         };
         let incoming = Incoming::new(parts, &[]);
-        match blob::admit(&self.lock().model, &target, &incoming, now) {
+        let inner = self.lock();
+        let now = inner.clock.at(now);
+        match blob::admit(&inner.model, &target, &incoming, now) {
             Ok(_) => Reading::Spool,
             Err(_) => Reading::Skip,
         }
@@ -168,11 +217,20 @@ impl Simulator {
         }
     }
 
-    /// As [`Self::handle`], with the log entry.
-    pub(crate) fn exchange(&self, request: Request<Payload>, now: Timestamp) -> Exchange {
+    /// As [`Self::handle`], with what happens to the answer on its way.
+    #[must_use]
+    pub fn exchange(&self, request: Request<Bytes>, now: Timestamp) -> Outcome {
+        self.exchange_payload(request.map(Payload::Memory), now)
+    }
+
+    /// As [`Self::exchange`], for bodies that may be in a file.
+    pub(crate) fn exchange_payload(&self, request: Request<Payload>, real: Timestamp) -> Outcome {
         let (parts, payload) = request.into_parts();
         let body = if let Payload::Memory(bytes) = &payload { bytes.clone() } else { Bytes::new() };
-        let request_id = self.lock().model.guid();
+        let (now, request_id) = {
+            let mut inner = self.lock();
+            (inner.clock.at(real), inner.model.guid())
+        };
         let client_request_id = header(&parts.headers, "client-request-id").map(str::to_owned);
         let envelope = Envelope {
             now,
@@ -180,21 +238,24 @@ impl Simulator {
             request_id,
         };
         let incoming = Incoming::new(&parts, &body);
-        let route = route::route(&parts.method, parts.uri.path());
-        if let Route::Graph(Ok(route::GraphCall { action: Action::Start(id), .. })) = &route {
+        let reads = parts.method == Method::GET && !incoming.path.starts_with("/metadata/");
+        if let Some(own) = own::route(&parts.method, incoming.path) {
+            let mut inner = if reads { self.lock() } else { self.change() };
+            let controlled = inner.control(&own, &incoming, &envelope, real);
+            return Outcome { save: controlled.save, ..Outcome::answer(controlled.response) };
+        }
+        let service = Service::of(&parts.method, incoming.path, payload);
+        if let Service::Other(Route::Graph(Ok(route::GraphCall { action: Action::Start(id), .. }))) = &service
+        {
             self.verify_ahead(id, &incoming, &envelope);
         }
-        let mut inner = self.lock();
-        let answered = match route {
-            Route::Blob(target) => inner.blob(&target, &incoming, payload, &envelope),
-            Route::Own(page) => {
-                let response = inner.own_page(&page, &incoming, &envelope);
-                return Exchange { response, recorded: None, created: false };
-            }
-            Route::Token { tenant } => inner.token(&tenant, &incoming, &envelope),
-            Route::Batch(version) => inner.batch(version, &incoming, &envelope),
-            Route::Graph(call) => inner.graph(call, &incoming, &envelope),
-        };
+        let mut inner = if reads { self.lock() } else { self.change() };
+        let named = operation::name(&parts.method, incoming.path, incoming.query);
+        let served = inner.serve(service, &named, &incoming, &envelope);
+        if !reads {
+            inner.remember(now);
+        }
+        let answered = served.answered;
         let recorded = RecordedRequest {
             number: 0,
             time: now,
@@ -202,6 +263,8 @@ impl Simulator {
             path: parts.uri.path().to_owned(),
             query: parts.uri.query().map(record::redact_query),
             status: answered.response.status().as_u16(),
+            operation: named.operation.as_str(),
+            faults: served.faults,
             principal: answered.principal,
             grant: answered.grant,
             request_id: envelope.request_id,
@@ -209,7 +272,15 @@ impl Simulator {
             body: if self.settings.log_bodies { answered.body } else { None },
         };
         let recorded = Some(inner.log.keep(recorded));
-        Exchange { response: answered.response, recorded, created: answered.created }
+        let (delay, cut, created) = (served.delay, served.cut, answered.created);
+        Outcome { delay, cut, recorded, created, ..Outcome::answer(answered.response) }
+    }
+
+    /// As [`Self::lock`], for what changes the state.
+    fn change(&self) -> MutexGuard<'_, Inner> {
+        let mut inner = self.lock();
+        inner.changes += 1;
+        inner
     }
 
     /// A panic in another thread leaves nothing half-done that matters here.
@@ -219,6 +290,7 @@ impl Simulator {
 }
 
 /// An answer with what the log wants to know.
+#[derive(Default)]
 struct Answered {
     response: Response<Bytes>,
     principal: Option<PrincipalKind>,
@@ -248,6 +320,33 @@ impl Inner {
         Answered { response, principal: kind, grant: None, body: record::redact_json(incoming.body), created }
     }
 
+    /// Carries out one call, as far as `strike` leaves it to happen.
+    fn carry_out(
+        &mut self,
+        service: Service,
+        named: &Named,
+        incoming: &Incoming<'_>,
+        envelope: &Envelope,
+        strike: &Strike,
+    ) -> Answered {
+        match service {
+            Service::DeviceCode(tenant) => {
+                let response = token::device(&mut self.model, &tenant, incoming, envelope);
+                let body = Some(record::redact_form(&token::fields(incoming)));
+                Answered { response, body, ..Answered::default() }
+            }
+            Service::Identity => identity::answer(&mut self.model, incoming, envelope),
+            Service::Blob(target, payload) => self.blob(&target, incoming, payload, envelope),
+            Service::Other(Route::Batch(version)) => self.batch(version, incoming, envelope),
+            Service::Other(Route::Token { tenant }) => self.token(&tenant, incoming, envelope),
+            Service::Other(Route::Graph(call)) => self.graph(call, named, incoming, envelope, strike),
+            // Own addresses were answered before, and uploads have a service of their own.
+            Service::Other(Route::Own(_) | Route::Blob(_)) => {
+                Answered { response: envelope.error(GraphError::not_found()), ..Answered::default() }
+            }
+        }
+    }
+
     fn token(&mut self, tenant: &str, incoming: &Incoming<'_>, envelope: &Envelope) -> Answered {
         let answer = token::answer(&mut self.model, tenant, incoming, envelope);
         Answered {
@@ -273,15 +372,17 @@ impl Inner {
     fn graph(
         &mut self,
         call: Result<route::GraphCall, route::Lost>,
+        named: &Named,
         incoming: &Incoming<'_>,
         envelope: &Envelope,
+        strike: &Strike,
     ) -> Answered {
         let principal = graph::principal(&self.model, incoming, envelope);
         let kind = principal.as_ref().ok().map(|principal| principal.kind);
         let answer = match (self.unavailable, principal) {
             (Some(status), _) => Err(GraphError::unavailable(status)),
             (None, Err(error)) => Err(error),
-            (None, Ok(principal)) => graph::call(&mut self.model, &principal, call, incoming, envelope),
+            (None, Ok(principal)) => self.troubled(&principal, call, named, incoming, envelope, strike),
         };
         let created = matches!(answer, Ok(Answer::Created(..)));
         let mut response = match answer {
@@ -295,21 +396,6 @@ impl Inner {
             answer::retry_after(&mut response, self.model.settings().retry_after);
         }
         Answered { response, principal: kind, grant: None, body: record::redact_json(incoming.body), created }
-    }
-
-    /// The simulator's own pages. They need no token.
-    fn own_page(&mut self, page: &str, incoming: &Incoming<'_>, envelope: &Envelope) -> Response<Bytes> {
-        let body = match (incoming.method.as_str(), page) {
-            ("GET", "requests") => serde_json::to_vec(&self.log.all()).unwrap_or_default(),
-            ("GET", "profiles") => Json::List(profiles(&mut self.model, envelope.now)).to_bytes(),
-            _ => {
-                let sentence =
-                    "The simulator's own pages are GET /_simulator/requests and GET /_simulator/profiles.";
-                let body = Json::Object(vec![("error", Json::from(sentence))]);
-                return envelope.own(StatusCode::NOT_FOUND, body.to_bytes());
-            }
-        };
-        envelope.own(StatusCode::OK, body)
     }
 }
 

@@ -12,7 +12,8 @@ use crate::model::PrincipalKind;
 
 const REDACTED: &str = "(redacted)";
 /// Grant types that are shown; any other text in that field could be a secret in the wrong place.
-const GRANTS: [&str; 2] = ["client_credentials", "refresh_token"];
+const GRANTS: [&str; 3] =
+    ["client_credentials", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"];
 
 /// One request as the log keeps it.
 #[derive(Clone, Debug, Serialize)]
@@ -31,6 +32,11 @@ pub struct RecordedRequest {
     pub query: Option<String>,
     /// Status of the answer.
     pub status: u16,
+    /// The call's name, as faults know it: `list`, `create`, `token`…
+    pub operation: &'static str,
+    /// The faults that struck it, as they are written.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<String>,
     /// Whom the token spoke for; `None` without a valid token. For a token request: whom the new token speaks for.
     pub principal: Option<PrincipalKind>,
     /// For a token request: its grant type.
@@ -53,6 +59,8 @@ impl RecordedRequest {
             method = %self.method,
             path = %self.path,
             status = self.status,
+            operation = self.operation,
+            faults = (!self.faults.is_empty()).then(|| self.faults.join(" ")),
             ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             request_id = %self.request_id,
             client_request_id = self.client_request_id.as_deref(),
@@ -151,8 +159,16 @@ pub(crate) fn redact_form(fields: &[(String, String)]) -> Value {
 fn is_secret(name: &str) -> bool {
     let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
     let plain = plain.to_ascii_lowercase();
-    let parts =
-        ["secret", "password", "assertion", "refreshtoken", "accesstoken", "authorization", "signature"];
+    let parts = [
+        "secret",
+        "password",
+        "assertion",
+        "refreshtoken",
+        "accesstoken",
+        "authorization",
+        "signature",
+        "devicecode",
+    ];
     // `sig` is the secret of a shared access signature.
     plain == "sig" || parts.iter().any(|part| plain.contains(part))
 }
@@ -169,6 +185,8 @@ mod tests {
             path: String::new(),
             query: None,
             status: 200,
+            operation: "",
+            faults: Vec::new(),
             principal: None,
             grant: None,
             request_id: String::new(),

@@ -206,7 +206,7 @@ fn unknown(segment: Option<&str>) -> Lost {
 }
 
 /// Resolves percent-encoding. What is not valid UTF-8 afterwards can match no name and no id.
-fn decode(segment: &str) -> String {
+pub(super) fn decode(segment: &str) -> String {
     let mut bytes = Vec::with_capacity(segment.len());
     let mut rest = segment.as_bytes();
     while let Some((&first, tail)) = rest.split_first() {

@@ -24,10 +24,8 @@ pub(crate) fn answer(
     envelope: &Envelope,
 ) -> TokenAnswer {
     if *incoming.method != Method::POST {
-        let sentence =
-            format!("The endpoint only accepts POST requests. Received a {} request.", incoming.method);
-        let refusal = TokenRefusal::new(405, "invalid_request", 900_561, sentence);
-        return TokenAnswer { response: envelope.token_error(&refusal), grant: None, principal: None };
+        let response = envelope.token_error(&only_post(incoming));
+        return TokenAnswer { response, grant: None, principal: None };
     }
     let form = Form::new(fields(incoming));
     let grant = form.get("grant_type").map(|grant| known_grant(grant).to_owned());
@@ -38,6 +36,44 @@ pub(crate) fn answer(
         }
         Err(refusal) => TokenAnswer { response: envelope.token_error(&refusal), grant, principal: None },
     }
+}
+
+/// Answers the start of the device code flow (Microsoft identity platform: device authorization request).
+pub(crate) fn device(
+    model: &mut Model,
+    tenant: &str,
+    incoming: &Incoming<'_>,
+    envelope: &Envelope,
+) -> Response<Bytes> {
+    if *incoming.method != Method::POST {
+        return envelope.token_error(&only_post(incoming));
+    }
+    let form = Form::new(fields(incoming));
+    let started = match model.start_device(tenant, &form, &incoming.authority, envelope.now) {
+        Ok(started) => started,
+        Err(refusal) => return envelope.token_error(&refusal),
+    };
+    // Where the code is approved here: the simulator's own page.
+    let uri = format!("https://{}/", incoming.authority);
+    let message = format!(
+        "To sign in, use a web browser to open the page {uri} and enter the code {} to authenticate.",
+        started.user_code
+    );
+    let body = Json::Object(vec![
+        ("user_code", Json::from(started.user_code)),
+        ("device_code", Json::from(started.device_code)),
+        ("verification_uri", Json::from(uri)),
+        ("expires_in", Json::Number(started.expires_in)),
+        ("interval", Json::Number(started.interval)),
+        ("message", Json::from(message)),
+    ]);
+    envelope.token(StatusCode::OK, &body)
+}
+
+fn only_post(incoming: &Incoming<'_>) -> TokenRefusal {
+    let sentence =
+        format!("The endpoint only accepts POST requests. Received a {} request.", incoming.method);
+    TokenRefusal::new(405, "invalid_request", 900_561, sentence)
 }
 
 /// The fields of the form. A body of another media type has none, and is refused for the first that is missing.
@@ -56,6 +92,7 @@ fn body(issued: Issued) -> Json {
         ("ext_expires_in", Json::Number(issued.expires_in)),
         ("access_token", Json::from(issued.access_token)),
     ];
+    members.extend(issued.refresh_in.map(|seconds| ("refresh_in", Json::Number(seconds))));
     members.extend(issued.scope.map(|scope| ("scope", Json::from(scope))));
     members.extend(issued.refresh_token.map(|token| ("refresh_token", Json::from(token))));
     Json::Object(members)

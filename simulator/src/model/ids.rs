@@ -1,9 +1,11 @@
 //! Makes ids and tokens. The only source of randomness in the model, and seedable, so that a whole run can be
 //! repeated. Nothing here knows what an id is for.
 
+use serde::{Deserialize, Serialize};
 use uuid::{Builder, Uuid};
 
 /// A small generator (`SplitMix64`). Good enough for ids nobody must guess in earnest: the simulator guards nothing.
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Ids {
     state: u64,
 }
@@ -36,6 +38,27 @@ impl Ids {
     /// A new GUID in lower case with hyphens.
     pub(crate) fn guid(&mut self) -> String {
         self.uuid().hyphenated().to_string()
+    }
+
+    /// A number from 0 to 99.
+    pub(crate) fn percent(&mut self) -> u8 {
+        u8::try_from(self.next() % 100).unwrap_or_default()
+    }
+
+    /// A code for a person to type: nine letters and digits that cannot be mistaken for each other.
+    pub(crate) fn user_code(&mut self) -> String {
+        const LETTERS: [char; 28] = [
+            'A', 'B', 'C', 'D', 'E', 'F', 'G', 'H', 'J', 'K', 'L', 'M', 'N', 'P', 'Q', 'R', 'S', 'T', 'U',
+            'V', 'W', 'X', 'Y', 'Z', '3', '4', '7', '9',
+        ];
+        let mut bits = self.next();
+        std::iter::repeat_with(|| {
+            let index = usize::try_from(bits % 28).unwrap_or_default();
+            bits /= 28;
+            LETTERS.get(index).copied().unwrap_or('A')
+        })
+        .take(9)
+        .collect()
     }
 
     /// A new opaque token. The prefix tells people what they are looking at; programs must not look.

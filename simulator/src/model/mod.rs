@@ -7,6 +7,7 @@ mod ids;
 mod parse;
 mod parse_provider;
 pub(crate) mod permissions;
+mod platform;
 pub(crate) mod profile;
 mod reader;
 mod running;
@@ -21,9 +22,10 @@ use std::collections::{BTreeMap, HashSet};
 use jiff::Timestamp;
 use serde_json::Value;
 
-pub(crate) use entra::{BadToken, Form, Issued, TokenRefusal};
+pub(crate) use entra::{BadToken, Form, IdentityQuery, Issued, PendingDevice, TokenRefusal};
 pub use permissions::PrincipalKind;
 pub(crate) use permissions::{Need, Principal};
+pub(crate) use platform::{SavedModel, Snapshot};
 use profile::Profile;
 pub(crate) use profile::State;
 pub(crate) use running::Control;
@@ -33,7 +35,7 @@ pub(crate) use types::Generation;
 use crate::settings::Settings;
 use entra::Entra;
 use errors::SyncError;
-use ids::Ids;
+pub(crate) use ids::Ids;
 use reader::Rules;
 use sync::{Report, Sync};
 use uploads::Container;
@@ -117,29 +119,6 @@ impl Model {
         self.ids.guid()
     }
 
-    /// Answers a token request; tenants are compared without regard to case.
-    pub(crate) fn token(
-        &mut self,
-        tenant: &str,
-        form: &Form,
-        authority: &str,
-        now: Timestamp,
-    ) -> Result<Issued, TokenRefusal> {
-        let key = tenant.to_ascii_lowercase();
-        if !self.tenants.contains_key(&key) {
-            let sentence = format!(
-                "Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud."
-            );
-            return Err(TokenRefusal::new(400, "invalid_request", 90_002, sentence));
-        }
-        self.entra.token(&self.settings, &mut self.ids, &key, form, authority, now)
-    }
-
-    /// Whom a bearer token speaks for.
-    pub(crate) fn principal(&self, bearer: Option<&str>, now: Timestamp) -> Result<Principal, BadToken> {
-        self.entra.principal(&self.settings, bearer, now)
-    }
-
     /// Creates a profile. Two profiles may have the same display name: no uniqueness is documented.
     pub(crate) fn create(
         &mut self,
@@ -156,6 +135,7 @@ impl Model {
             created: now,
             fails: self.failing.contains(&draft.display_name),
             deleting_since: None,
+            deletion_fails: false,
             draft,
             set_up_since: now,
             was_provisioned: false,
@@ -201,6 +181,10 @@ impl Model {
         let found =
             profiles.and_then(|all| all.iter_mut().find(|profile| profile.id.eq_ignore_ascii_case(id)));
         let Some(profile) = found else { return false };
+        if profile.deletion_fails {
+            // Asked again after `deletionFailed`: a new attempt, which goes well.
+            (profile.deleting_since, profile.deletion_fails) = (None, false);
+        }
         profile.deleting_since.get_or_insert(now);
         true
     }

@@ -1,9 +1,9 @@
 //! Who may do what: the permission table of the API. No tokens here, only their contents.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Whether a token speaks for an application or for a person.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PrincipalKind {
     /// App-only: the token carries `roles`.
@@ -13,7 +13,7 @@ pub enum PrincipalKind {
 }
 
 /// What a valid token says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Principal {
     pub(crate) kind: PrincipalKind,
     /// Key of the tenant the token was issued in.

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
 
 use super::sync::Sync;
 
 /// Member of `educationUserRole` that this API takes (Graph docs: educationIdentityDomain, educationIdentityMatchingOptions).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum UserRole {
     Student,
     Teacher,
@@ -30,7 +31,7 @@ impl UserRole {
 }
 
 /// Member of `educationSynchronizationProfileState` that a profile can have here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum State {
     /// Set-up is under way.
     Provisioning,
@@ -40,6 +41,8 @@ pub(crate) enum State {
     ProvisioningFailed,
     /// A delete was accepted; the profile will vanish.
     Deleting,
+    /// The delete was given up; it may be asked for again.
+    DeletionFailed,
 }
 
 impl State {
@@ -50,13 +53,14 @@ impl State {
             Self::Provisioned => "provisioned",
             Self::ProvisioningFailed => "provisioningFailed",
             Self::Deleting => "deleting",
+            Self::DeletionFailed => "deletionFailed",
         }
     }
 }
 
-/// A value that is kept, but never answered nor printed. Whether the service returns `clientSecret` is not
+/// A value that is kept (in a state file, too), but never answered nor printed. Whether the service returns `clientSecret` is not
 /// documented, so nobody may rely on it.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Secret(String);
 
 impl Secret {
@@ -72,7 +76,7 @@ impl fmt::Debug for Secret {
 }
 
 /// One part of the customizations, after the service has filled it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Customization {
     /// `None` means all properties.
     pub(crate) optional_properties: Option<Vec<String>>,
@@ -83,7 +87,7 @@ pub(crate) struct Customization {
 }
 
 /// The six parts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Customizations {
     pub(crate) school: Option<Customization>,
     pub(crate) section: Option<Customization>,
@@ -113,7 +117,7 @@ impl Customizations {
 }
 
 /// How the service signs in at a `OneRoster` service.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Connection {
     pub(crate) client_id: String,
     pub(crate) client_secret: Option<Secret>,
@@ -122,14 +126,14 @@ pub(crate) struct Connection {
 }
 
 /// What OAuth 2 client credentials need besides the client.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct OAuth2 {
     pub(crate) token_url: String,
     pub(crate) scope: Option<String>,
 }
 
 /// Where the roster comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum DataProvider {
     Csv {
         customizations: Option<Customizations>,
@@ -154,14 +158,14 @@ pub(crate) enum DataProvider {
 }
 
 /// A domain for new accounts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Domain {
     pub(crate) applies_to: UserRole,
     pub(crate) name: String,
 }
 
 /// How to find an existing account.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct MatchingOptions {
     pub(crate) applies_to: UserRole,
     pub(crate) source: String,
@@ -170,21 +174,21 @@ pub(crate) struct MatchingOptions {
 }
 
 /// How people of the roster become accounts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum IdentityConfiguration {
     Creation(Vec<Domain>),
     Matching(Vec<MatchingOptions>),
 }
 
 /// Licences for one role.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct License {
     pub(crate) applies_to: Option<UserRole>,
     pub(crate) sku_ids: Vec<String>,
 }
 
 /// What a caller may set.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Draft {
     pub(crate) display_name: String,
     pub(crate) expiration_date: Option<Date>,
@@ -195,7 +199,7 @@ pub(crate) struct Draft {
 }
 
 /// A profile with what the service knows about it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Profile {
     pub(crate) id: String,
     /// Position in the list; grows with every create, so that paging survives deletes.
@@ -204,6 +208,9 @@ pub(crate) struct Profile {
     /// Decided at the create, so that the outcome does not depend on when somebody looks.
     pub(crate) fails: bool,
     pub(crate) deleting_since: Option<Timestamp>,
+    /// The delete under way will end in `deletionFailed`.
+    #[serde(default)]
+    pub(crate) deletion_fails: bool,
     pub(crate) draft: Draft,
     /// When the last set-up began: at the create, or at the last update.
     pub(crate) set_up_since: Timestamp,
@@ -219,7 +226,11 @@ impl Profile {
     /// docs, educationSynchronizationProfile; the way from `deleting` to 404 is inferred).
     pub(crate) fn state_at(&self, now: Timestamp, provisioning: Duration, delete: Duration) -> Option<State> {
         if let Some(since) = self.deleting_since {
-            return (!has_passed(since, delete, now)).then_some(State::Deleting);
+            return match (has_passed(since, delete, now), self.deletion_fails) {
+                (false, _) => Some(State::Deleting),
+                (true, false) => None,
+                (true, true) => Some(State::DeletionFailed),
+            };
         }
         Some(match (has_passed(self.set_up_since, provisioning, now), self.fails) {
             (false, _) => State::Provisioning,

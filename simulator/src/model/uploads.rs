@@ -63,6 +63,13 @@ pub(crate) struct Container {
     verifying: bool,
 }
 
+impl Container {
+    /// What of it can be saved.
+    pub(super) fn without_contents(&self) -> Self {
+        Self { grants: self.grants.clone(), busy_since: self.busy_since, ..Self::default() }
+    }
+}
+
 /// A verification that can run without the model: it may take long, and nobody else should wait for it.
 pub(crate) struct Verification {
     id: String,

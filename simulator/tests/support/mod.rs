@@ -3,6 +3,7 @@
 
 pub mod bodies;
 pub mod csv;
+pub mod keys;
 
 use std::time::Duration;
 
