@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::secrets::Secrets;
 use crate::api::GraphConnection;
-use crate::api::connection::{Dialect, SecretKeyReference};
+use crate::api::connection::{ApplicationCredential, CertificateReference, Dialect, SecretKeyReference};
 use crate::reconcile::claims::Tenant;
 use crate::reconcile::observation::ConnectionFacts;
 
@@ -16,9 +16,20 @@ pub(super) struct PollerKey {
     dialect: Dialect,
     authority: String,
     pub(super) client_id: String,
-    secret: SecretKeyReference,
+    credential: ReadBy,
     versions: String,
     rest: Duration,
+}
+
+/// What reads.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum ReadBy {
+    ClientSecret(SecretKeyReference),
+    Certificate(CertificateReference),
+    WorkloadIdentity,
+    ManagedIdentity,
+    /// A refresh token is renewed for one connection (its uid), so no other one reads by it.
+    RefreshToken(String),
 }
 
 pub(super) fn poller_key(
@@ -28,21 +39,30 @@ pub(super) fn poller_key(
     rest: Duration,
 ) -> PollerKey {
     let spec = &connection.spec;
-    let application = spec.application.as_ref().and_then(|application| {
-        Some((application.client_id.clone(), application.client_secret_ref.clone()?))
+    let application = spec.application.as_ref();
+    let read_by =
+        application.and_then(|application| Some((application.client_id.clone(), kind(application)?)));
+    let (client_id, credential) = read_by.unwrap_or_else(|| {
+        let delegated = spec.delegated.as_ref().map(|delegated| delegated.client_id.clone());
+        let uid = connection.metadata.uid.clone().unwrap_or_default();
+        (delegated.unwrap_or_default(), ReadBy::RefreshToken(uid))
     });
-    let delegated = spec.delegated.as_ref().map(|d| (d.client_id.clone(), d.refresh_token_ref.clone()));
-    let (client_id, secret) = application
-        .or(delegated)
-        .unwrap_or_else(|| (String::new(), SecretKeyReference { name: String::new(), key: String::new() }));
     PollerKey {
         namespace: connection.metadata.namespace.clone().unwrap_or_default(),
         tenant: facts.tenant.clone(),
         dialect: facts.dialect,
         authority: spec.authority().to_owned(),
         client_id,
-        secret,
+        credential,
         versions: secrets.versions(),
         rest,
     }
+}
+
+fn kind(application: &ApplicationCredential) -> Option<ReadBy> {
+    let secret = application.client_secret_ref.clone().map(ReadBy::ClientSecret);
+    let certificate = || application.certificate_ref.clone().map(ReadBy::Certificate);
+    let workload = || application.workload_identity.map(|_| ReadBy::WorkloadIdentity);
+    let managed = || application.managed_identity.map(|_| ReadBy::ManagedIdentity);
+    secret.or_else(certificate).or_else(workload).or_else(managed)
 }
