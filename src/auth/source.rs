@@ -112,7 +112,10 @@ impl TokenSource {
     /// # Errors
     /// As [`Self::token`].
     pub async fn keep_alive(&self, most_idle: Duration) -> Result<(), AuthError> {
-        self.get(most_idle).await.map(drop)
+        if self.inner.is_idle(most_idle, self.inner.clock.now()) {
+            self.get(most_idle).await?;
+        }
+        Ok(())
     }
 
     /// Stores a renewed refresh token that could not be stored before. `held`: see

@@ -213,6 +213,22 @@ fn wrong_connections() -> Vec<(Value, &'static str)> {
         ),
         (with(connection(), "/application", json!({"clientId": ID})), "application must name its credential"),
         (
+            with(connection(), "/application/certificateRef", json!({"name": "tls"})),
+            "application must name only one of",
+        ),
+        (
+            with(
+                connection(),
+                "/application",
+                json!({"clientId": ID, "workloadIdentity": {}, "managedIdentity": {}}),
+            ),
+            "application must name only one of",
+        ),
+        (
+            with(connection(), "/application", json!({"clientId": ID, "certificateRef": {"name": "My TLS"}})),
+            "certificateRef.name must be the name of a Secret",
+        ),
+        (
             with(connection(), "/application/clientSecretRef/name", json!("My Secret")),
             "name must be the name of a Secret",
         ),
@@ -238,6 +254,13 @@ async fn wrong_profiles_are_refused_with_a_sentence() {
 async fn wrong_connections_are_refused_with_a_sentence() {
     let door = Door::open().await;
     door.try_connection(connection()).await.unwrap();
+    for credential in [
+        json!({"clientId": ID, "certificateRef": {"name": "tls"}}),
+        json!({"clientId": ID, "workloadIdentity": {}}),
+        json!({"clientId": ID, "managedIdentity": {}}),
+    ] {
+        door.try_connection(with(connection(), "/application", credential)).await.unwrap();
+    }
     for (wrong, sentence) in wrong_connections() {
         let message = door.try_connection(wrong.clone()).await.expect_err(&format!("admitted: {wrong}"));
         assert!(message.contains(sentence), "{wrong}\nis refused with: {message}\nand not with: {sentence}");
