@@ -292,3 +292,34 @@ async fn what_profiles_are_bound_to_cannot_be_changed() {
         with(with(connection(), "/application/clientId", json!(other)), "/graph/pollInterval", json!("5m"));
     attempt(&api, "fixed", connection_manifest("fixed", changed), false).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_of_credential_has_an_example_that_is_admitted() {
+    let door = Door::open().await;
+    let mut members = std::collections::BTreeSet::new();
+    for folder in ["examples", "examples/connections", "examples/simulator"] {
+        for entry in std::fs::read_dir(xtask::repository_root().join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            for manifest in serde_saphyr::from_multiple::<Value>(&text).unwrap() {
+                if manifest["kind"] == "GraphConnection" {
+                    let spec = manifest["spec"].clone();
+                    door.try_connection(spec.clone())
+                        .await
+                        .unwrap_or_else(|error| panic!("{path:?}: {error}"));
+                    let of = |slot: &str| spec[slot].as_object().cloned().unwrap_or_default();
+                    members
+                        .extend(of("application").into_iter().chain(of("delegated")).map(|(name, _)| name));
+                }
+            }
+        }
+    }
+    let kinds =
+        ["clientSecretRef", "certificateRef", "workloadIdentity", "managedIdentity", "refreshTokenRef"];
+    for kind in kinds {
+        assert!(members.contains(kind), "{kind} has no example: {members:?}");
+    }
+}

@@ -30,10 +30,9 @@ fn texts(secret: &Secret) -> BTreeMap<String, String> {
 async fn until_stored(scene: &Scene, what: &str, holds: impl Fn(&Secret) -> bool + Send + Sync) -> Secret {
     let condition = |secret: Option<&Secret>| secret.is_some_and(&holds);
     let waited = await_condition(secrets(scene), STORE, condition);
-    match tokio::time::timeout(std::time::Duration::from_mins(1), waited).await {
-        Ok(found) => found.unwrap().unwrap(),
-        Err(_) => panic!("the stored token is never {what}\n{}", scene.operator_log()),
-    }
+    let found = tokio::time::timeout(std::time::Duration::from_mins(1), waited).await;
+    assert!(found.is_ok(), "the stored token is never {what}\n{}", scene.operator_log());
+    found.unwrap().unwrap().unwrap()
 }
 
 /// Waits until the connection "default" is Stalled with this reason; the message.
