@@ -10,7 +10,7 @@ mod state;
 
 pub use memory::MemoryStore;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -75,6 +75,8 @@ pub trait RefreshTokenStore: Send + Sync + std::fmt::Debug + 'static {
 pub struct RefreshTokens {
     store: Arc<dyn RefreshTokenStore>,
     by_uid: std::sync::Mutex<HashMap<String, Arc<Shared>>>,
+    /// Connections without a refresh token, for which nothing is stored.
+    retired: std::sync::Mutex<HashSet<String>>,
 }
 
 /// The refresh token of one connection, as grown from one seed.
@@ -102,7 +104,7 @@ impl RefreshTokens {
     /// Tokens that are kept in `store`.
     #[must_use]
     pub fn new(store: Arc<dyn RefreshTokenStore>) -> Self {
-        Self { store, by_uid: std::sync::Mutex::default() }
+        Self { store, by_uid: std::sync::Mutex::default(), retired: std::sync::Mutex::default() }
     }
 
     /// The token of a connection whose user gave `seed`: what has grown from it, or the seed itself.
@@ -115,6 +117,7 @@ impl RefreshTokens {
         owner: TokenOwner,
         seed: Option<&SecretString>,
     ) -> Result<Option<RefreshToken>, StoreError> {
+        lock(&self.retired).remove(&owner.uid);
         let known = lock(&self.by_uid).get(&owner.uid).cloned();
         let shared = if let Some(shared) = known {
             shared
@@ -143,8 +146,23 @@ impl RefreshTokens {
         self.store.release(owner).await
     }
 
+    /// Forgets what is stored for a connection that has no refresh token, or not any more.
+    ///
+    /// # Errors
+    /// When the store does not take it.
+    pub async fn retire(&self, owner: &TokenOwner) -> Result<(), StoreError> {
+        if lock(&self.retired).contains(&owner.uid) {
+            return Ok(());
+        }
+        self.release(owner).await?;
+        self.forget(&owner.uid);
+        lock(&self.retired).insert(owner.uid.clone());
+        Ok(())
+    }
+
     /// Forgets a connection that is gone, here.
     pub fn forget(&self, uid: &str) {
+        lock(&self.retired).remove(uid);
         if let Some(shared) = lock(&self.by_uid).remove(uid) {
             lock(&shared.state).closed = true;
         }

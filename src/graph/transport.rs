@@ -133,3 +133,44 @@ fn causes(error: reqwest::Error) -> String {
     }
     line
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    /// Answers one request in plain HTTP; its address.
+    async fn plain_server() -> String {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 1024];
+            let length = stream.read(&mut request).await.unwrap();
+            assert!(length > 0);
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.unwrap();
+        });
+        address
+    }
+
+    async fn get(transport: &HttpTransport, url: &str) -> Result<Bytes, TransportError> {
+        let request = http::Request::get(url).body(Bytes::new()).unwrap();
+        transport.send(request, Duration::from_secs(10)).await.map(http::Response::into_body)
+    }
+
+    #[tokio::test]
+    async fn plain_http_goes_to_the_metadata_service_alone() {
+        // An error would mean that another test was quicker.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let (service, other) = (plain_server().await, plain_server().await);
+        let transport = HttpTransport::to_metadata_service(&service).unwrap();
+        assert_eq!(get(&transport, &format!("{service}/metadata")).await.unwrap(), "ok");
+        let refused = get(&transport, &format!("{other}/metadata")).await.unwrap_err();
+        assert!(matches!(refused, TransportError::NotConnected(_)), "{refused}");
+        let refused = get(&transport, "https://graph.microsoft.com/beta").await.unwrap_err();
+        assert!(matches!(refused, TransportError::NotConnected(_)), "{refused}");
+        let usual = HttpTransport::new(None).unwrap();
+        assert!(get(&usual, &format!("{other}/beta")).await.is_err(), "nothing else speaks plain HTTP");
+    }
+}

@@ -34,7 +34,7 @@ pub async fn pass<C: Cluster>(context: &Context<C>, key: &Key) -> Result<Next, C
     let mut unsaved = None;
     let view = match context.upstreams.resolve(&context.cluster, &connection).await {
         Ok(upstream) => {
-            unsaved = context.upstreams.tend(&upstream, has_finalizer(&connection)).await.err();
+            unsaved = context.upstreams.tend(&connection, &upstream, has_finalizer(&connection)).await.err();
             let follower = Follower {
                 kind: FollowerKind::Connection,
                 namespace: key.namespace.clone(),

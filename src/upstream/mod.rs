@@ -48,11 +48,15 @@ pub trait Transports: Send + Sync + std::fmt::Debug {
     /// A sentence for the person who wrote the CA bundle.
     fn transport(&self, extra_ca: Option<&[u8]>) -> Result<Arc<dyn Transport>, String>;
 
-    /// A transport to the node's metadata service at `endpoint`, and to nothing else.
+    /// A transport to the node's metadata service at `endpoint`, and to nothing else. A world in memory
+    /// needs none of its own.
     ///
     /// # Errors
     /// A sentence.
-    fn metadata_service(&self, endpoint: &str) -> Result<Arc<dyn Transport>, String>;
+    fn metadata_service(&self, endpoint: &str) -> Result<Arc<dyn Transport>, String> {
+        let _ = endpoint;
+        self.transport(None)
+    }
 }
 
 /// What every upstream is made with.
@@ -194,7 +198,15 @@ impl Upstreams {
     ///
     /// # Errors
     /// Why the newest refresh token is in memory alone.
-    pub async fn tend(&self, upstream: &Upstream, held: bool) -> Result<(), StoreError> {
+    pub async fn tend(
+        &self,
+        connection: &GraphConnection,
+        upstream: &Upstream,
+        held: bool,
+    ) -> Result<(), StoreError> {
+        if connection.spec.delegated.is_none() {
+            return self.refresh_tokens.retire(&token_owner(connection)).await;
+        }
         let tokens = &upstream.writes.tokens;
         // What is wrong with the credential shows where it is used; the log has it already.
         let _ = tokens.keep_alive(MOST_IDLE).await;

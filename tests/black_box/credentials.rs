@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use edusync::api::GraphConnection;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use kube::runtime::wait::await_condition;
@@ -134,7 +134,8 @@ async fn a_stored_token_goes_with_its_connection_and_no_other_does() {
     .await;
     connections(&scene).delete("other", &DeleteParams::default()).await.unwrap();
     let gone = await_condition(secrets(&scene), STORE, |secret: Option<&Secret>| secret.is_none());
-    let waited = tokio::time::timeout(std::time::Duration::from_mins(1), gone).await;
+    // Kubernetes' garbage collector looks for new kinds each half minute.
+    let waited = tokio::time::timeout(std::time::Duration::from_mins(2), gone).await;
     assert!(waited.is_ok(), "the Secret has no owner any more, and stays");
 }
 
@@ -189,4 +190,53 @@ async fn the_operators_own_identity_is_for_listed_namespaces_alone() {
     assert!(message.contains(missing), "{message}");
     assert!(message.contains("azure.workload.identity/use"), "{message}");
     assert!(scene.simulator.requests().is_empty(), "there was nothing to send");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_that_goes_while_nobody_is_there_is_let_go_with_the_stored_token() {
+    let mut scene = Scene::without_operator("departure", quick()).await;
+    let settings = scene.simulator.settings();
+    let (public, token) = (settings.public_client_id.clone(), settings.refresh_token.clone());
+    // Trust in the simulator has to outlive the namespace; Microsoft's certificates need none.
+    let ca = json!({
+        "apiVersion": "v1", "kind": "Secret",
+        "metadata": {"name": "ca", "finalizers": ["tests.example/keep"]},
+        "stringData": {"ca.crt": scene.simulator.ca_pem()}
+    });
+    scene.apply::<Secret>(ca).await.unwrap();
+    let seed = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "administrator"},
+        "stringData": {"token": token}
+    });
+    scene.apply::<Secret>(seed).await.unwrap();
+    let mut connection = scene.connection_manifest();
+    let spec_of_it = connection["spec"].as_object_mut().unwrap();
+    spec_of_it.remove("application");
+    spec_of_it.insert("caBundleRef".to_owned(), json!({"name": "ca", "key": "ca.crt"}));
+    let delegated = json!({"clientId": public, "refreshTokenRef": {"name": "administrator", "key": "token"}});
+    spec_of_it.insert("delegated".to_owned(), delegated);
+    scene.apply::<GraphConnection>(connection).await.unwrap();
+    scene.start_operator();
+    scene.create("contoso", spec("Contoso SDS")).await;
+    scene.until_ready_is("contoso", "True", "Provisioned").await;
+    until_stored(&scene, "held", |secret| !secret.finalizers().is_empty()).await;
+
+    scene.terminate_operator();
+    let namespaces: Api<Namespace> = Api::all(scene.client.clone());
+    namespaces.delete(&scene.namespace, &DeleteParams::default()).await.unwrap();
+    let gone = await_condition(secrets(&scene), "administrator", |secret: Option<&Secret>| secret.is_none());
+    tokio::time::timeout(std::time::Duration::from_mins(1), gone).await.unwrap().unwrap();
+    scene.start_operator();
+    scene.until_gone("contoso").await;
+    assert!(scene.simulator.profiles().is_empty());
+    assert_eq!(scene.requests("DELETE").len(), 1);
+    let released = await_condition(secrets(&scene), STORE, |secret: Option<&Secret>| secret.is_none());
+    let released = tokio::time::timeout(std::time::Duration::from_mins(1), released).await;
+    assert!(released.is_ok(), "the stored token stays\n{}", scene.operator_log());
+    let free = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+    secrets(&scene).patch("ca", &PatchParams::default(), &free).await.unwrap();
+    let gone =
+        await_condition(namespaces, &scene.namespace, |namespace: Option<&Namespace>| namespace.is_none());
+    let waited = tokio::time::timeout(std::time::Duration::from_mins(1), gone).await;
+    assert!(waited.is_ok(), "the namespace stays\n{}", scene.operator_log());
 }

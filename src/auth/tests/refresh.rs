@@ -191,3 +191,21 @@ async fn the_store_learns_who_is_held_and_forgets_who_is_let_go() {
     source.save(true).await.unwrap();
     assert_eq!(kept(&store), None);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_has_no_refresh_token_any_more_leaves_none_behind() {
+    let (store, transport) = (Arc::new(MemoryStore::default()), strict("seed"));
+    let tokens = RefreshTokens::new(Arc::clone(&store) as _);
+    token(&open(&tokens, Some("seed"), &transport).await).await.unwrap();
+    tokens.retire(&owner()).await.unwrap();
+    assert_eq!(kept(&store), None);
+    store.refuse(Some(StoreError("the store is not asked again".to_owned())));
+    tokens.retire(&owner()).await.unwrap();
+    store.refuse(None);
+    // It may come back, and begins anew.
+    let again = strict("seed");
+    token(&open(&tokens, Some("seed"), &again).await).await.unwrap();
+    assert_eq!(kept(&store), entry("seed", "renewed 0", false));
+    tokens.retire(&owner()).await.unwrap();
+    assert_eq!(kept(&store), None);
+}
