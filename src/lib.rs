@@ -5,6 +5,7 @@
 //! - [`clock`]: the one clock
 //! - [`graph`]: Microsoft Graph over HTTP, and nothing above it
 //! - [`auth`]: credentials into tokens
+//! - [`personal`]: text that may name a person, and is never printed by accident
 //! - [`poller`]: watches Graph with one LIST for many resources
 //! - [`upstream`]: a connection and its Secrets into clients and a poller
 //! - [`reconcile`]: the pass: observe, decide, act, report. **Where decisions are made:** `reconcile/decide/`
@@ -17,6 +18,7 @@ pub mod cli;
 pub mod clock;
 pub mod graph;
 pub mod operator;
+pub mod personal;
 pub mod poller;
 pub mod reconcile;
 pub mod upstream;

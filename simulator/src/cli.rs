@@ -7,8 +7,10 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 use graph_simulator::{
     CreateStatus, EXAMPLE_CLIENT_ID, EXAMPLE_CLIENT_SECRET, EXAMPLE_PUBLIC_CLIENT_ID, EXAMPLE_REFRESH_TOKEN,
-    EXAMPLE_TENANT, Settings,
+    EXAMPLE_TENANT, ProfileSettings, Settings,
 };
+
+use crate::cli_profiles::ProfileFlags;
 
 /// A strict simulator of Microsoft Graph's classic School Data Sync API
 /// (education/synchronizationProfiles, retired on 2024-12-31) and of the Entra token endpoint.
@@ -81,6 +83,9 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "COUNT", default_value_t = 100)]
     page_size: usize,
 
+    #[command(flatten)]
+    profiles: ProfileFlags,
+
     /// Log request bodies too, and keep them for /_simulator/requests; secrets in them are always replaced
     #[arg(long)]
     log_bodies: bool,
@@ -128,6 +133,15 @@ const EXAMPLES: &str = r#"EXAMPLES
     curl --cacert ca.pem -H "Authorization: Bearer $TOKEN" \
       https://127.0.0.1:8443/beta/education/synchronizationProfiles
 
+  Upload a file of a CSV profile and verify it (the URL is good for an hour; put the file name before the '?'):
+
+    curl --cacert ca.pem -H "Authorization: Bearer $TOKEN" \
+      https://127.0.0.1:8443/beta/education/synchronizationProfiles/$ID/uploadUrl
+    curl --cacert ca.pem -T student.csv -H 'x-ms-blob-type: BlockBlob' -H 'x-ms-version: 2021-08-06' \
+      "https://127.0.0.1:8443/_blobs/$ID/student.csv?$QUERY"
+    curl --cacert ca.pem -H "Authorization: Bearer $TOKEN" -X POST \
+      https://127.0.0.1:8443/beta/education/synchronizationProfiles/$ID/start
+
   See what clients have asked, and what is there (no token needed):
 
     curl --cacert ca.pem https://127.0.0.1:8443/_simulator/requests
@@ -139,7 +153,7 @@ All built-in ids and secrets are examples and protect nothing. Do not put real o
 "#;
 
 /// Reads a duration such as `500ms`, `2s`, `1m`.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let parsed = text.parse::<jiff::SignedDuration>().ok();
     let parsed = parsed.and_then(|duration| Duration::try_from(duration).ok());
     parsed.ok_or_else(|| "write a duration like 500ms, 2s, 1m or 1h".to_owned())
@@ -170,6 +184,7 @@ impl From<&Cli> for Settings {
             accept_ref_post: cli.accept_ref_post,
             accept_type_without_hash: cli.accept_type_without_hash,
             page_size: cli.page_size,
+            profiles: ProfileSettings::from(&cli.profiles),
             log_bodies: cli.log_bodies,
             ..Self::default()
         }
@@ -194,6 +209,7 @@ mod tests {
         assert_eq!(settings.app_roles, defaults.app_roles);
         assert_eq!(settings.delegated_scopes, defaults.delegated_scopes);
         assert_eq!(settings.create_status, defaults.create_status);
+        assert_eq!(format!("{:?}", settings.profiles), format!("{:?}", defaults.profiles));
     }
 
     #[test]

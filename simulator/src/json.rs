@@ -12,6 +12,8 @@ pub(crate) enum Json {
     Text(String),
     List(Vec<Self>),
     Object(Vec<(&'static str, Self)>),
+    /// Something that was JSON already.
+    Any(serde_json::Value),
 }
 
 impl Json {
@@ -55,6 +57,7 @@ impl Serialize for Json {
             Self::Bool(flag) => serializer.serialize_bool(*flag),
             Self::Number(number) => serializer.serialize_u64(*number),
             Self::Text(text) => serializer.serialize_str(text),
+            Self::Any(value) => value.serialize(serializer),
             Self::List(items) => {
                 let mut sequence = serializer.serialize_seq(Some(items.len()))?;
                 for item in items {

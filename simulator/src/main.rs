@@ -1,6 +1,7 @@
 //! The program `graph-simulator`: starts a [`Server`], says that it is ready, and ends on SIGTERM or SIGINT.
 
 mod cli;
+mod cli_profiles;
 
 use std::io::{IsTerminal, Write};
 

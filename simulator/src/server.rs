@@ -20,10 +20,11 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::http::{RecordedRequest, Simulator};
+use crate::model::SyncOutcome;
 use crate::settings::Settings;
-use crate::tls;
+use crate::{tls, upload};
 
-/// Larger bodies are refused with 413. Profiles are a few kilobytes.
+/// Larger bodies are refused with 413, except for uploads. Profiles are a few kilobytes.
 const LARGEST_BODY: usize = 4 * 1024 * 1024;
 
 /// A running simulator. Dropping it stops it.
@@ -139,6 +140,21 @@ impl Server {
         self.face.simulator.fail_provisioning(display_name);
     }
 
+    /// See [`Simulator::set_sync_outcome`].
+    pub fn set_sync_outcome(&self, display_name: &str, outcome: SyncOutcome) {
+        self.face.simulator.set_sync_outcome(display_name, outcome);
+    }
+
+    /// See [`Simulator::set_sync_errors`].
+    pub fn set_sync_errors(&self, display_name: &str, count: usize) {
+        self.face.simulator.set_sync_errors(display_name, count);
+    }
+
+    /// See [`Simulator::plant_errors`].
+    pub fn plant_errors(&self, profile: &str, count: usize) -> usize {
+        self.face.simulator.plant_errors(profile, count, now())
+    }
+
     /// True: a create does its work, but its answer is held back, until false or until the client goes away.
     pub fn hold_create_answers(&self, hold: bool) {
         self.face.hold.send_replace(hold);
@@ -223,13 +239,19 @@ fn now() -> Timestamp {
 async fn answer(State(face): State<Arc<Face>>, request: Request) -> Response {
     let started = tokio::time::Instant::now();
     let (parts, body) = request.into_parts();
-    let Ok(body) = axum::body::to_bytes(body, LARGEST_BODY).await else {
-        let mut refusal =
-            Response::new(Body::from("The request body is larger than 4 MiB, or ended early.\n"));
-        *refusal.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
-        return refusal;
+    let reading = face.simulator.reading(&parts, now());
+    let payload = match upload::read(body, reading, LARGEST_BODY).await {
+        Ok(payload) => payload,
+        Err(refusal) => return refusal,
     };
-    let exchange = face.simulator.exchange(Request::from_parts(parts, body), now());
+    // A `start` may read gigabytes; nobody else should wait for the thread.
+    let worker = Arc::clone(&face);
+    let work = move || worker.simulator.exchange(axum::http::Request::from_parts(parts, payload), now());
+    let Ok(exchange) = tokio::task::spawn_blocking(work).await else {
+        let mut failure = Response::new(Body::from("The simulator failed. Its log says why.\n"));
+        *failure.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        return failure;
+    };
     if let Some(recorded) = &exchange.recorded {
         recorded.log(started.elapsed());
     }

@@ -4,6 +4,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+use crate::settings_profiles::ProfileSettings;
+
 /// Id of the built-in tenant. An obvious example value.
 pub const EXAMPLE_TENANT: &str = "11111111-1111-1111-1111-111111111111";
 /// Client id of the built-in app registration that has a secret.
@@ -69,6 +71,8 @@ pub struct Settings {
     pub accept_type_without_hash: bool,
     /// Largest page of a list, and the page size when the caller names none. No page size is documented.
     pub page_size: usize,
+    /// Profiles and syncs.
+    pub profiles: ProfileSettings,
     /// Value of `Retry-After` on the 429 and 503 of [`crate::Simulator::set_unavailable`].
     pub retry_after: Duration,
     /// Keep (redacted) request bodies in the request log.
@@ -101,6 +105,7 @@ impl Default for Settings {
             accept_ref_post: false,
             accept_type_without_hash: false,
             page_size: 100,
+            profiles: ProfileSettings::default(),
             retry_after: Duration::from_secs(1),
             log_bodies: false,
             log_capacity: 10_000,

@@ -139,18 +139,27 @@ fn query_options_that_are_not_there_are_refused_not_ignored() {
     let id = world.create("P");
     let token = world.delegated();
     let refused = [
-        format!("{BETA}?$filter=displayName%20eq%20'P'"),
+        format!("{BETA}?$filter=dataProvider%20eq%20'P'"),
         format!("{BETA}?filter=x"),
-        format!("{BETA}?$select=id"),
-        format!("{BETA}?$expand=profileStatus"),
-        format!("{BETA}?$orderby=displayName"),
-        format!("{BETA}?$skip=1"),
+        format!("{BETA}?$select=nickname"),
+        format!("{BETA}?$select=id&select=state"),
+        format!("{BETA}?$expand=errors($top=1)"),
+        format!("{BETA}?$orderby=displayName%20down"),
+        format!("{BETA}?$orderby=dataProvider"),
+        format!("{BETA}?$search=P"),
+        format!("{BETA}?$format=json"),
+        format!("{BETA}?$skip=-1"),
         format!("{BETA}?$nonsense=1"),
         format!("{BETA}?$top=-1"),
         format!("{BETA}?$top=all"),
         format!("{BETA}?$count=yes"),
         format!("{BETA}?$skiptoken=2"),
-        format!("{BETA}/{id}?$select=id"),
+        format!("{BETA}/{id}?$top=1"),
+        format!("{BETA}/$count?$search=P"),
+        format!("{BETA}/{id}/errors?$filter=recordedDateTime%20eq%20'x'"),
+        format!("{BETA}/{id}/errors?$expand=x"),
+        format!("{BETA}/{id}/errors/$count?$top=1"),
+        format!("{BETA}/{id}/uploadUrl?$select=value"),
     ];
     for path in refused {
         let reply = world.get(&path, &token);
@@ -170,8 +179,8 @@ fn calls_that_lead_nowhere_say_so() {
     let version = world.get("/v2/education/synchronizationProfiles", &token).refusal(400, "BadRequest");
     assert_eq!(version, "Invalid version: v2");
     world.call("PATCH", BETA, &token).refusal(405, "MethodNotAllowed");
-    let not_built = world.call("PATCH", &format!("{BETA}/1"), &token).refusal(501, "NotImplemented");
-    assert!(not_built.contains("this version of the simulator does not have it"), "{not_built}");
+    let not_built = world.get("/beta/education", &token).refusal(501, "NotImplemented");
+    assert!(not_built.contains("this simulator does not have it"), "{not_built}");
     world.get(&format!("{BETA}/no-such-id"), &token).refusal(404, "NotFound");
 }
 

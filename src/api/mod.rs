@@ -16,6 +16,7 @@ pub mod crds;
 pub mod customizations;
 pub mod identity;
 pub mod profile;
+pub mod provider;
 pub mod status;
 
 pub use connection::GraphConnection;

@@ -6,8 +6,8 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::customizations::Customizations;
 use super::identity::{IdentitySynchronizationConfiguration, LicenseAssignment};
+use super::provider::DataProvider;
 use super::status::EducationSyncProfileStatus;
 
 /// What the profile is, in Microsoft Graph's own property names, and which connection leads to its tenant.
@@ -119,27 +119,6 @@ pub struct ConnectionReference {
     #[x_kube(validation = Rule::new("!format.dns1123Subdomain().validate(self).hasValue()")
         .message("connectionRef.name must be the name of a GraphConnection: lower-case letters, digits, '-' and '.'"))]
     pub name: String,
-}
-
-/// Where the roster data comes from.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.csv)")
-    .message("dataProvider must name exactly one provider: csv"))]
-pub struct DataProvider {
-    /// Six CSV files, uploaded for each synchronization. An empty object, `csv: {}`, synchronizes
-    /// every property of every file.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub csv: Option<CsvDataProvider>,
-}
-
-/// The CSV provider of School Data Sync (Graph's educationCsvDataProvider).
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub struct CsvDataProvider {
-    /// What to synchronize of each file. Left out, everything is synchronized.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub customizations: Option<Customizations>,
 }
 
 /// What happens to the profile in Microsoft Graph when this resource is deleted. Delete (also when

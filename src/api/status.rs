@@ -78,6 +78,65 @@ impl ProfileState {
     }
 }
 
+/// State of the synchronization (Graph's educationSynchronizationStatus).
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[serde(rename_all = "camelCase")]
+pub enum SyncStatus {
+    /// A person or edusync paused it.
+    Paused,
+    /// The source is being read.
+    Extracting,
+    /// What was read is being checked.
+    Validating,
+    /// The directory is being changed.
+    InProgress,
+    /// The last run is done.
+    Success,
+    /// The last run failed.
+    Error,
+    /// The service stopped by itself, since the data looks wrong.
+    ValidationError,
+    /// The service stopped the profile because of too many errors.
+    Quarantined,
+    /// A state that edusync does not know. It counts as under way.
+    UnknownFutureValue,
+}
+
+impl SyncStatus {
+    /// Graph's own word for the state.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Paused => "paused",
+            Self::Extracting => "extracting",
+            Self::Validating => "validating",
+            Self::InProgress => "inProgress",
+            Self::Success => "success",
+            Self::Error => "error",
+            Self::ValidationError => "validationError",
+            Self::Quarantined => "quarantined",
+            Self::UnknownFutureValue => "unknownFutureValue",
+        }
+    }
+
+    /// The state that a word names; in any case, since the documents are not of one mind.
+    #[must_use]
+    pub fn of(word: &str) -> Self {
+        let known = [
+            Self::Paused,
+            Self::Extracting,
+            Self::Validating,
+            Self::InProgress,
+            Self::Success,
+            Self::Error,
+            Self::ValidationError,
+            Self::Quarantined,
+        ];
+        let named = known.into_iter().find(|state| state.as_str().eq_ignore_ascii_case(word));
+        named.unwrap_or(Self::UnknownFutureValue)
+    }
+}
+
 /// Which profile belongs to this resource, and where it is.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
@@ -133,6 +192,10 @@ pub struct CreationAttempt {
 pub enum ProviderKind {
     /// CSV files.
     Csv,
+    /// A OneRoster service.
+    OneRoster,
+    /// PowerSchool.
+    PowerSchool,
 }
 
 /// Kind of an identity configuration.

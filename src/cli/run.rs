@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 
+use crate::graph::budget::BudgetSettings;
 use crate::operator::lease::LeaseSettings;
 use crate::operator::telemetry::{self, LogFormat};
 use crate::operator::{self, OperatorSettings};
@@ -37,6 +38,11 @@ pub struct Arguments {
     /// Deadline of one call to Graph.
     #[arg(long, default_value = "30s", value_parser = duration, value_name = "DURATION")]
     request_timeout: Duration,
+
+    /// How many calls a second are sent to Graph at most, for each tenant and application. After a
+    /// rest four times as many may be sent at once; changes go before polls.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=2000), value_name = "NUMBER")]
+    graph_requests_per_second: u32,
 
     /// Life of the lease; so long a successor waits after a leader that died.
     #[arg(long, default_value = "15s", value_parser = duration, value_name = "DURATION")]
@@ -151,6 +157,10 @@ impl Arguments {
                 namespaces: self.operator_identity_namespaces,
                 federated_token_file: self.federated_token_file,
                 managed_identity_endpoint: self.managed_identity_endpoint,
+            },
+            budget: BudgetSettings {
+                per_second: f64::from(self.graph_requests_per_second),
+                burst: 4.0 * f64::from(self.graph_requests_per_second),
             },
             concurrency: self.concurrency,
         }

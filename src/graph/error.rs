@@ -136,6 +136,38 @@ impl GraphError {
         }
     }
 
+    /// What a person does about it. A sentence without a full stop.
+    #[must_use]
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::NoToken(error) => error.remedy(),
+            Self::Retired { .. } => {
+                "nothing answers at this endpoint any more: Microsoft retired the API on 2024-12-31"
+            }
+            Self::Refused { status: 401, code: Some(code), .. } if code == "insufficient_claims" => {
+                "a policy of the tenant (Conditional Access) asks for more: an administrator has to sign in again, or exempt the application"
+            }
+            Self::Refused { status: 401, .. } => {
+                "Graph does not accept the token: check the tenant, the authority and the credentials"
+            }
+            Self::Refused { status: 403, .. } => {
+                "an administrator of the tenant has to grant EduAdministration.ReadWrite; to create, change and delete profiles a signed-in administrator is needed"
+            }
+            Self::Refused { status: 404, .. } => "there is no such profile any more: check its id",
+            Self::Refused { status: 412, .. } => "somebody else changed the profile meanwhile: look again",
+            Self::Refused { .. } => "correct the request: it is refused again as it is",
+            Self::Unknown { what: UnknownOutcome::Status(409), .. } => {
+                "an earlier request is still worked on: wait and try again"
+            }
+            Self::Unknown { .. } | Self::NotConnected(_) => {
+                "try again; if it stays so, check the way to Graph and the service health of the tenant"
+            }
+            Self::Waiting(_) | Self::Throttled { .. } => {
+                "nothing: it is tried again after the time Graph asked for"
+            }
+        }
+    }
+
     /// HTTP status of a definite answer.
     #[must_use]
     pub const fn status(&self) -> Option<u16> {
@@ -158,14 +190,27 @@ pub fn from_answer(status: u16, body: &[u8], retry_after: Option<Duration>, ids:
     }
 }
 
-/// `error.code` of Graph's error body, if it looks like a code: a word, not a sentence.
+/// The most detailed code of Graph's error body (Graph docs, "error responses": codes nest in
+/// `innerError`). Only what looks like a code counts: a word, not a sentence, and not a status again.
 fn error_code(body: &[u8]) -> Option<String> {
     let body: serde_json::Value = serde_json::from_slice(body).ok()?;
-    let code = body.get("error")?.get("code")?.as_str()?;
-    let is_word = !code.is_empty()
-        && code.len() <= 64
-        && code.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
-    is_word.then(|| code.to_owned())
+    let mut found = None;
+    let mut level = body.get("error");
+    // Deeper than this no document goes.
+    for _ in 0..8 {
+        let Some(error) = level else { break };
+        if let Some(code) = error.get("code").and_then(|code| code.as_str()).filter(|code| is_code(code)) {
+            found = Some(code.to_owned());
+        }
+        level = error.get("innerError").or_else(|| error.get("innererror"));
+    }
+    found
+}
+
+fn is_code(text: &str) -> bool {
+    text.len() <= 64
+        && text.chars().next().is_some_and(|first| first.is_ascii_alphabetic())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
 }
 
 /// Does a refusal of the LIST mean that the API is gone? 404, 410 and 501 on the collection, or a
@@ -207,6 +252,16 @@ mod tests {
         assert_eq!(error_code(&body("Pupil Anna Smith is unknown")), None);
         assert_eq!(error_code(&body("")), None);
         assert_eq!(error_code(b"<html>"), None);
+    }
+
+    #[test]
+    fn the_most_detailed_code_is_taken() {
+        let code = |body: serde_json::Value| error_code(body.to_string().as_bytes());
+        let nested = serde_json::json!({"error": {"code": "BadRequest", "innerError": {"code": "invalidQueryOption", "innererror": {"date": "x"}}}});
+        assert_eq!(code(nested).as_deref(), Some("invalidQueryOption"));
+        let status_again =
+            serde_json::json!({"error": {"code": "TooManyRequests", "innerError": {"code": "429"}}});
+        assert_eq!(code(status_again).as_deref(), Some("TooManyRequests"));
     }
 
     #[test]

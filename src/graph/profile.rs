@@ -5,6 +5,7 @@
 use serde_json::Value;
 
 use super::name::NameKey;
+use super::sync::ProfileStatus;
 use crate::api::status::{IdentityKind, ProfileState, ProviderKind};
 
 /// A profile of a tenant, as far as decisions need it.
@@ -24,10 +25,14 @@ pub struct RemoteProfile {
     pub identity: Option<IdentityKind>,
     /// What the caller may set, as compact JSON; it is compared with the manifest.
     pub configuration: Box<str>,
+    /// Status of the synchronization, where it came with the profile.
+    pub sync: Option<ProfileStatus>,
 }
 
-/// Ids are GUIDs; what is longer than this fits no status and is none.
-const LONGEST_ID: usize = 128;
+/// Ids are GUIDs. What is longer than this fits no status, and what is a step in a path leads elsewhere.
+fn is_id(id: &str) -> bool {
+    !id.is_empty() && id.len() <= 128 && id.chars().all(|c| c.is_ascii_graphic()) && id != "." && id != ".."
+}
 
 /// The members that a caller may set (Graph docs, educationSynchronizationProfile).
 const SETTABLE: [&str; 6] = [
@@ -43,7 +48,7 @@ impl RemoteProfile {
     /// Reads a profile. None when it has no id: then it is not a profile.
     #[must_use]
     pub fn read(value: &Value) -> Option<Self> {
-        let id = value.get("id")?.as_str().filter(|id| !id.is_empty() && id.len() <= LONGEST_ID)?;
+        let id = value.get("id")?.as_str().filter(|id| is_id(id))?;
         let display_name = value.get("displayName").and_then(Value::as_str).unwrap_or_default();
         Some(Self {
             id: id.to_owned(),
@@ -52,6 +57,8 @@ impl RemoteProfile {
             state: state(value.get("state").and_then(Value::as_str)),
             data_provider: kind(value.get("dataProvider")).and_then(|kind| match kind.as_str() {
                 "csvdataprovider" => Some(ProviderKind::Csv),
+                "onerosterapidataprovider" => Some(ProviderKind::OneRoster),
+                "powerschooldataprovider" => Some(ProviderKind::PowerSchool),
                 _ => None,
             }),
             identity: kind(value.get("identitySynchronizationConfiguration")).and_then(|kind| {
@@ -62,7 +69,14 @@ impl RemoteProfile {
                 }
             }),
             configuration: configuration(value),
+            sync: value.get("profileStatus").and_then(ProfileStatus::read),
         })
+    }
+
+    /// Would a service that expands `profileStatus` show one? Before set-up is done there may be none.
+    #[must_use]
+    pub fn should_have_status(&self) -> bool {
+        self.state == ProfileState::Provisioned
     }
 }
 

@@ -1,15 +1,17 @@
-//! Retry-After: how it is read, and the gate that holds back every call of a tenant and application.
+//! Retry-After: how it is read, and the gate that every call of a tenant and application goes through.
 //!
 //! Requests that are sent while throttled count against the limit (Graph docs, "throttling"), so
 //! one answer of 429 holds for all of them.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::HeaderMap;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
+
+use super::budget::{Budget, BudgetSettings, Urgency};
+use crate::clock::Clock;
 
 /// The longest wait that is taken from an answer. A longer one is cut: it would look like a stop.
 const LONGEST: Duration = Duration::from_hours(1);
@@ -30,25 +32,71 @@ pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     Some(Duration::from_secs_f64(longest.min(LONGEST.as_secs_f64())))
 }
 
-/// Holds back all calls of one tenant and application while Graph asks to wait.
-#[derive(Debug, Default)]
+/// Every call of one tenant and application goes through it: it is closed while Graph asks to wait,
+/// and lets no more calls through than the budget has.
+#[derive(Debug)]
 pub struct Gate {
-    closed_until: Mutex<Option<Timestamp>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    closed_until: Option<Timestamp>,
+    budget: Budget,
+}
+
+/// One call that may be made: it has been taken out of the budget.
+#[derive(Debug)]
+#[must_use = "an admission is taken out of the budget"]
+pub struct Admission(());
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self::new(BudgetSettings::default())
+    }
 }
 
 impl Gate {
+    /// An open gate with a full budget.
+    #[must_use]
+    pub const fn new(budget: BudgetSettings) -> Self {
+        Self { state: Mutex::new(State { closed_until: None, budget: Budget::new(budget) }) }
+    }
+
+    /// Waits for the budget.
+    ///
+    /// # Errors
+    /// While Graph asks to wait: how long still. That is not waited for here, since it may be an hour.
+    pub async fn admit(&self, urgency: Urgency, clock: Clock) -> Result<Admission, Duration> {
+        loop {
+            let now = clock.now();
+            if let Some(left) = self.closed_for(now) {
+                return Err(left);
+            }
+            let taken = self.lock().budget.take(urgency, now);
+            match taken {
+                Ok(()) => return Ok(Admission(())),
+                Err(wait) => tokio::time::sleep(wait).await,
+            }
+        }
+    }
+
     /// How long no call may be made, if at all.
     #[must_use]
     pub fn closed_for(&self, now: Timestamp) -> Option<Duration> {
-        let until = (*self.closed_until.lock().unwrap_or_else(PoisonError::into_inner))?;
+        let until = self.lock().closed_until?;
         Duration::try_from(until.duration_since(now)).ok().filter(|left| !left.is_zero())
     }
 
     /// No call before `wait` is over. A shorter wait does not cut a longer one.
     pub fn close(&self, wait: Duration, now: Timestamp) {
         let until = now.saturating_add(wait).unwrap_or(now);
-        let mut closed = self.closed_until.lock().unwrap_or_else(PoisonError::into_inner);
-        *closed = Some(closed.map_or(until, |old| old.max(until)));
+        let mut state = self.lock();
+        state.closed_until = Some(state.closed_until.map_or(until, |old| old.max(until)));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -84,5 +132,18 @@ mod tests {
         gate.close(Duration::from_secs(3), now);
         assert_eq!(gate.closed_for(now), Some(Duration::from_secs(30)));
         assert_eq!(gate.closed_for(Timestamp::from_second(130).unwrap()), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_exceeds_the_budget_waits_for_it() {
+        let clock = Clock::starting_at(Timestamp::from_second(1_000).unwrap());
+        let gate = Gate::new(BudgetSettings { per_second: 2.0, burst: 4.0 });
+        for _ in 0..10 {
+            let _ = gate.admit(Urgency::Change, clock).await.unwrap();
+        }
+        let passed = clock.now().duration_since(Timestamp::from_second(1_000).unwrap());
+        assert_eq!(passed.as_secs(), 3, "four at once, six more at two a second");
+        gate.close(Duration::from_mins(1), clock.now());
+        assert_eq!(gate.admit(Urgency::Change, clock).await.map(drop), Err(Duration::from_mins(1)));
     }
 }

@@ -21,6 +21,7 @@ use kube::runtime::reflector;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::graph::budget::BudgetSettings;
 use crate::graph::transport::{HttpTransport, Transport};
 use crate::poller::{Follower, Intervals};
 use crate::reconcile::Context;
@@ -51,6 +52,8 @@ pub struct OperatorSettings {
     pub allowed_hosts: Vec<String>,
     /// The operator's own identity.
     pub operator_identity: OperatorIdentity,
+    /// How many calls may be made, for each tenant and application.
+    pub budget: BudgetSettings,
     /// How many passes may be under way at once.
     pub concurrency: u16,
 }
@@ -150,6 +153,7 @@ async fn work(
             intervals: settings.intervals,
             request_timeout: settings.settings.request_timeout,
             operator_identity: settings.operator_identity.clone(),
+            budget: settings.budget,
         },
         Box::new(HttpTransports),
         leadership,

@@ -82,9 +82,10 @@ async fn create<C: Cluster>(
     o: &Observation,
     upstream: &Upstream,
 ) -> Result<Done, ClusterError> {
-    if let Err(error) = upstream.writes.ready().await {
-        return Ok(not_now(context, upstream, &error).await);
-    }
+    let admission = match upstream.writes.ready().await {
+        Ok(admission) => admission,
+        Err(error) => return Ok(not_now(context, upstream, &error).await),
+    };
     let owner = owner(&o.resource);
     let name = NameKey::of(&o.resource.spec.display_name);
     // In this order: whoever lets the connection go looks for our finalizer first.
@@ -99,8 +100,9 @@ async fn create<C: Cluster>(
         Err(ClusterError::Conflict) => return Ok(Done::LookAgain(Next::In(AFTER_CONFLICT))),
         Err(error) => return Err(error),
     };
-    let body = create_body(&o.resource.spec, upstream.facts.dialect);
-    let sent = upstream.writes.create(&body, &attempt.attempt, context.settings.request_timeout).await;
+    let body = create_body(&o.resource.spec, upstream.facts.dialect, o.source_secret.value());
+    let deadline = context.settings.request_timeout;
+    let sent = upstream.writes.create(admission, &body, &attempt.attempt, deadline).await;
     let now = context.clock.now();
     match sent {
         Ok(profile) => {
@@ -248,11 +250,12 @@ async fn delete<C: Cluster>(
     upstream: &Upstream,
     id: &str,
 ) -> Result<Done, ClusterError> {
-    if let Err(error) = upstream.writes.ready().await {
-        return Ok(not_now(context, upstream, &error).await);
-    }
+    let admission = match upstream.writes.ready().await {
+        Ok(admission) => admission,
+        Err(error) => return Ok(not_now(context, upstream, &error).await),
+    };
     let decided = Decided::by(o);
-    let answer = upstream.writes.delete(id).await;
+    let answer = upstream.writes.delete(admission, id).await;
     let now = context.clock.now();
     let asked = match &answer {
         Ok(_) => true,

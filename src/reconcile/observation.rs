@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use secrecy::SecretString;
 
 use super::claims::{NameClaim, Owner, Tenant};
 use crate::api::connection::Dialect;
@@ -57,8 +58,33 @@ pub struct Observation {
     pub bound: Option<RemoteProfile>,
     /// The other resource that has the profile in our status.
     pub bound_to_other: Option<Owner>,
+    /// The client secret of the source, which is needed to create the profile.
+    pub source_secret: SourceSecret,
     /// What this process remembers.
     pub memory: Memory,
+}
+
+/// The client secret of the source of a profile. It cannot be printed.
+#[derive(Clone, Debug, Default)]
+pub enum SourceSecret {
+    /// The source has none, or it is not needed now.
+    #[default]
+    NotNeeded,
+    /// Here it is.
+    Here(SecretString),
+    /// It cannot be had. The sentence is for the person who must act.
+    Missing(String),
+}
+
+impl SourceSecret {
+    /// The secret, if it is here.
+    #[must_use]
+    pub const fn value(&self) -> Option<&SecretString> {
+        match self {
+            Self::Here(secret) => Some(secret),
+            Self::NotNeeded | Self::Missing(_) => None,
+        }
+    }
 }
 
 /// Where a connection leads.

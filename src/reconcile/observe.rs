@@ -10,11 +10,13 @@ use jiff::Timestamp;
 
 use super::Context;
 use super::claims::{NameClaim, Owner, Tenant};
-use super::cluster::{Cluster, Key};
+use super::cluster::{Cluster, ClusterError, Key};
 use super::observation::{
-    ConnectionProblem, ListFacts, Memory, Namesake, Observation, is_alive, is_own, names_in, tenants_in,
+    ConnectionProblem, ListFacts, Memory, Namesake, Observation, SourceSecret, is_alive, is_own, names_in,
+    tenants_in,
 };
 use crate::api::EducationSyncProfile;
+use crate::api::connection::SecretKeyReference;
 use crate::api::status::Binding;
 use crate::graph::name::NameKey;
 use crate::poller::{Snapshot, View};
@@ -34,6 +36,7 @@ pub async fn observe<C: Cluster>(context: &Context<C>, key: &Key) -> Option<(Obs
     let resource = context.cluster.profile(key)?;
     context.claims_built.get_or_init(|| async { build_claims(context, context.clock.now()) }).await;
     let upstream = connect(context, &resource).await;
+    let source_secret = source_secret(context, &resource).await;
     // The resource may have gone meanwhile; then it must leave no claim behind.
     let uid = resource.metadata.uid.clone();
     let resource = context.cluster.profile(key).filter(|newest| newest.metadata.uid == uid)?;
@@ -71,6 +74,7 @@ pub async fn observe<C: Cluster>(context: &Context<C>, key: &Key) -> Option<(Obs
         bound,
         bound_to_other,
         memory,
+        source_secret,
         resource,
     };
     Some((observation, upstream.ok().map(|upstream| Sight { upstream, view })))
@@ -80,6 +84,27 @@ pub async fn observe<C: Cluster>(context: &Context<C>, key: &Key) -> Option<(Obs
 pub(super) fn connection_key(resource: &EducationSyncProfile) -> Key {
     let namespace = resource.metadata.namespace.clone().unwrap_or_default();
     Key { namespace, name: resource.spec.connection_name().to_owned() }
+}
+
+/// The client secret of the source, read only while the profile is still to be created.
+async fn source_secret<C: Cluster>(context: &Context<C>, resource: &EducationSyncProfile) -> SourceSecret {
+    let status = resource.status.as_ref();
+    let waits = resource.metadata.deletion_timestamp.is_none()
+        && status.is_none_or(|status| status.binding.is_none() && status.creation.is_none());
+    let Some(reference) = resource.spec.data_provider.client_secret_ref().filter(|_| waits) else {
+        return SourceSecret::NotNeeded;
+    };
+    let namespace = resource.metadata.namespace.as_deref().unwrap_or_default();
+    let SecretKeyReference { name, key } = reference;
+    match context.cluster.secret(namespace, name, key).await {
+        Ok(secret) => SourceSecret::Here(secret.value),
+        Err(ClusterError::NotFound) => SourceSecret::Missing(format!(
+            "spec.dataProvider needs the key {key} of the Secret {name}, but the namespace {namespace} has no such Secret, or the Secret no such key. Create it; edusync then goes on by itself."
+        )),
+        Err(error) => SourceSecret::Missing(format!(
+            "spec.dataProvider needs the key {key} of the Secret {name}, but it cannot be read: {error}."
+        )),
+    }
 }
 
 /// Which profile belongs to a resource, as its status says.

@@ -23,7 +23,9 @@ use crate::api::GraphConnection;
 use crate::auth::refresh::{MOST_IDLE, MemoryStore, RefreshTokenStore, RefreshTokens, StoreError};
 use crate::auth::{Credential, TokenSource};
 use crate::clock::Clock;
+use crate::graph::budget::BudgetSettings;
 use crate::graph::client::Permission;
+use crate::graph::learnt::Learnt;
 use crate::graph::throttle::Gate;
 use crate::graph::transport::Transport;
 use crate::graph::{GraphClient, GraphError};
@@ -70,6 +72,8 @@ pub struct UpstreamSettings {
     pub request_timeout: Duration,
     /// The operator's own identity.
     pub operator_identity: OperatorIdentity,
+    /// How many calls may be made, for each tenant and application.
+    pub budget: BudgetSettings,
 }
 
 /// One connection, ready to be used.
@@ -103,7 +107,14 @@ pub struct Upstreams {
 struct Inner {
     by_uid: HashMap<String, Loaded>,
     pollers: HashMap<PollerKey, Weak<Poller>>,
-    gates: HashMap<(Tenant, String), Arc<Gate>>,
+    shared: HashMap<(Tenant, String), Shared>,
+}
+
+/// What all clients of one tenant and application share.
+#[derive(Clone, Debug)]
+struct Shared {
+    gate: Arc<Gate>,
+    learnt: Arc<Learnt>,
 }
 
 #[derive(Debug)]
@@ -327,12 +338,16 @@ impl Upstreams {
         };
         let place = (connection.spec.authority(), tenant.tenant_id.as_str(), tenant.endpoint.as_str());
         let tokens = TokenSource::new(place, &client_id, credential, to_tokens, self.clock);
-        let gate = inner.gates.entry((tenant.clone(), client_id)).or_default();
+        let shared = inner.shared.entry((tenant.clone(), client_id)).or_insert_with(|| Shared {
+            gate: Arc::new(Gate::new(self.settings.budget)),
+            learnt: Arc::default(),
+        });
         Ok(GraphClient {
             endpoint: tenant.endpoint,
             dialect: connection.spec.dialect(),
             tokens: Arc::new(tokens),
-            gate: Arc::clone(gate),
+            gate: Arc::clone(&shared.gate),
+            learnt: Arc::clone(&shared.learnt),
             transport: Arc::clone(transport),
             permission: Arc::clone(&self.permission),
             clock: self.clock,

@@ -16,4 +16,5 @@ mod outage;
 mod refusals;
 mod rights;
 mod scene;
+mod sources;
 mod world;

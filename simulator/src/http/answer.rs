@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use http::header::{
-    CACHE_CONTROL, CONTENT_TYPE, DATE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+    CACHE_CONTROL, CONTENT_TYPE, DATE, ETAG, HeaderName, HeaderValue, LAST_MODIFIED, RETRY_AFTER,
+    WWW_AUTHENTICATE,
 };
 use http::{Response, StatusCode};
 use jiff::Timestamp;
@@ -13,6 +14,8 @@ use crate::model::TokenRefusal;
 const ODATA_JSON: &str =
     "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8";
 const PLAIN_JSON: &str = "application/json; charset=utf-8";
+/// The preference of the status page (Graph docs: best practices, evolvable enumerations).
+pub(crate) const UNKNOWN_MEMBERS: &str = "include-unknown-enum-members";
 /// The challenge of Graph's 401 (Graph docs: resolve authorization errors).
 const CHALLENGE: &str = "Bearer realm=\"\", authorization_uri=\"https://login.microsoftonline.com/common/oauth2/authorize\", client_id=\"00000003-0000-0000-c000-000000000000\"";
 
@@ -53,6 +56,12 @@ impl GraphError {
         Self::new(StatusCode::UNAUTHORIZED, "InvalidAuthenticationToken", message)
     }
 
+    /// 405, for verbs that no document has.
+    pub(crate) fn method_not_allowed() -> Self {
+        let message = "Specified HTTP method is not allowed for the request target.";
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message)
+    }
+
     /// 404 (inferred: the shape is that of Graph docs: error responses).
     pub(crate) fn not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "NotFound", "No profile with this id exists in the tenant.")
@@ -82,6 +91,20 @@ impl Envelope {
     pub(crate) fn graph(&self, status: StatusCode, body: &Json) -> Response<Bytes> {
         let mut response = self.respond(status, Some(ODATA_JSON), body.to_bytes());
         set(&mut response, HeaderName::from_static("odata-version"), "4.0");
+        response
+    }
+
+    /// A `$count`: the number and nothing else.
+    pub(crate) fn text(&self, text: String) -> Response<Bytes> {
+        let mut response = self.respond(StatusCode::OK, Some("text/plain"), text.into_bytes());
+        set(&mut response, HeaderName::from_static("odata-version"), "4.0");
+        response
+    }
+
+    /// A Graph answer for which `Prefer: include-unknown-enum-members` was applied.
+    pub(crate) fn preferred(&self, status: StatusCode, body: &Json) -> Response<Bytes> {
+        let mut response = self.graph(status, body);
+        set(&mut response, HeaderName::from_static("preference-applied"), UNKNOWN_MEMBERS);
         response
     }
 
@@ -143,6 +166,42 @@ impl Envelope {
         self.token(status, &body)
     }
 
+    /// The blob host's answer to a write (Azure: Put Blob, response headers).
+    pub(crate) fn blob_written(&self, version: &str) -> Response<Bytes> {
+        let mut response = self.blob(StatusCode::CREATED, version, Vec::new());
+        let letters: String = self.request_id.chars().filter(char::is_ascii_hexdigit).take(14).collect();
+        set(&mut response, ETAG, &format!("\"0x8{}\"", letters.to_ascii_uppercase()));
+        set(&mut response, LAST_MODIFIED, &self.http_date());
+        response
+    }
+
+    /// An error of the blob host.
+    pub(crate) fn blob_error(
+        &self,
+        status: StatusCode,
+        code: &str,
+        version: &str,
+        body: String,
+    ) -> Response<Bytes> {
+        let mut response = self.blob(status, version, body.into_bytes());
+        set(&mut response, CONTENT_TYPE, "application/xml");
+        set(&mut response, HeaderName::from_static("x-ms-error-code"), code);
+        response
+    }
+
+    fn blob(&self, status: StatusCode, version: &str, body: Vec<u8>) -> Response<Bytes> {
+        let mut response = Response::new(Bytes::from(body));
+        *response.status_mut() = status;
+        set(&mut response, DATE, &self.http_date());
+        set(&mut response, HeaderName::from_static("x-ms-request-id"), &self.request_id);
+        set(&mut response, HeaderName::from_static("x-ms-version"), version);
+        response
+    }
+
+    fn http_date(&self) -> String {
+        self.now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+    }
+
     /// A page of the simulator itself.
     pub(crate) fn own(&self, status: StatusCode, body: Vec<u8>) -> Response<Bytes> {
         self.respond(status, Some(PLAIN_JSON), body)
@@ -156,7 +215,7 @@ impl Envelope {
             set(&mut response, CONTENT_TYPE, content_type);
         }
         set(&mut response, CACHE_CONTROL, "no-store");
-        set(&mut response, DATE, &self.now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string());
+        set(&mut response, DATE, &self.http_date());
         set(&mut response, HeaderName::from_static("request-id"), &self.request_id);
         set(&mut response, HeaderName::from_static("client-request-id"), &self.client_request_id);
         response

@@ -1,30 +1,42 @@
 //! The HTTP face without sockets: a request and a time go in, an answer comes out. Routing, headers, JSON and the
 //! request log live here; what the service does is in `model`, listening is in `server`.
 
+mod actions;
 mod answer;
+mod batch;
+mod blob;
+mod blob_xml;
+mod collections;
 mod graph;
+mod incoming;
+mod items;
+mod odata;
 mod record;
 mod render;
+mod render_sync;
 mod route;
+mod skus;
 mod token;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HOST};
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::json::Json;
-use crate::model::{Generation, Model, PrincipalKind};
+use crate::model::uploads::Verification;
+use crate::model::{Generation, Model, Need, PrincipalKind, SyncOutcome};
 use crate::settings::Settings;
 use answer::{Envelope, GraphError};
 use graph::Answer;
+use incoming::{Incoming, header, media_type};
+pub(crate) use incoming::{Payload, Reading};
 pub use record::RecordedRequest;
 use record::RequestLog;
 use render::Occasion;
-use route::Route;
+use route::{Action, Route};
 
 /// A simulated Microsoft Graph and token endpoint, in process. It needs no runtime and reads no clock; a test may let
 /// a century pass between two calls. [`crate::Server`] puts TLS and a port in front of it.
@@ -37,16 +49,6 @@ struct Inner {
     model: Model,
     log: RequestLog,
     unavailable: Option<u16>,
-}
-
-/// One request, as far as the calls look at it.
-pub(crate) struct Incoming<'a> {
-    method: &'a Method,
-    query: Option<&'a str>,
-    headers: &'a HeaderMap,
-    body: &'a [u8],
-    /// Host and port the caller used; links in answers start with it.
-    authority: String,
 }
 
 /// An answer and what the face needs to know about it.
@@ -80,7 +82,7 @@ impl Simulator {
     /// `Host` header.
     #[must_use]
     pub fn handle(&self, request: Request<Bytes>, now: Timestamp) -> Response<Bytes> {
-        self.exchange(request, now).response
+        self.exchange(request.map(Payload::Memory), now).response
     }
 
     /// All requests the log still has, oldest first.
@@ -115,36 +117,82 @@ impl Simulator {
         self.lock().model.fail_provisioning(display_name);
     }
 
+    /// Sync runs of profiles with this display name that are begun or scheduled from now on end in this status.
+    pub fn set_sync_outcome(&self, display_name: &str, outcome: SyncOutcome) {
+        self.lock().model.set_sync_outcome(display_name, outcome);
+    }
+
+    /// Sync runs of profiles with this display name that are begun or scheduled from now on find so many errors.
+    pub fn set_sync_errors(&self, display_name: &str, count: usize) {
+        self.lock().model.set_sync_errors(display_name, count);
+    }
+
+    /// Every profile with this id or display name has that many more errors at once, until a reset or its next run.
+    /// Answers how many profiles these are. At 15,000 errors a profile is quarantined.
+    pub fn plant_errors(&self, profile: &str, count: usize, now: Timestamp) -> usize {
+        self.lock().model.plant_errors(profile, count, now)
+    }
+
     /// `Some(status)`: every Graph call answers that status, with the error body documented for it; 429 and 503 carry
     /// `Retry-After` ([`Settings::retry_after`]). The token endpoint goes on working. `None` ends it.
     pub fn set_unavailable(&self, status: Option<u16>) {
         self.lock().unavailable = status;
     }
 
+    /// What to do with a body before it is read: only uploads may be large, and only those that will be taken.
+    pub(crate) fn reading(&self, parts: &http::request::Parts, now: Timestamp) -> Reading {
+        let Route::Blob(target) = route::route(&parts.method, parts.uri.path()) else {
+            return Reading::Memory;
+        };
+        let incoming = Incoming::new(parts, &[]);
+        match blob::admit(&self.lock().model, &target, &incoming, now) {
+            Ok(_) => Reading::Spool,
+            Err(_) => Reading::Skip,
+        }
+    }
+
+    /// Verifies files outside the lock, because that may take long. The `start` that follows finds the result; should
+    /// anything have changed meanwhile, it verifies again.
+    fn verify_ahead(&self, id: &str, incoming: &Incoming<'_>, envelope: &Envelope) {
+        let verification = {
+            let mut inner = self.lock();
+            let Ok(principal) = graph::principal(&inner.model, incoming, envelope) else { return };
+            if inner.unavailable.is_some() || !principal.may(Need::Run) {
+                return;
+            }
+            inner.model.verification(&principal.tenant, id, envelope.now)
+        };
+        let verified = verification.map(Verification::run);
+        if let Some(verified) = verified {
+            self.lock().model.keep_verified(verified);
+        }
+    }
+
     /// As [`Self::handle`], with the log entry.
-    pub(crate) fn exchange(&self, request: Request<Bytes>, now: Timestamp) -> Exchange {
-        let (parts, body) = request.into_parts();
-        let mut inner = self.lock();
-        let request_id = inner.model.guid();
+    pub(crate) fn exchange(&self, request: Request<Payload>, now: Timestamp) -> Exchange {
+        let (parts, payload) = request.into_parts();
+        let body = if let Payload::Memory(bytes) = &payload { bytes.clone() } else { Bytes::new() };
+        let request_id = self.lock().model.guid();
         let client_request_id = header(&parts.headers, "client-request-id").map(str::to_owned);
         let envelope = Envelope {
             now,
             client_request_id: client_request_id.clone().unwrap_or_else(|| request_id.clone()),
             request_id,
         };
-        let incoming = Incoming {
-            method: &parts.method,
-            query: parts.uri.query(),
-            headers: &parts.headers,
-            body: &body,
-            authority: authority(&parts),
-        };
-        let answered = match route::route(&parts.method, parts.uri.path()) {
+        let incoming = Incoming::new(&parts, &body);
+        let route = route::route(&parts.method, parts.uri.path());
+        if let Route::Graph(Ok(route::GraphCall { action: Action::Start(id), .. })) = &route {
+            self.verify_ahead(id, &incoming, &envelope);
+        }
+        let mut inner = self.lock();
+        let answered = match route {
+            Route::Blob(target) => inner.blob(&target, &incoming, payload, &envelope),
             Route::Own(page) => {
                 let response = inner.own_page(&page, &incoming, &envelope);
                 return Exchange { response, recorded: None, created: false };
             }
             Route::Token { tenant } => inner.token(&tenant, &incoming, &envelope),
+            Route::Batch(version) => inner.batch(version, &incoming, &envelope),
             Route::Graph(call) => inner.graph(call, &incoming, &envelope),
         };
         let recorded = RecordedRequest {
@@ -180,7 +228,26 @@ struct Answered {
     created: bool,
 }
 
+impl Answered {
+    /// An answer about which the log wants to know nothing else.
+    fn only(response: Response<Bytes>) -> Self {
+        Self { response, principal: None, grant: None, body: None, created: false }
+    }
+}
+
 impl Inner {
+    /// A batch needs a token itself; each item is then a call of its own.
+    fn batch(&mut self, version: &str, incoming: &Incoming<'_>, envelope: &Envelope) -> Answered {
+        let principal = graph::principal(&self.model, incoming, envelope);
+        let kind = principal.as_ref().ok().map(|principal| principal.kind);
+        let answer = principal.and_then(|_| batch::answer(self, version, incoming, envelope));
+        let (response, created) = match answer {
+            Ok((body, created)) => (envelope.graph(StatusCode::OK, &body), created),
+            Err(error) => (envelope.error(error), false),
+        };
+        Answered { response, principal: kind, grant: None, body: record::redact_json(incoming.body), created }
+    }
+
     fn token(&mut self, tenant: &str, incoming: &Incoming<'_>, envelope: &Envelope) -> Answered {
         let answer = token::answer(&mut self.model, tenant, incoming, envelope);
         Answered {
@@ -190,6 +257,17 @@ impl Inner {
             body: Some(record::redact_form(&token::fields(incoming))),
             created: false,
         }
+    }
+
+    /// Bodies of uploads hold personal data, and are never kept for the log.
+    fn blob(
+        &mut self,
+        target: &blob::Target,
+        incoming: &Incoming<'_>,
+        payload: Payload,
+        envelope: &Envelope,
+    ) -> Answered {
+        Answered::only(blob::answer(&mut self.model, target, incoming, payload, envelope))
     }
 
     fn graph(
@@ -208,7 +286,9 @@ impl Inner {
         let created = matches!(answer, Ok(Answer::Created(..)));
         let mut response = match answer {
             Ok(Answer::Body(status, body) | Answer::Created(status, body)) => envelope.graph(status, &body),
+            Ok(Answer::Preferred(status, body)) => envelope.preferred(status, &body),
             Ok(Answer::Empty(status)) => envelope.empty(status),
+            Ok(Answer::Text(text)) => envelope.text(text),
             Err(error) => envelope.error(error),
         };
         if matches!(self.unavailable, Some(429 | 503)) {
@@ -245,22 +325,4 @@ fn profiles(model: &mut Model, now: Timestamp) -> Vec<Json> {
         Json::Object(members)
     })
     .collect()
-}
-
-fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name).and_then(|value| value.to_str().ok()).filter(|value| !value.is_empty())
-}
-
-/// The media type of the body in lower case, without parameters.
-fn media_type(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
-    value.split(';').next().map(|essence| essence.trim().to_ascii_lowercase())
-}
-
-/// Host and port the caller used. It ends up in links, so anything that is no authority is not repeated.
-fn authority(parts: &http::request::Parts) -> String {
-    let host = parts.headers.get(HOST).and_then(|value| value.to_str().ok());
-    let parsed = host.and_then(|host| host.parse::<http::uri::Authority>().ok());
-    let found = parts.uri.authority().cloned().or(parsed);
-    found.map_or_else(|| "localhost".to_owned(), |authority| authority.to_string())
 }

@@ -153,7 +153,8 @@ fn is_secret(name: &str) -> bool {
     let plain = plain.to_ascii_lowercase();
     let parts =
         ["secret", "password", "assertion", "refreshtoken", "accesstoken", "authorization", "signature"];
-    parts.iter().any(|part| plain.contains(part))
+    // `sig` is the secret of a shared access signature.
+    plain == "sig" || parts.iter().any(|part| plain.contains(part))
 }
 
 #[cfg(test)]

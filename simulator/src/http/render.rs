@@ -10,9 +10,10 @@ use crate::model::profile::{
 use crate::model::types::{self, Generation, TypeName};
 
 /// "Not set", as the service writes it (Graph docs and `synchronizationProfile_create.md`, answers).
-const UNSET_DATE: &str = "0001-01-01T00:00:00Z";
+pub(crate) const UNSET_DATE: &str = "0001-01-01T00:00:00Z";
 
-type Members = Vec<(&'static str, Json)>;
+/// The members of an object, in order.
+pub(crate) type Members = Vec<(&'static str, Json)>;
 
 /// Which of the documented answers a profile is written for.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,8 @@
 
 use http::Method;
 
-use crate::model::{Generation, Need};
+use super::blob::Target;
+use crate::model::{Control, Generation, Need};
 
 /// What a request is for.
 #[derive(Debug, PartialEq, Eq)]
@@ -11,6 +12,10 @@ pub(crate) enum Route {
     Token { tenant: String },
     /// The simulator's own pages; the rest of the path.
     Own(String),
+    /// The blob host behind `uploadUrl`.
+    Blob(Target),
+    /// A batch; the version of everything in it.
+    Batch(&'static str),
     /// Microsoft Graph.
     Graph(Result<GraphCall, Lost>),
 }
@@ -27,12 +32,26 @@ pub(crate) struct GraphCall {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     List,
+    Count,
     Create,
     /// `POST …/$ref`, the request line of the generated page "Add synchronizationProfiles".
     CreateRef,
+    PutCollection,
     Get(String),
+    Put(String),
+    Patch(String),
     Delete(String),
-    /// Documented, but this version of the simulator does not have it.
+    Control(String, Control),
+    Start(String),
+    UploadUrl(String),
+    Status(String),
+    Errors(String),
+    ErrorsCount(String),
+    /// A profile and an error.
+    Error(String, String),
+    /// `subscribedSkus`; the version in the path.
+    Skus(&'static str),
+    /// Documented, but the simulator does not have it.
     NotBuilt(&'static str),
 }
 
@@ -52,6 +71,11 @@ pub(crate) fn route(method: &Method, path: &str) -> Route {
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     match segments.as_slice() {
         [tenant, "oauth2", "v2.0", "token"] => Route::Token { tenant: (*tenant).to_owned() },
+        ["_blobs", container, rest @ ..] => {
+            Route::Blob(Target { container: (*container).to_owned(), blob: rest.join("/") })
+        }
+        ["beta", "$batch"] => Route::Batch("beta"),
+        ["v1.0", "$batch"] => Route::Batch("v1.0"),
         ["_simulator", rest @ ..] => Route::Own(rest.join("/")),
         [version, rest @ ..] => Route::Graph(graph(method, version, rest)),
         [] => Route::Graph(Err(Lost::Version(String::new()))),
@@ -66,6 +90,13 @@ fn graph(method: &Method, version: &str, rest: &[&str]) -> Result<GraphCall, Los
         "v1.0" => None,
         other => return Err(Lost::Version(other.to_owned())),
     };
+    if let ["subscribedSkus"] = rest
+        && generation != Some(Generation::Preview)
+    {
+        let version = if generation.is_some() { "beta" } else { "v1.0" };
+        let (action, need) = only("GET", method, Action::Skus(version), Need::Token)?;
+        return Ok(GraphCall { generation: Generation::Beta, action, need });
+    }
     let ["education", rest @ ..] = rest else {
         return Err(unknown(rest.first().copied()));
     };
@@ -97,42 +128,72 @@ fn below_collection(method: &Method, tail: &[&str]) -> Result<(Action, Need), Lo
         [] => match method.as_str() {
             "GET" => Ok((Action::List, Need::Read)),
             "POST" => Ok((Action::Create, Need::Change)),
-            "PUT" => Ok((Action::NotBuilt("PUT on the collection"), Need::Change)),
+            "PUT" => Ok((Action::PutCollection, Need::Change)),
             _ => Err(Lost::Method),
         },
         ["$ref"] => only("POST", method, Action::CreateRef, Need::Change),
-        ["$count"] => only("GET", method, Action::NotBuilt("$count"), Need::Read),
+        ["$count"] => only("GET", method, Action::Count, Need::Read),
         [id, tail @ ..] if !id.starts_with('$') => item(method, id, tail),
         [other, ..] => Err(unknown(Some(other))),
     }
 }
 
 fn item(method: &Method, id: &str, tail: &[&str]) -> Result<(Action, Need), Lost> {
+    let id = id.to_owned();
     let Some((head, deeper)) = tail.split_first() else {
         return match method.as_str() {
-            "GET" => Ok((Action::Get(id.to_owned()), Need::Read)),
-            "DELETE" => Ok((Action::Delete(id.to_owned()), Need::Change)),
-            "PUT" => Ok((Action::NotBuilt("PUT"), Need::Change)),
-            "PATCH" => Ok((Action::NotBuilt("PATCH"), Need::Change)),
+            "GET" => Ok((Action::Get(id), Need::Read)),
+            "DELETE" => Ok((Action::Delete(id), Need::Change)),
+            "PUT" => Ok((Action::Put(id), Need::Change)),
+            "PATCH" => Ok((Action::Patch(id), Need::Change)),
             _ => Err(Lost::Method),
         };
     };
-    let (verb, name, need) = match *head {
-        "pause" => ("POST", "pause", Need::Run),
-        "resume" => ("POST", "resume", Need::Run),
-        "reset" => ("POST", "reset", Need::Run),
-        "start" => ("POST", "start", Need::Run),
-        // A GET that needs write permission, in every source.
-        "uploadUrl" | "uploadUrl()" => ("GET", "uploadUrl", Need::Run),
-        "profileStatus" => ("GET", "profileStatus", Need::Read),
-        // The documents spell this one in three ways.
-        errors if errors.eq_ignore_ascii_case("errors") => ("GET", "errors", Need::Read),
+    if let Some(error) = below_errors(head, deeper)? {
+        let action = match error {
+            Below::All => Action::Errors(id),
+            Below::Count => Action::ErrorsCount(id),
+            Below::One(error) => Action::Error(id, error),
+        };
+        return only("GET", method, action, Need::Read);
+    }
+    let (verb, action, need) = match *head {
+        "pause" => ("POST", Action::Control(id, Control::Pause), Need::Run),
+        "resume" => ("POST", Action::Control(id, Control::Resume), Need::Run),
+        "reset" => ("POST", Action::Control(id, Control::Reset), Need::Run),
+        "start" => ("POST", Action::Start(id), Need::Run),
+        // A GET that needs write permission, in every source. The SDK writes the parentheses.
+        "uploadUrl" | "uploadUrl()" => ("GET", Action::UploadUrl(id), Need::Run),
+        "profileStatus" => ("GET", Action::Status(id), Need::Read),
         other => return Err(unknown(Some(other))),
     };
-    match deeper {
-        [_, too_deep, ..] => Err(unknown(Some(too_deep))),
-        [too_deep] if name != "errors" => Err(unknown(Some(too_deep))),
-        _ => only(verb, method, Action::NotBuilt(name), need),
+    match deeper.first() {
+        Some(too_deep) => Err(unknown(Some(too_deep))),
+        None => only(verb, method, action, need),
+    }
+}
+
+/// What below `errors` is meant.
+enum Below {
+    All,
+    Count,
+    One(String),
+}
+
+/// The documents spell this segment in three ways, so its case does not matter here. `None` for other segments.
+fn below_errors(head: &str, deeper: &[&str]) -> Result<Option<Below>, Lost> {
+    let (name, rest) = head.split_at_checked("errors".len()).unwrap_or((head, ""));
+    if !name.eq_ignore_ascii_case("errors") {
+        return Ok(None);
+    }
+    let key = rest.strip_prefix("('").and_then(|rest| rest.strip_suffix("')"));
+    match (key, deeper) {
+        (Some(id), []) => Ok(Some(Below::One(id.to_owned()))),
+        (None, _) if !rest.is_empty() => Ok(None),
+        (None, []) => Ok(Some(Below::All)),
+        (None, ["$count"]) => Ok(Some(Below::Count)),
+        (None, [id]) if !id.starts_with('$') => Ok(Some(Below::One((*id).to_owned()))),
+        (Some(_), [too_deep, ..]) | (None, [_, too_deep, ..] | [too_deep]) => Err(unknown(Some(too_deep))),
     }
 }
 
@@ -179,28 +240,29 @@ mod tests {
     }
 
     #[test]
-    fn documented_calls_that_are_not_built_are_told_from_undocumented_verbs() {
+    fn every_documented_call_has_a_route_and_other_verbs_have_none() {
         let base = "/beta/education/synchronizationProfiles";
-        let not_built = [
-            ("PUT", ""),
-            ("GET", "/$count"),
-            ("PUT", "/1"),
-            ("PATCH", "/1"),
-            ("POST", "/1/pause"),
-            ("POST", "/1/resume"),
-            ("POST", "/1/reset"),
-            ("POST", "/1/start"),
-            ("GET", "/1/uploadUrl"),
-            ("GET", "/1/uploadUrl()"),
-            ("GET", "/1/profileStatus"),
-            ("GET", "/1/errors"),
-            ("GET", "/1/Errors"),
-            ("GET", "/1/errors/$count"),
-            ("GET", "/1/errors/2"),
+        let id = || "1".to_owned();
+        let calls = [
+            ("GET", "/$count", Action::Count),
+            ("PUT", "", Action::PutCollection),
+            ("PUT", "/1", Action::Put(id())),
+            ("PATCH", "/1", Action::Patch(id())),
+            ("POST", "/1/pause", Action::Control(id(), Control::Pause)),
+            ("POST", "/1/resume", Action::Control(id(), Control::Resume)),
+            ("POST", "('1')/reset", Action::Control(id(), Control::Reset)),
+            ("POST", "/1/start", Action::Start(id())),
+            ("GET", "/1/uploadUrl", Action::UploadUrl(id())),
+            ("GET", "/1/uploadUrl()", Action::UploadUrl(id())),
+            ("GET", "/1/profileStatus", Action::Status(id())),
+            ("GET", "/1/errors", Action::Errors(id())),
+            ("GET", "/1/Errors", Action::Errors(id())),
+            ("GET", "/1/errors/$count", Action::ErrorsCount(id())),
+            ("GET", "/1/errors/2", Action::Error(id(), "2".to_owned())),
+            ("GET", "('1')/errors('2')", Action::Error(id(), "2".to_owned())),
         ];
-        for (method, tail) in not_built {
-            let answer = action(method, &format!("{base}{tail}"));
-            assert!(matches!(answer, Ok(Action::NotBuilt(_))), "{method} {tail}: {answer:?}");
+        for (method, tail, expected) in calls {
+            assert_eq!(action(method, &format!("{base}{tail}")), Ok(expected), "{method} {tail}");
         }
         let refused = [
             ("PATCH", ""),
@@ -210,6 +272,9 @@ mod tests {
             ("GET", "/1/start"),
             ("POST", "/1/uploadUrl"),
             ("POST", "/1/errors"),
+            ("PATCH", "/1/errors/2"),
+            ("DELETE", "/1/errors/2"),
+            ("PATCH", "/1/profileStatus"),
             ("DELETE", "/1/profileStatus"),
             ("HEAD", ""),
         ];
@@ -225,6 +290,7 @@ mod tests {
             ("/beta/education/synchronizationprofiles", Lost::Segment("synchronizationprofiles".to_owned())),
             ("/beta/education/synchronizationProfiles/1/stop", Lost::Segment("stop".to_owned())),
             ("/beta/education/synchronizationProfiles/1/pause/2", Lost::Segment("2".to_owned())),
+            ("/beta/education/synchronizationProfiles/1/errorses", Lost::Segment("errorses".to_owned())),
             ("/beta/education/synchronizationProfiles/1/errors/2/3", Lost::Segment("3".to_owned())),
             ("/beta/education/synchronizationProfiles/$value", Lost::Segment("$value".to_owned())),
             ("/v1.0/education/synchronizationProfiles", Lost::Segment(COLLECTION.to_owned())),

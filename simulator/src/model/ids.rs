@@ -28,6 +28,11 @@ impl Ids {
         Builder::from_random_bytes(wide.to_be_bytes()).into_uuid()
     }
 
+    /// A new number, to seed something with.
+    pub(crate) fn number(&mut self) -> u64 {
+        self.next()
+    }
+
     /// A new GUID in lower case with hyphens.
     pub(crate) fn guid(&mut self) -> String {
         self.uuid().hyphenated().to_string()

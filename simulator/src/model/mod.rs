@@ -2,13 +2,19 @@
 //! takes the time as an argument, and what happens with time (set-up, deleting) is computed from it.
 
 mod entra;
+pub(crate) mod errors;
 mod ids;
 mod parse;
 mod parse_provider;
 pub(crate) mod permissions;
 pub(crate) mod profile;
 mod reader;
+mod running;
+pub(crate) mod sync;
 pub(crate) mod types;
+mod update;
+pub(crate) mod uploads;
+pub(crate) mod verify;
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -20,12 +26,17 @@ pub use permissions::PrincipalKind;
 pub(crate) use permissions::{Need, Principal};
 use profile::Profile;
 pub(crate) use profile::State;
+pub(crate) use running::Control;
+pub use sync::SyncOutcome;
 pub(crate) use types::Generation;
 
 use crate::settings::Settings;
 use entra::Entra;
+use errors::SyncError;
 use ids::Ids;
 use reader::Rules;
+use sync::{Report, Sync};
+use uploads::Container;
 
 /// Why a body was refused: a sentence for the person who wrote it. Never holds a value from the body that could be a
 /// secret.
@@ -42,20 +53,29 @@ impl Invalid {
     }
 }
 
+/// Why a call on a profile was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// There is no such profile in the tenant.
+    NotFound,
+    /// Not now; later perhaps.
+    Conflict(&'static str),
+    Invalid(Invalid),
+}
+
+impl Refused {
+    pub(crate) fn invalid(sentence: impl Into<String>) -> Self {
+        Self::Invalid(Invalid::new(sentence))
+    }
+}
+
 /// A profile as it is at one moment.
 #[derive(Clone, Debug)]
 pub(crate) struct View {
     pub(crate) profile: Profile,
     pub(crate) state: State,
-}
-
-/// One page of a list.
-pub(crate) struct Page {
-    pub(crate) views: Vec<View>,
-    /// How many profiles there are on all pages together.
-    pub(crate) total: usize,
-    /// Where the next page starts, if there is one.
-    pub(crate) next: Option<u64>,
+    /// Its `profileStatus`; `None` before a profile was ever provisioned.
+    pub(crate) status: Option<Report>,
 }
 
 /// The whole simulated service.
@@ -66,6 +86,10 @@ pub(crate) struct Model {
     tenants: BTreeMap<String, Vec<Profile>>,
     failing: HashSet<String>,
     next_position: u64,
+    outcomes: BTreeMap<String, SyncOutcome>,
+    sync_errors: BTreeMap<String, usize>,
+    /// Uploads, by profile id.
+    containers: BTreeMap<String, Container>,
 }
 
 impl Model {
@@ -77,6 +101,9 @@ impl Model {
             tenants: names.map(|name| (name.to_ascii_lowercase(), Vec::new())).collect(),
             failing: settings.fail_provisioning.iter().cloned().collect(),
             next_position: 1,
+            outcomes: settings.profiles.sync_outcomes.iter().cloned().collect(),
+            sync_errors: settings.profiles.sync_errors.iter().cloned().collect(),
+            containers: BTreeMap::new(),
             settings: settings.clone(),
         }
     }
@@ -123,29 +150,28 @@ impl Model {
     ) -> Result<View, Invalid> {
         let accept_type_without_hash = self.settings.accept_type_without_hash;
         let draft = parse::draft(body, Rules { generation, accept_type_without_hash, now })?;
-        let profile = Profile {
+        let mut profile = Profile {
             id: self.ids.guid(),
             position: self.next_position,
             created: now,
             fails: self.failing.contains(&draft.display_name),
             deleting_since: None,
             draft,
+            set_up_since: now,
+            was_provisioned: false,
+            sync: Sync::new(now),
         };
+        self.schedule(&mut profile, now);
         self.next_position += 1;
         self.tenants.entry(tenant.to_ascii_lowercase()).or_default().push(profile.clone());
-        let state = self.state(&profile, now).unwrap_or(State::Provisioning);
-        Ok(View { profile, state })
+        self.view(&profile, now).ok_or_else(|| Invalid::new("The profile is gone already."))
     }
 
-    /// One page of the tenant's profiles in the order of their creation, deleting ones included.
-    pub(crate) fn list(&mut self, tenant: &str, size: usize, after: Option<u64>, now: Timestamp) -> Page {
+    /// The tenant's profiles in the order of their creation, deleting ones included.
+    pub(crate) fn list(&mut self, tenant: &str, now: Timestamp) -> Vec<View> {
         self.advance(now);
         let all = self.tenants.get(tenant).map_or(&[][..], Vec::as_slice);
-        let rest: Vec<&Profile> =
-            all.iter().filter(|profile| after.is_none_or(|after| profile.position > after)).collect();
-        let views: Vec<View> = rest.iter().take(size).filter_map(|profile| self.view(profile, now)).collect();
-        let last = views.last().map(|view| view.profile.position);
-        Page { next: last.filter(|_| rest.len() > size), total: all.len(), views }
+        all.iter().filter_map(|profile| self.view(profile, now)).collect()
     }
 
     /// One profile, unless it is gone or another tenant's.
@@ -153,6 +179,18 @@ impl Model {
         self.advance(now);
         let profile = self.tenants.get(tenant)?.iter().find(|profile| profile.id.eq_ignore_ascii_case(id))?;
         self.view(profile, now)
+    }
+
+    /// The id and the errors of one profile.
+    pub(crate) fn errors(
+        &mut self,
+        tenant: &str,
+        id: &str,
+        now: Timestamp,
+    ) -> Result<(String, Vec<SyncError>), Refused> {
+        let view = self.get(tenant, id, now).ok_or(Refused::NotFound)?;
+        let errors = view.profile.sync.errors(now, self.settings.profiles.sync_time);
+        Ok((view.profile.id, errors))
     }
 
     /// Starts to delete a profile; false when there is none. A second delete changes nothing and is accepted again
@@ -175,6 +213,7 @@ impl Model {
             profiles.retain(|profile| !profile.id.eq_ignore_ascii_case(id));
             removed |= profiles.len() < before;
         }
+        self.drop_orphans();
         removed
     }
 
@@ -197,6 +236,7 @@ impl Model {
         for profiles in self.tenants.values_mut() {
             profiles.retain(|profile| profile.state_at(now, provisioning, delete).is_some());
         }
+        self.drop_orphans();
     }
 
     fn state(&self, profile: &Profile, now: Timestamp) -> Option<State> {
@@ -204,6 +244,9 @@ impl Model {
     }
 
     fn view(&self, profile: &Profile, now: Timestamp) -> Option<View> {
-        Some(View { profile: profile.clone(), state: self.state(profile, now)? })
+        let state = self.state(profile, now)?;
+        let report = profile.sync.report(now, self.settings.profiles.sync_time);
+        let known = profile.was_provisioned || state == State::Provisioned || report.status.is_some();
+        Some(View { profile: profile.clone(), state, status: known.then_some(report) })
     }
 }

@@ -147,7 +147,9 @@ fn start_date(reader: &Reader<'_>) -> Result<Option<Timestamp>, Invalid> {
         return Ok(None);
     };
     let instant = text.parse::<Timestamp>().ok().filter(|_| text.contains('T') && !text.contains('['));
-    instant.map(Some).ok_or_else(|| {
+    // "Not set" in the service's own answers; a profile may be written back as it was read.
+    let is_set = |instant: Timestamp| instant.to_string() != "0001-01-01T00:00:00Z";
+    instant.map(|instant| Some(instant).filter(|instant| is_set(*instant))).ok_or_else(|| {
         Invalid::new(format!(
             "The property '{}' must be a date and time with an offset, such as 2026-08-01T00:00:00Z.",
             reader.at(NAME)

@@ -7,6 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
+use super::sync::Sync;
+
 /// Member of `educationUserRole` that this API takes (Graph docs: educationIdentityDomain, educationIdentityMatchingOptions).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum UserRole {
@@ -203,6 +205,11 @@ pub(crate) struct Profile {
     pub(crate) fails: bool,
     pub(crate) deleting_since: Option<Timestamp>,
     pub(crate) draft: Draft,
+    /// When the last set-up began: at the create, or at the last update.
+    pub(crate) set_up_since: Timestamp,
+    /// Whether an earlier set-up than the last has ended well.
+    pub(crate) was_provisioned: bool,
+    pub(crate) sync: Sync,
 }
 
 impl Profile {
@@ -214,11 +221,18 @@ impl Profile {
         if let Some(since) = self.deleting_since {
             return (!has_passed(since, delete, now)).then_some(State::Deleting);
         }
-        Some(match (has_passed(self.created, provisioning, now), self.fails) {
+        Some(match (has_passed(self.set_up_since, provisioning, now), self.fails) {
             (false, _) => State::Provisioning,
             (true, false) => State::Provisioned,
             (true, true) => State::ProvisioningFailed,
         })
+    }
+}
+
+impl Profile {
+    /// When the last set-up ends.
+    pub(crate) fn set_up_at(&self, provisioning: Duration) -> Timestamp {
+        self.set_up_since.saturating_add(provisioning).unwrap_or(Timestamp::MAX)
     }
 }
 

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test program uses its own part")]
 
 pub mod bodies;
+pub mod csv;
 
 use std::time::Duration;
 
@@ -96,6 +97,11 @@ impl World {
         self.send(bearer("POST", path, token).header("Content-Type", "application/json"), body.to_owned())
     }
 
+    pub fn send_json(&self, method: &str, path: &str, token: &str, body: &Value) -> Reply {
+        let request = bearer(method, path, token).header("Content-Type", "application/json");
+        self.send(request, body.to_string())
+    }
+
     pub fn token_request(&self, tenant: &str, fields: &[(&str, &str)]) -> Reply {
         let mut form = url::form_urlencoded::Serializer::new(String::new());
         form.extend_pairs(fields);
@@ -135,6 +141,14 @@ impl World {
             ],
         );
         access_token(&reply)
+    }
+
+    /// Creates a profile and lets the time of its set-up pass.
+    pub fn provisioned(&mut self, body: &Value) -> String {
+        let reply = self.post(BETA, &self.delegated(), body);
+        assert_eq!(reply.status, StatusCode::CREATED, "{}", reply.text);
+        self.pass(self.simulator.settings().provisioning_time);
+        reply.json()["id"].as_str().unwrap().to_owned()
     }
 
     /// Creates a profile through beta and answers its id.

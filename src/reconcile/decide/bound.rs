@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use super::{Action, Interest, NameKey, Notices, Standing, Verdict, is_held, wording};
 use crate::api::conditions::Reason;
-use crate::api::connection::Dialect;
 use crate::api::status::ProfileState;
 use crate::graph::difference::differences;
-use crate::graph::wire::create_body;
+use crate::graph::wire::wanted;
 use crate::graph::{GraphError, RemoteProfile};
 use crate::reconcile::observation::{Memory, Observation};
 
@@ -56,7 +55,7 @@ fn follow(o: &Observation, profile: &RemoteProfile) -> Verdict {
 }
 
 fn drift(o: &Observation, profile: &RemoteProfile) -> Vec<String> {
-    let wanted = create_body(&o.resource.spec, Dialect::Beta);
+    let wanted = wanted(&o.resource.spec);
     serde_json::from_str(&profile.configuration)
         .map(|actual| differences(&wanted, &actual))
         .unwrap_or_default()

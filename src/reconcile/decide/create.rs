@@ -3,6 +3,8 @@
 //! The order of the checks is the protocol (docs/architecture.md, "Creating"); each of them exists
 //! because without it two profiles could come about.
 
+use std::time::Duration;
+
 use super::{
     Action, NameKey, Standing, Verdict, is_held, set_back, standing_refusal, wanted_name, without_list,
     wording,
@@ -11,7 +13,7 @@ use crate::api::conditions::Reason;
 use crate::api::status::{CreationAttempt, ProfileState};
 use crate::graph::RemoteProfile;
 use crate::reconcile::claims::NameClaim;
-use crate::reconcile::observation::{ConnectionFacts, Namesake, Observation};
+use crate::reconcile::observation::{ConnectionFacts, Namesake, Observation, SourceSecret};
 
 pub(super) fn decide(o: &Observation, connection: &ConnectionFacts) -> Verdict {
     if let Some(attempt) = &o.status().creation {
@@ -51,6 +53,11 @@ fn begin(o: &Observation) -> Verdict {
     let wanted = wanted_name(o);
     if let Some(namesake) = worst(o.namesakes.iter().filter(|n| n.profile.name == wanted)) {
         return taken(o, namesake);
+    }
+    if let SourceSecret::Missing(message) = &o.source_secret {
+        let stalled = Standing::Stalled(Reason::CredentialsMissing, message.clone());
+        // Nobody tells when the Secret comes.
+        return Verdict { recheck: Some(Duration::from_secs(30)), ..Verdict::watching(stalled, false) };
     }
     set_back(o).unwrap_or_else(|| Verdict::act(Action::Create))
 }

@@ -17,7 +17,7 @@ use crate::api::EducationSyncProfile;
 use crate::api::connection::Dialect;
 use crate::graph::{CallIds, GraphError, RemoteProfile};
 use crate::reconcile::claims::{NameClaim, Owner, Tenant};
-use crate::reconcile::observation::{ListFacts, Memory, Namesake, Settings};
+use crate::reconcile::observation::{ListFacts, Memory, Namesake, Settings, SourceSecret};
 
 const NOW: i64 = 10_000;
 
@@ -76,6 +76,7 @@ fn look(status: Value) -> Observation {
         bound: None,
         bound_to_other: None,
         memory: Memory::default(),
+        source_secret: SourceSecret::NotNeeded,
     }
 }
 

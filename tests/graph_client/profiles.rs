@@ -1,153 +1,29 @@
-//! The client for Graph, below nothing and above an exchanged transport: the simulator in process, or
-//! a script of answers. The clock is virtual.
+//! Lists, creates, deletes: what is a clear answer, and what is not.
 
-#![cfg(test)]
-
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bytes::Bytes;
-use edusync::api::connection::Dialect;
-use edusync::auth::{Credential, TokenSource};
-use edusync::clock::Clock;
-use edusync::graph::client::{Deletion, Permission};
-use edusync::graph::throttle::Gate;
-use edusync::graph::transport::{Transport, TransportError};
-use edusync::graph::{Certainty, GraphClient, GraphError};
-use futures::future::BoxFuture;
-use graph_simulator::{Settings, Simulator};
-use http::{Request, Response};
-use jiff::Timestamp;
-use serde_json::{Value, json};
+use edusync::graph::client::Deletion;
+use edusync::graph::{Certainty, GraphError};
+use graph_simulator::Settings;
+use serde_json::json;
 
-const TIMEOUT: Duration = Duration::from_secs(30);
-const CANARY: &str = "canary-of-a-pupil";
-
-type Answer = Result<Response<Bytes>, TransportError>;
-
-/// Answers by a function, and counts.
-struct Scripted {
-    answer: Box<dyn Fn(Request<Bytes>) -> Answer + Send + Sync>,
-    tokens: AtomicUsize,
-    calls: AtomicUsize,
-    hosts: Mutex<Vec<String>>,
-}
-
-impl std::fmt::Debug for Scripted {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Scripted")
-    }
-}
-
-impl Transport for Scripted {
-    fn send(&self, request: Request<Bytes>, _deadline: Duration) -> BoxFuture<'_, Answer> {
-        let is_token = request.uri().path().ends_with("/token");
-        let counter = if is_token { &self.tokens } else { &self.calls };
-        counter.fetch_add(1, Ordering::SeqCst);
-        self.hosts.lock().unwrap().push(request.uri().host().unwrap_or_default().to_owned());
-        let answer = (self.answer)(request);
-        Box::pin(async move { answer })
-    }
-}
-
-#[derive(Debug)]
-struct Lease(bool);
-
-impl Permission for Lease {
-    fn may_write(&self) -> bool {
-        self.0
-    }
-}
-
-fn scripted(answer: impl Fn(Request<Bytes>) -> Answer + Send + Sync + 'static) -> Arc<Scripted> {
-    Arc::new(Scripted {
-        answer: Box::new(answer),
-        tokens: AtomicUsize::new(0),
-        calls: AtomicUsize::new(0),
-        hosts: Mutex::default(),
-    })
-}
-
-fn clock() -> Clock {
-    Clock::starting_at(Timestamp::from_second(1_700_000_000).unwrap())
-}
-
-/// A client with the simulator's delegated credential.
-fn client(transport: Arc<Scripted>, clock: Clock) -> GraphClient {
-    let settings = Settings::default();
-    let place = ("https://login.example", settings.tenant.as_str(), "https://graph.microsoft.com");
-    let credential = Credential::RefreshToken {
-        token: settings.refresh_token.clone().into(),
-        client_secret: Some(settings.client_secret.clone().into()),
-    };
-    let transport: Arc<dyn Transport> = transport;
-    let tokens = TokenSource::new(place, &settings.client_id, credential, Arc::clone(&transport), clock);
-    GraphClient {
-        endpoint: "https://graph.microsoft.com".to_owned(),
-        dialect: Dialect::Beta,
-        tokens: Arc::new(tokens),
-        gate: Arc::new(Gate::default()),
-        transport,
-        permission: Arc::new(Lease(true)),
-        clock,
-        request_timeout: TIMEOUT,
-    }
-}
-
-/// The simulator in process.
-fn simulated(settings: Settings, clock: Clock) -> (Arc<Scripted>, Arc<Simulator>) {
-    let simulator = Arc::new(Simulator::new(settings));
-    let inside = Arc::clone(&simulator);
-    (scripted(move |request| Ok(inside.handle(request, clock.now()))), simulator)
-}
-
-fn token_answer() -> Response<Bytes> {
-    let body = json!({"token_type": "Bearer", "expires_in": 3599, "access_token": "token"});
-    Response::new(Bytes::from(body.to_string()))
-}
-
-/// Tokens are given; calls to Graph get this answer.
-fn answering(status: u16, headers: &[(&str, &str)], body: &str) -> Arc<Scripted> {
-    let headers: Vec<(String, String)> =
-        headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let body = Bytes::from(body.to_owned());
-    scripted(move |request| {
-        if request.uri().path().ends_with("/token") {
-            return Ok(token_answer());
-        }
-        let mut response = Response::builder().status(status);
-        for (name, value) in &headers {
-            response = response.header(name, value);
-        }
-        Ok(response.body(body.clone()).unwrap())
-    })
-}
-
-fn body(name: &str) -> Value {
-    json!({
-        "displayName": name,
-        "dataProvider": {"@odata.type": "#microsoft.graph.educationCsvDataProvider"},
-        "identitySynchronizationConfiguration": {
-            "@odata.type": "#microsoft.graph.educationIdentityCreationConfiguration",
-            "userDomains": [{"appliesTo": "student", "name": "school.example"}]
-        }
-    })
-}
+use crate::support::{CANARY, Lease, answering, client, client_of, clock, create, delete, simulated};
 
 #[tokio::test(start_paused = true)]
 async fn a_profile_is_created_listed_and_deleted() {
     let clock = clock();
     let (transport, _simulator) = simulated(Settings::default(), clock);
     let client = client(transport, clock);
-    let created = client.create(&body("Contoso SDS"), "attempt", TIMEOUT).await.unwrap();
+    let created = create(&client, "Contoso SDS").await.unwrap();
     let listed = client.list().await.unwrap();
     assert_eq!(listed.keys().collect::<Vec<_>>(), [&created.id]);
     assert_eq!(client.get(&created.id).await.unwrap().unwrap().id, created.id);
-    assert_eq!(client.delete(&created.id).await.unwrap(), Deletion::Accepted);
+    assert_eq!(delete(&client, &created.id).await.unwrap(), Deletion::Accepted);
     tokio::time::advance(Duration::from_mins(1)).await;
     assert_eq!(client.get(&created.id).await.unwrap(), None);
-    assert_eq!(client.delete(&created.id).await.unwrap(), Deletion::NotFound);
+    assert_eq!(delete(&client, &created.id).await.unwrap(), Deletion::NotFound);
     assert!(client.list().await.unwrap().is_empty());
 }
 
@@ -157,7 +33,7 @@ async fn every_page_is_read() {
     let (transport, _simulator) = simulated(Settings { page_size: 2, ..Settings::default() }, clock);
     let client = client(Arc::clone(&transport), clock);
     for number in 0..5 {
-        client.create(&body(&format!("Profile {number}")), "attempt", TIMEOUT).await.unwrap();
+        create(&client, &format!("Profile {number}")).await.unwrap();
     }
     let before = transport.calls.load(Ordering::SeqCst);
     assert_eq!(client.list().await.unwrap().len(), 5);
@@ -185,7 +61,7 @@ async fn a_401_is_tried_once_more_with_a_new_token() {
     let clock = clock();
     let transport = answering(401, &[], "{}");
     let client = client(Arc::clone(&transport), clock);
-    let error = client.create(&body("A"), "attempt", TIMEOUT).await.unwrap_err();
+    let error = create(&client, "A").await.unwrap_err();
     assert_eq!((error.status(), error.certainty()), (Some(401), Certainty::No));
     assert_eq!(transport.calls.load(Ordering::SeqCst), 2);
     assert_eq!(transport.tokens.load(Ordering::SeqCst), 2);
@@ -199,15 +75,11 @@ async fn no_token_goes_to_another_host() {
     assert!(matches!(client.list().await, Err(GraphError::Unknown { .. })));
     let redirect = answering(302, &[("location", "https://evil.example/")], "");
     let redirected = client_of(&redirect);
-    let error = redirected.create(&body("A"), "attempt", TIMEOUT).await.unwrap_err();
+    let error = create(&redirected, "A").await.unwrap_err();
     assert_eq!(error.certainty(), Certainty::Unknown);
     for transport in [transport, redirect] {
-        assert!(!transport.hosts.lock().unwrap().iter().any(|host| host == "evil.example"));
+        assert!(!transport.seen.lock().unwrap().iter().any(|seen| seen.uri().host() == Some("evil.example")));
     }
-}
-
-fn client_of(transport: &Arc<Scripted>) -> GraphClient {
-    client(Arc::clone(transport), clock())
 }
 
 #[tokio::test(start_paused = true)]
@@ -224,7 +96,7 @@ async fn what_is_not_a_clear_answer_is_unknown() {
         (409, "{}"),
     ] {
         let transport = answering(status, &[], body_text);
-        let error = client_of(&transport).create(&body("A"), "attempt", TIMEOUT).await.unwrap_err();
+        let error = create(&client_of(&transport), "A").await.unwrap_err();
         assert_eq!(error.certainty(), Certainty::Unknown, "{status} {body_text}");
         assert_eq!(transport.calls.load(Ordering::SeqCst), 1, "a POST is never repeated");
     }
@@ -239,7 +111,7 @@ async fn retry_after_holds_back_every_call() {
     let clock = clock();
     let transport = answering(429, &[("retry-after", "2.5")], "{}");
     let client = client(Arc::clone(&transport), clock);
-    let error = client.create(&body("A"), "attempt", TIMEOUT).await.unwrap_err();
+    let error = create(&client, "A").await.unwrap_err();
     assert_eq!(error.certainty(), Certainty::Later(Some(Duration::from_millis(2_500))));
     assert_eq!(client.list().await.unwrap_err(), GraphError::Waiting(Duration::from_millis(2_500)));
     assert!(client.ready().await.is_err());
@@ -261,9 +133,9 @@ async fn without_the_lease_nothing_is_changed() {
     let transport = answering(200, &[], r#"{"id":"p"}"#);
     let mut client = client(Arc::clone(&transport), clock);
     client.permission = Arc::new(Lease(false));
-    let error = client.create(&body("A"), "attempt", TIMEOUT).await.unwrap_err();
+    let error = create(&client, "A").await.unwrap_err();
     assert!(matches!(error.certainty(), Certainty::Later(_)), "it is known that nothing was sent");
-    assert!(client.delete("p").await.is_err());
+    assert!(delete(&client, "p").await.is_err());
     assert_eq!(transport.calls.load(Ordering::SeqCst), 0);
     assert!(client.get("p").await.unwrap().is_some(), "reading is no change");
 }
@@ -276,7 +148,7 @@ async fn nothing_that_graph_wrote_in_free_text_and_no_secret_is_in_an_error() {
     for status in [400, 403, 404, 409, 429, 500] {
         let headers = [("request-id", "a pupil's name is no id"), ("retry-after", CANARY)];
         let client = client_of(&answering(status, &headers, &text));
-        let error = client.create(&body("A"), "attempt", TIMEOUT).await.unwrap_err();
+        let error = create(&client, "A").await.unwrap_err();
         let shown = format!("{error:?} {error} {client:?}");
         let settings = Settings::default();
         for secret in [CANARY, "no code", "pupil", &settings.client_secret, &settings.refresh_token] {

@@ -1,0 +1,44 @@
+//! What the documents leave open and only the service can tell, learnt once for each connection.
+//!
+//! All of it can be lost: it is then learnt again, at the cost of one call.
+
+use std::sync::{Mutex, PoisonError};
+
+/// How an existing profile is changed. The documents name both (Graph docs: update by PUT, generated
+/// reference and SDK: PATCH).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpdateVerb {
+    /// PUT with the whole profile.
+    Put,
+    /// PATCH with what changes.
+    Patch,
+}
+
+/// What has been learnt.
+#[derive(Debug, Default)]
+pub struct Learnt {
+    expand: Mutex<Option<bool>>,
+    update: Mutex<Option<UpdateVerb>>,
+}
+
+impl Learnt {
+    /// Does a list take `$expand=profileStatus`? None: not known yet.
+    #[must_use]
+    pub fn expand(&self) -> Option<bool> {
+        *self.expand.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_expand(&self, allowed: bool) {
+        *self.expand.lock().unwrap_or_else(PoisonError::into_inner) = Some(allowed);
+    }
+
+    /// By which verb a profile is changed. None: not known yet.
+    #[must_use]
+    pub fn update_verb(&self) -> Option<UpdateVerb> {
+        *self.update.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_update_verb(&self, verb: UpdateVerb) {
+        *self.update.lock().unwrap_or_else(PoisonError::into_inner) = Some(verb);
+    }
+}

@@ -1,0 +1,151 @@
+//! OneRoster and PowerSchool: their secrets by reference, their way to Graph, their wrong manifests.
+
+use edusync::api::EducationSyncProfile;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Api, PostParams};
+use serde_json::{Value, json};
+
+use crate::scene::{Scene, condition, profile_manifest, spec};
+
+const CANARY: &str = "canary-of-the-source";
+
+async fn give_secret(scene: &Scene) {
+    let secret: Secret = serde_json::from_value(
+        json!({"metadata": {"name": "sis-credentials"}, "stringData": {"clientSecret": CANARY}}),
+    )
+    .unwrap();
+    let api: Api<Secret> = Api::namespaced(scene.client.clone(), &scene.namespace);
+    api.create(&PostParams::default(), &secret).await.unwrap();
+}
+
+fn example(name: &str) -> Value {
+    let file = xtask::repository_root().join(format!("examples/{name}.yaml"));
+    serde_saphyr::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_source_becomes_ready_and_its_secret_reaches_graph_alone() {
+    let scene = Scene::begin("sources").await;
+    give_secret(&scene).await;
+    let mut oauth1 = example("oneroster");
+    oauth1["metadata"]["name"] = json!("oauth1");
+    oauth1["spec"]["displayName"] = json!("Contoso OAuth 1");
+    oauth1["spec"]["dataProvider"]["oneRoster"]["connectionSettings"] = json!({"oauth1": {
+        "clientId": "key", "clientSecretRef": {"name": "sis-credentials", "key": "clientSecret"}
+    }});
+    for manifest in [example("oneroster"), example("powerschool"), oauth1] {
+        let name = manifest["metadata"]["name"].as_str().unwrap().to_owned();
+        scene.apply::<EducationSyncProfile>(manifest).await.unwrap();
+        let ready = scene.until_ready_is(&name, "True", "Provisioned").await;
+        assert_eq!(condition(&ready, "Drifted"), None, "{name}");
+        assert!(!serde_json::to_string(&ready).unwrap().contains(CANARY));
+    }
+    // The simulator knows the secret, and shows in its log that one came, but not which.
+    let bodies: Vec<Value> = scene.requests("POST").into_iter().filter_map(|post| post.body).collect();
+    assert_eq!(bodies.len(), 3);
+    for body in &bodies {
+        let text = body.to_string();
+        assert!(text.contains("clientSecret") && !text.contains(CANARY), "{text}");
+    }
+    assert_eq!(
+        bodies[0]["dataProvider"]["@odata.type"],
+        "#microsoft.graph.educationOneRosterApiDataProvider"
+    );
+    assert_eq!(bodies[1]["dataProvider"]["@odata.type"], "#microsoft.graph.educationPowerSchoolDataProvider");
+    assert_eq!(
+        bodies[2]["dataProvider"]["connectionSettings"]["@odata.type"],
+        "#microsoft.graph.educationSynchronizationOAuth1ConnectionSettings"
+    );
+    assert!(!scene.operator_log().contains(CANARY));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_secret_of_the_source_is_said_and_costs_no_post() {
+    let scene = Scene::begin("nosecret").await;
+    let mut manifest = example("powerschool");
+    scene.apply::<EducationSyncProfile>(manifest.clone()).await.unwrap();
+    let stalled = scene.until_ready_is("powerschool", "False", "CredentialsMissing").await;
+    let (_, _, message) = condition(&stalled, "Ready").unwrap();
+    assert!(message.contains("the key clientSecret of the Secret sis-credentials"), "{message}");
+    assert!(scene.requests("POST").is_empty());
+    give_secret(&scene).await;
+    manifest["metadata"]["annotations"] = json!({"reconcile.edusync.dev/requestedAt": "now"});
+    scene.apply::<EducationSyncProfile>(manifest).await.unwrap();
+    scene.until_ready_is("powerschool", "True", "Provisioned").await;
+}
+
+fn wrong() -> Vec<(Value, &'static str)> {
+    let one_roster = |pointer: &str, value: Value| changed("oneroster", "oneRoster", pointer, value);
+    let power_school = |pointer: &str, value: Value| changed("powerschool", "powerSchool", pointer, value);
+    let mut two = example("oneroster")["spec"].clone();
+    two["dataProvider"]["csv"] = json!({});
+    vec![
+        (two, "dataProvider must name exactly one provider"),
+        (
+            one_roster("/connectionUrl", json!("http://sis.school.example")),
+            "connectionUrl must be an https://",
+        ),
+        (
+            one_roster("/connectionUrl", json!("https://user:password@sis.school.example")),
+            "connectionUrl must be an https:// address without user name or password",
+        ),
+        (one_roster("/connectionUrl", json!("sis.school.example")), "connectionUrl must be an https://"),
+        (one_roster("/connectionSettings", json!({})), "connectionSettings must name exactly one of"),
+        (
+            one_roster(
+                "/connectionSettings/oauth1",
+                json!({"clientId": "a", "clientSecretRef": {"name": "a", "key": "b"}}),
+            ),
+            "connectionSettings must name exactly one of",
+        ),
+        (
+            one_roster("/connectionSettings/oauth2ClientCredentials/tokenUrl", json!("token")),
+            "tokenUrl must be an https://",
+        ),
+        (
+            one_roster("/connectionSettings/oauth2ClientCredentials/scope", json!("a  b")),
+            "scope must be words separated by single blanks",
+        ),
+        (
+            one_roster("/connectionSettings/oauth2ClientCredentials/clientId", json!("")),
+            "clientId must not be empty",
+        ),
+        (one_roster("/schoolsIds", json!([])), "schoolsIds must hold at least one"),
+        (one_roster("/termIds", json!([])), "termIds must hold at least one"),
+        (one_roster("/providerName", json!(" ")), "providerName must not be empty"),
+        (power_school("/connectionUrl", json!("ftp://a.example")), "connectionUrl must be an https://"),
+        (power_school("/clientId", json!("")), "clientId must not be empty"),
+        (power_school("/schoolsIds", json!([])), "schoolsIds must hold at least one"),
+        (power_school("/schoolYear", json!("")), "schoolYear must not be empty"),
+        (power_school("/clientSecretRef", json!("plain text")), "clientSecretRef"),
+    ]
+}
+
+/// The spec of an example with one member of its provider changed.
+fn changed(name: &str, provider: &str, pointer: &str, value: Value) -> Value {
+    let mut spec = example(name)["spec"].clone();
+    let (parent, member) = pointer.rsplit_once('/').unwrap();
+    spec.pointer_mut(&format!("/dataProvider/{provider}{parent}")).unwrap()[member] = value;
+    spec
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_sources_are_refused_with_a_sentence() {
+    let scene = Scene::begin("wrongsources").await;
+    for (wrong, sentence) in wrong() {
+        let manifest = profile_manifest("wrong", wrong);
+        let message =
+            scene.apply::<EducationSyncProfile>(manifest.clone()).await.expect_err(&manifest.to_string());
+        assert!(message.to_string().contains(sentence), "{manifest}\nis refused with: {message}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_kind_of_source_cannot_be_changed() {
+    let scene = Scene::begin("kindofsource").await;
+    scene.create("contoso", spec("Contoso SDS")).await;
+    let mut other = spec("Contoso SDS");
+    other["dataProvider"] = example("powerschool")["spec"]["dataProvider"].clone();
+    let refused = scene.apply::<EducationSyncProfile>(profile_manifest("contoso", other)).await.unwrap_err();
+    assert!(refused.to_string().contains("the kind of dataProvider cannot be changed"), "{refused}");
+}
