@@ -6,7 +6,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use edusync::api::connection::Dialect;
 use edusync::auth::{Credential, TokenSource};
@@ -18,6 +18,7 @@ use edusync::graph::upload::Uploader;
 use edusync::graph::wire::RequestBody;
 use serde_json::json;
 use tokio::io::AsyncReadExt;
+use tokio::time::Instant;
 use xtask::guard::{self, Guarded};
 
 const MIB: u64 = 1024 * 1024;
@@ -84,7 +85,7 @@ fn peak() -> u64 {
     kibibytes * 1024
 }
 
-/// The peak begins anew at what is used now (proc(5), /proc/pid/clear_refs).
+/// The peak begins anew at what is used now (the kernel's `/proc/self/clear_refs`).
 fn forget_peak() {
     std::fs::write("/proc/self/clear_refs", "5").unwrap();
 }

@@ -83,15 +83,16 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "COUNT", default_value_t = 100)]
     page_size: usize,
 
-    #[command(flatten)]
-    profiles: ProfileFlags,
-
     /// Log request bodies too, and keep them for /_simulator/requests; secrets in them are always replaced
     #[arg(long)]
     log_bodies: bool,
     /// Form of the log on standard error
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) log_format: LogFormat,
+
+    // Groups come last: their heading holds until the next.
+    #[command(flatten)]
+    profiles: ProfileFlags,
 }
 
 /// Form of the log.

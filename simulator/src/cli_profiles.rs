@@ -188,7 +188,37 @@ impl From<&ProfileFlags> for ProfileSettings {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+    use crate::cli::Cli;
+
+    #[test]
+    fn every_flag_reaches_the_settings() {
+        let line = "graph-simulator --update-status 204 --update-verbs patch --delete-status 204 --expand ignore \
+            --start-error-status 200 --early-status 200 --upload-url-status 201 --wrap-profile-status \
+            --any-file-name-case --sas-lifetime 5m --processing-time 0s --max-csv-rows 500000 --sync-time 1m \
+            --sync-error P=3 --sync-outcome P=success";
+        let settings = graph_simulator::Settings::from(&Cli::parse_from(line.split_ascii_whitespace()));
+        let expected = ProfileSettings {
+            update_status: UpdateStatus::NoContent,
+            update_verbs: vec![UpdateVerb::Patch],
+            delete_status: DeleteStatus::NoContent,
+            expand: ExpandRule::Ignore,
+            start_error_status: StartErrorStatus::Ok,
+            early_status: EarlyStatus::Empty,
+            upload_url_status: UploadUrlStatus::Created,
+            wrap_profile_status: true,
+            any_file_name_case: true,
+            sas_lifetime: Duration::from_mins(5),
+            processing_time: Duration::ZERO,
+            max_csv_rows: 500_000,
+            sync_time: Duration::from_mins(1),
+            sync_errors: vec![("P".to_owned(), 3)],
+            sync_outcomes: vec![("P".to_owned(), SyncOutcome::Success)],
+        };
+        assert_eq!(format!("{:?}", settings.profiles), format!("{expected:?}"));
+    }
 
     #[test]
     fn planted_outcomes_name_a_profile_and_a_value() {

@@ -187,6 +187,12 @@ fn a_read_permission_only_reads() {
     for token in [world.app(), world.delegated()] {
         assert_eq!(world.get(BETA, &token).status, 200);
         world.get(&format!("{BETA}/1/uploadUrl"), &token).refusal(403, "Forbidden");
+        for action in ["pause", "resume", "reset", "start"] {
+            world.call("POST", &format!("{BETA}/1/{action}"), &token).refusal(403, "Forbidden");
+        }
+        for read in ["profileStatus", "errors", "errors/$count", "errors/2"] {
+            world.get(&format!("{BETA}/1/{read}"), &token).refusal(404, "NotFound");
+        }
         world.post(BETA, &token, &profile("P")).refusal(403, "Forbidden");
     }
     let nobody = World::new(Settings { app_roles: Vec::new(), ..Settings::default() });

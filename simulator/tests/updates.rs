@@ -8,7 +8,7 @@ use std::time::Duration;
 use graph_simulator::{DeleteStatus, ProfileSettings, Settings, UpdateStatus, UpdateVerb};
 use serde_json::{Value, json};
 use support::bodies::{full, one_roster, power_school};
-use support::{BETA, World, profile};
+use support::{BETA, PREVIEW, World, profile};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -213,4 +213,16 @@ fn an_update_can_mend_and_break_the_set_up() {
         world.pass(2 * SECOND);
         assert_eq!(world.get(&item(&id), &token).json()["state"], state);
     }
+}
+
+#[test]
+fn the_preview_updates_in_its_own_spelling() {
+    let mut world = World::default();
+    let id = world.provisioned(&profile("P"));
+    let path = format!("{PREVIEW}/{id}");
+    let rename = json!({ "displayName": "Q" });
+    let answer = world.send_json("PATCH", &path, &world.delegated(), &rename).json();
+    assert_eq!(answer["dataProvider"]["@odata.type"], "#microsoft.graph.csvDataProvider");
+    assert_eq!((&answer["displayName"], answer.get("@odata.context")), (&json!("Q"), None));
+    world.send_json("PUT", &path, &world.delegated(), &profile("P")).refusal(400, "BadRequest");
 }

@@ -58,6 +58,9 @@ pub(crate) struct Container {
     changes: u64,
     #[serde(skip)]
     verified: Option<(u64, Vec<Message>)>,
+    /// Whether a verification runs at this moment.
+    #[serde(skip)]
+    verifying: bool,
 }
 
 /// A verification that can run without the model: it may take long, and nobody else should wait for it.
@@ -171,12 +174,14 @@ impl Model {
         let id = self.ready(tenant, id, now, NOT_READY).ok()?;
         let rules = self.verification_rules();
         let container = self.containers.entry(id.clone()).or_default();
+        container.verifying = true;
         Some(Verification { id, changes: container.changes, files: container.blobs.clone(), rules })
     }
 
     /// Remembers what a verification found, for the `start` that follows.
     pub(crate) fn keep_verified(&mut self, verified: Verified) {
         if let Some(container) = self.containers.get_mut(&verified.id) {
+            container.verifying = false;
             container.verified = Some((verified.changes, verified.messages));
         }
     }
@@ -217,9 +222,13 @@ impl Model {
         if !is_csv || !self.is_provisioned(&profile, now) {
             return Err(Refused::invalid(otherwise));
         }
-        let busy_since = self.containers.get(&profile.id).and_then(|container| container.busy_since);
+        let container = self.containers.get(&profile.id);
         let processing = self.settings.profiles.processing_time;
-        if busy_since.is_some_and(|since| !has_passed(since, processing, now)) {
+        let is_busy = |container: &Container| {
+            container.verifying
+                || container.busy_since.is_some_and(|since| !has_passed(since, processing, now))
+        };
+        if container.is_some_and(is_busy) {
             return Err(Refused::Conflict(BUSY));
         }
         Ok(profile.id)
@@ -234,5 +243,36 @@ impl Model {
     pub(super) fn drop_orphans(&mut self) {
         let tenants = &self.tenants;
         self.containers.retain(|id, _| tenants.values().flatten().any(|profile| &profile.id == id));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::Generation;
+    use super::*;
+    use crate::settings::Settings;
+
+    #[test]
+    fn nothing_else_begins_while_files_are_verified() {
+        let settings = Settings { provisioning_time: std::time::Duration::ZERO, ..Settings::default() };
+        let (tenant, now) = (settings.tenant.clone(), Timestamp::UNIX_EPOCH);
+        let mut model = Model::new(&settings);
+        let body = json!({
+            "displayName": "P",
+            "dataProvider": { "@odata.type": "#microsoft.graph.educationCsvDataProvider" },
+            "identitySynchronizationConfiguration": {
+                "@odata.type": "#microsoft.graph.educationIdentityCreationConfiguration", "userDomains": []
+            }
+        });
+        let id = model.create(&tenant, &body, Generation::Beta, now).unwrap().profile.id;
+        let verification = model.verification(&tenant, &id, now).unwrap();
+        assert!(model.verification(&tenant, &id, now).is_none());
+        assert_eq!(model.start(&tenant, &id, now), Err(Refused::Conflict(BUSY)));
+        assert_eq!(model.grant_upload(&tenant, &id, now).err(), Some(Refused::Conflict(BUSY)));
+        model.keep_verified(verification.run());
+        assert_eq!(model.start(&tenant, &id, now).unwrap().len(), 3, "what was found counts");
+        assert!(model.grant_upload(&tenant, &id, now).is_ok(), "an error leaves nothing to wait for");
     }
 }
