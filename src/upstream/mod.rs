@@ -11,12 +11,11 @@ mod secrets;
 pub use credentials::OperatorIdentity;
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures::channel::mpsc::UnboundedSender;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::sync::Mutex;
 
 use crate::api::GraphConnection;
@@ -34,7 +33,7 @@ use crate::reconcile::claims::Tenant;
 use crate::reconcile::cluster::Cluster;
 use crate::reconcile::observation::{ConnectionFacts, ConnectionProblem};
 use credentials::{Identity, token_owner};
-use key::{PollerKey, poller_key};
+use key::PollerKey;
 use secrets::{LoadError, Secrets};
 
 /// Secrets are read again after this time, so that a changed one is noticed.
@@ -353,36 +352,6 @@ impl Upstreams {
             clock: self.clock,
             request_timeout: self.settings.request_timeout,
         })
-    }
-
-    fn poller(
-        &self,
-        connection: &GraphConnection,
-        secrets: &Secrets,
-        facts: &ConnectionFacts,
-        reads: &GraphClient,
-        inner: &mut Inner,
-    ) -> Arc<Poller> {
-        let intervals =
-            Intervals { rest: self.rest_interval(connection), fast: self.settings.intervals.fast };
-        let key = poller_key(connection, secrets, facts, intervals.rest);
-        inner.pollers.retain(|_, poller| poller.strong_count() > 0);
-        if let Some(poller) = inner.pollers.get(&key).and_then(Weak::upgrade) {
-            return poller;
-        }
-        let mut hasher = DefaultHasher::new();
-        (&key.namespace, &key.tenant, &key.client_id).hash(&mut hasher);
-        let poller =
-            Arc::new(Poller::start(reads.clone(), intervals, hasher.finish(), self.clock, self.wake.clone()));
-        inner.pollers.insert(key, Arc::downgrade(&poller));
-        poller
-    }
-
-    fn rest_interval(&self, connection: &GraphConnection) -> Duration {
-        let text = connection.spec.graph.as_ref().and_then(|graph| graph.poll_interval.as_deref());
-        text.and_then(|text| text.parse::<SignedDuration>().ok())
-            .and_then(|interval| Duration::try_from(interval).ok())
-            .unwrap_or(self.settings.intervals.rest)
     }
 }
 
