@@ -50,10 +50,12 @@ pub enum Reason {
     ConnectionChanged,
     /// A Secret or a key of it does not exist.
     CredentialsMissing,
-    /// The token service refused the credentials.
+    /// The token service refused the credentials, or they cannot be used.
     CredentialsInvalid,
     /// The operator is not allowed to talk to that host.
     HostNotAllowed,
+    /// The connection's namespace may not use the operator's own identity.
+    NamespaceNotAllowed,
     /// Graph or the token service cannot be reached, or answers with errors.
     UpstreamUnavailable,
     /// The API does not exist any more.
@@ -100,6 +102,7 @@ impl Reason {
             Self::CredentialsMissing => "CredentialsMissing",
             Self::CredentialsInvalid => "CredentialsInvalid",
             Self::HostNotAllowed => "HostNotAllowed",
+            Self::NamespaceNotAllowed => "NamespaceNotAllowed",
             Self::UpstreamUnavailable => "UpstreamUnavailable",
             Self::UpstreamRetired => "UpstreamRetired",
             Self::UpstreamEmpty => "UpstreamEmpty",

@@ -129,8 +129,12 @@ pub enum Dialect {
 /// A credential of the application itself.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.clientSecretRef)")
-    .message("application must name its credential: clientSecretRef"))]
+#[x_kube(
+    validation = Rule::new("has(self.clientSecretRef) || has(self.certificateRef) || has(self.workloadIdentity) || has(self.managedIdentity)")
+        .message("application must name its credential: clientSecretRef, certificateRef, workloadIdentity or managedIdentity"),
+    validation = Rule::new("[has(self.clientSecretRef), has(self.certificateRef), has(self.workloadIdentity), has(self.managedIdentity)].filter(given, given).size() <= 1")
+        .message("application must name only one of clientSecretRef, certificateRef, workloadIdentity and managedIdentity")
+)]
 pub struct ApplicationCredential {
     /// Application (client) ID, a GUID.
     #[schemars(length(max = 36))]
@@ -140,7 +144,36 @@ pub struct ApplicationCredential {
     /// The key of a Secret that holds the client secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_secret_ref: Option<SecretKeyReference>,
+    /// A Secret of type kubernetes.io/tls with an RSA key and the certificate that the application has in Entra.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_ref: Option<CertificateReference>,
+    /// The operator's own workload identity. Only in namespaces that the operator's administrator lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload_identity: Option<WorkloadIdentity>,
+    /// A managed identity of the node that the operator runs on; clientId is the identity's. Only in
+    /// namespaces that the operator's administrator lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub managed_identity: Option<ManagedIdentity>,
 }
+
+/// A Secret of type `kubernetes.io/tls` in the same namespace, as cert-manager writes it.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[serde(rename_all = "camelCase")]
+pub struct CertificateReference {
+    /// Name of the Secret, with the keys tls.crt (the application's certificate first) and tls.key (RSA).
+    #[schemars(length(max = 253))]
+    #[x_kube(validation = Rule::new("!format.dns1123Subdomain().validate(self).hasValue()")
+        .message("certificateRef.name must be the name of a Secret in this namespace: lower-case letters, digits, '-' and '.'"))]
+    pub name: String,
+}
+
+/// The operator's own workload identity. It has nothing to set.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WorkloadIdentity {}
+
+/// A managed identity of the node that the operator runs on. It has nothing to set.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ManagedIdentity {}
 
 /// A credential of an administrator who signed in.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]

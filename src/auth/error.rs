@@ -5,7 +5,10 @@
 use std::fmt;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::Deserialize;
+
+use super::remedy;
 
 /// No token.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,10 +26,34 @@ pub enum AuthFailure {
         /// `error` of the answer, a word of OAuth 2.
         error: String,
     },
+    /// The credential cannot be used, and nothing was asked for, or taken; a person must act.
+    Unusable(Unusable),
     /// The service is busy or broken.
     Unavailable(Option<Duration>),
     /// No whole answer came back.
     Unreachable(String),
+}
+
+/// Why a credential cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unusable {
+    /// The operator has no file with a federated token: nobody told it of one.
+    NoTokenFile,
+    /// The file with the federated token cannot be read.
+    TokenFile {
+        /// Its path.
+        path: String,
+        /// What the system says.
+        why: String,
+    },
+    /// The certificate is over.
+    CertificateExpired(Timestamp),
+    /// The key does not sign.
+    CannotSign,
+    /// The node does not have this managed identity.
+    IdentityNotAssigned,
+    /// The managed identity lives in another tenant.
+    IdentityOfOtherTenant,
 }
 
 #[derive(Deserialize, Default)]
@@ -44,6 +71,10 @@ impl AuthError {
         Self { failure, aadsts: None, correlation_id: None }
     }
 
+    pub(super) const fn unusable(why: Unusable) -> Self {
+        Self::new(AuthFailure::Unusable(why))
+    }
+
     /// Reads an answer other than 200.
     #[must_use]
     pub fn from_answer(status: u16, body: &[u8], wait: Option<Duration>) -> Self {
@@ -51,7 +82,10 @@ impl AuthError {
         let is_word = |text: &str| {
             !text.is_empty() && text.len() <= 64 && text.chars().all(|c| c.is_ascii_lowercase() || c == '_')
         };
-        let busy = status == 429 || status >= 500 || body.error == "temporarily_unavailable";
+        let busy = status == 429
+            || status >= 500
+            || body.error == "temporarily_unavailable"
+            || body.error_codes.iter().any(|number| remedy::is_transient(*number));
         let failure = if busy || !is_word(&body.error) {
             AuthFailure::Unavailable(wait)
         } else {
@@ -64,7 +98,16 @@ impl AuthError {
     /// Must a person act?
     #[must_use]
     pub const fn is_refusal(&self) -> bool {
-        matches!(self.failure, AuthFailure::Refused { .. })
+        matches!(self.failure, AuthFailure::Refused { .. } | AuthFailure::Unusable(_))
+    }
+
+    /// The word of OAuth 2 that the service refused with.
+    #[must_use]
+    pub fn word(&self) -> Option<&str> {
+        match &self.failure {
+            AuthFailure::Refused { error } => Some(error),
+            _ => None,
+        }
     }
 
     /// How long the service asks to wait.
@@ -86,35 +129,53 @@ impl AuthError {
     /// What a person does about a refusal.
     #[must_use]
     pub fn remedy(&self) -> &'static str {
-        match (self.aadsts, &self.failure) {
-            (Some(7_000_215), _) => {
-                "the client secret is wrong: put the secret's value (not its id) into the Secret"
+        match &self.failure {
+            AuthFailure::Unusable(why) => why.remedy(),
+            AuthFailure::Refused { error } => {
+                self.aadsts.and_then(remedy::of_number).unwrap_or_else(|| remedy::of_word(error))
             }
-            (Some(7_000_222), _) => {
-                "the client secret has expired: make a new one and put it into the Secret"
+            AuthFailure::Unavailable(_) | AuthFailure::Unreachable(_) => "nothing to do: it is tried again",
+        }
+    }
+}
+
+impl Unusable {
+    const fn remedy(&self) -> &'static str {
+        match self {
+            Self::NoTokenFile | Self::TokenFile { .. } => {
+                "the operator's administrator labels its pods azure.workload.identity/use: \"true\" (podLabels in the chart), so that the webhook of Azure Workload Identity gives them the file"
             }
-            (Some(7_000_218), _) => "the application is a confidential client: add clientSecretRef",
-            (Some(700_016 | 70_001), _) => {
-                "the application is not known in this tenant: check clientId and tenantId"
+            Self::CertificateExpired(_) => {
+                "renew the certificate, upload the new one to the application in Entra, and put it into the Secret"
             }
-            (Some(7_000_112), _) => "the application is disabled in this tenant: enable it",
-            (Some(90_002), _) => "the tenant is not known: check tenantId",
-            (Some(65_001 | 90_094), _) => {
-                "consent is missing: an administrator of the tenant has to grant it"
+            Self::CannotSign => "put an RSA key of 2048 bits at least, and its certificate, into the Secret",
+            Self::IdentityNotAssigned => {
+                "assign the user-assigned identity with this clientId to the nodes that the operator runs on"
             }
-            (Some(70_008 | 700_082), _) => {
-                "the refresh token has expired: an administrator has to sign in again"
+            Self::IdentityOfOtherTenant => {
+                "correct tenantId (make a new connection), or use another credential: a managed identity serves only the tenant that it lives in"
             }
-            (_, AuthFailure::Refused { error }) => match error.as_str() {
-                "invalid_client" => "the client secret is wrong or has expired",
-                "invalid_grant" => {
-                    "the refresh token is not valid any more: an administrator has to sign in again"
-                }
-                "unauthorized_client" => "the application is not known in this tenant, or disabled",
-                "interaction_required" => "a policy of the tenant wants an administrator to sign in again",
-                _ => "check the connection's credentials",
-            },
-            _ => "nothing to do: it is tried again",
+        }
+    }
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoTokenFile => f.write_str(
+                "the operator has no federated token (neither --federated-token-file nor AZURE_FEDERATED_TOKEN_FILE is set)",
+            ),
+            Self::TokenFile { path, why } => {
+                write!(f, "the operator cannot read its federated token from {path}: {why}")
+            }
+            Self::CertificateExpired(end) => write!(f, "the certificate expired at {end}"),
+            Self::CannotSign => f.write_str("nothing can be signed with the key of the certificate"),
+            Self::IdentityNotAssigned => {
+                f.write_str("the node that the operator runs on does not have this managed identity")
+            }
+            Self::IdentityOfOtherTenant => {
+                f.write_str("the managed identity belongs to another tenant than the connection's tenantId")
+            }
         }
     }
 }
@@ -125,6 +186,7 @@ impl fmt::Display for AuthError {
             AuthFailure::Refused { error } => {
                 write!(f, "the token service refused the credentials ({error}")?;
             }
+            AuthFailure::Unusable(why) => return why.fmt(f),
             AuthFailure::Unavailable(_) => return f.write_str("the token service is not available"),
             AuthFailure::Unreachable(what) => {
                 return write!(f, "the token service cannot be reached: {what}");
@@ -161,6 +223,33 @@ mod tests {
             let error = AuthError::from_answer(status, body.as_bytes(), Some(Duration::from_secs(5)));
             assert!(!error.is_refusal(), "{status} {body}");
             assert_eq!(error.wait(), Some(Duration::from_secs(5)));
+        }
+    }
+
+    fn numbered(number: u64) -> AuthError {
+        let body = format!(r#"{{"error":"invalid_request","error_codes":[{number}]}}"#);
+        AuthError::from_answer(400, body.as_bytes(), None)
+    }
+
+    #[test]
+    fn transient_numbers_are_no_refusal_whatever_else_stands_there() {
+        for number in [90_006, 90_012, 90_024, 90_033, 50_033, 90_055] {
+            assert!(!numbered(number).is_refusal(), "{number}");
+        }
+    }
+
+    #[test]
+    fn every_number_of_the_table_has_a_remedy_of_its_own() {
+        let vague = numbered(1).remedy();
+        for number in [
+            70_021, 700_211, 700_212, 700_213, 7_002_137, 7_002_138, 90_061, 7_000_215, 7_000_222, 700_027,
+            700_030, 50_013, 500_133, 7_000_218, 900_144, 700_016, 7_000_112, 70_001, 90_002, 90_038,
+            900_382, 500_011, 70_011, 700_022, 65_001, 90_094, 70_008, 700_082, 70_000,
+        ] {
+            let error = numbered(number);
+            assert!(error.is_refusal(), "{number}");
+            assert_ne!(error.remedy(), vague, "{number}");
+            assert!(error.to_string().contains(&format!("AADSTS{number}")));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `edusync run`: flags into the operator's settings.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -11,6 +12,7 @@ use crate::operator::telemetry::{self, LogFormat};
 use crate::operator::{self, OperatorSettings};
 use crate::poller::Intervals;
 use crate::reconcile::observation::Settings;
+use crate::upstream::OperatorIdentity;
 
 /// Run the operator.
 #[derive(Debug, clap::Args)]
@@ -61,6 +63,20 @@ pub struct Arguments {
     /// A host that connections may name besides Microsoft's, as host or host:port. Can be repeated.
     #[arg(long = "allowed-host", value_name = "HOST")]
     allowed_hosts: Vec<String>,
+
+    /// A namespace whose connections may use the operator's own identity (workloadIdentity,
+    /// managedIdentity). Can be repeated; without it none may.
+    #[arg(long = "operator-identity-namespace", value_name = "NAMESPACE")]
+    operator_identity_namespaces: Vec<String>,
+
+    /// The file with the token that Kubernetes gives this pod for Entra. The webhook of Azure
+    /// Workload Identity sets the variable.
+    #[arg(long, env = "AZURE_FEDERATED_TOKEN_FILE", value_name = "FILE")]
+    federated_token_file: Option<PathBuf>,
+
+    /// Where the node's metadata service is, which gives tokens for managed identities.
+    #[arg(long, env = "AZURE_POD_IDENTITY_AUTHORITY_HOST", default_value = "http://169.254.169.254", value_parser = address, value_name = "URL")]
+    managed_identity_endpoint: String,
 
     /// How many resources are worked on at once.
     #[arg(long, default_value_t = 16, value_name = "NUMBER")]
@@ -137,6 +153,11 @@ impl Arguments {
                 refusal_retry: Duration::from_hours(1),
             },
             allowed_hosts: allowed,
+            operator_identity: OperatorIdentity {
+                namespaces: self.operator_identity_namespaces,
+                federated_token_file: self.federated_token_file,
+                managed_identity_endpoint: self.managed_identity_endpoint,
+            },
             budget: BudgetSettings {
                 per_second: f64::from(self.graph_requests_per_second),
                 burst: 4.0 * f64::from(self.graph_requests_per_second),
@@ -144,6 +165,16 @@ impl Arguments {
             concurrency: self.concurrency,
         }
     }
+}
+
+/// Reads the address of a host: http:// or https://, and no path.
+fn address(text: &str) -> Result<String, String> {
+    let wrong = || format!("{text} is not an address such as http://169.254.169.254");
+    let url = url::Url::parse(text).map_err(|_| wrong())?;
+    if !matches!(url.scheme(), "http" | "https") || url.path() != "/" || url.query().is_some() {
+        return Err(wrong());
+    }
+    Ok(url.origin().ascii_serialization())
 }
 
 /// Reads a duration such as 500ms, 90s, 5m or 1h30m.
@@ -157,6 +188,14 @@ fn duration(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_have_no_path() {
+        assert_eq!(address("http://169.254.169.254/").as_deref(), Ok("http://169.254.169.254"));
+        for wrong in ["169.254.169.254", "http://node/metadata", "ftp://node", "http://node/?a=b"] {
+            assert!(address(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn durations_are_read_as_kubernetes_users_write_them() {

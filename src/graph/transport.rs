@@ -37,6 +37,8 @@ pub trait Transport: Send + Sync + std::fmt::Debug + 'static {
 #[derive(Clone, Debug)]
 pub struct HttpTransport {
     client: reqwest::Client,
+    /// Nothing is sent to another origin than this.
+    only: Option<String>,
 }
 
 impl HttpTransport {
@@ -45,18 +47,32 @@ impl HttpTransport {
     /// # Errors
     /// When `extra_ca` is not PEM, or TLS cannot be set up.
     pub fn new(extra_ca: Option<&[u8]>) -> Result<Self, reqwest::Error> {
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("edusync/", env!("CARGO_PKG_VERSION")))
-            .https_only(true)
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .connect_timeout(Duration::from_secs(10))
-            .pool_idle_timeout(Duration::from_secs(90));
+        let mut builder = builder().https_only(true);
         if let Some(pem) = extra_ca {
             builder = builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem)?);
         }
-        Ok(Self { client: builder.build()? })
+        Ok(Self { client: builder.build()?, only: None })
     }
+
+    /// A transport to the node's metadata service, which speaks no TLS and is not behind a proxy, and to
+    /// nothing else: the one place where plain HTTP is allowed.
+    ///
+    /// # Errors
+    /// A sentence, when `endpoint` is no address.
+    pub fn to_metadata_service(endpoint: &str) -> Result<Self, String> {
+        let url = url::Url::parse(endpoint).map_err(|_| format!("{endpoint} is not a URL"))?;
+        let client = builder().no_proxy().build().map_err(causes)?;
+        Ok(Self { client, only: Some(url.origin().ascii_serialization()) })
+    }
+}
+
+fn builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .user_agent(concat!("edusync/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .connect_timeout(Duration::from_secs(10))
+        .pool_idle_timeout(Duration::from_secs(90))
 }
 
 impl Transport for HttpTransport {
@@ -77,6 +93,9 @@ impl HttpTransport {
     async fn exchange(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, TransportError> {
         let request =
             reqwest::Request::try_from(request).map_err(|e| TransportError::NotConnected(causes(e)))?;
+        if self.only.as_ref().is_some_and(|only| *only != request.url().origin().ascii_serialization()) {
+            return Err(TransportError::NotConnected("nothing may be sent to this address".to_owned()));
+        }
         let mut answer = self.client.execute(request).await.map_err(|e| {
             if e.is_connect() || e.is_builder() {
                 TransportError::NotConnected(causes(e))
@@ -113,4 +132,45 @@ fn causes(error: reqwest::Error) -> String {
         source = cause.source();
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    /// Answers one request in plain HTTP; its address.
+    async fn plain_server() -> String {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 1024];
+            let length = stream.read(&mut request).await.unwrap();
+            assert!(length > 0);
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.unwrap();
+        });
+        address
+    }
+
+    async fn get(transport: &HttpTransport, url: &str) -> Result<Bytes, TransportError> {
+        let request = http::Request::get(url).body(Bytes::new()).unwrap();
+        transport.send(request, Duration::from_secs(10)).await.map(http::Response::into_body)
+    }
+
+    #[tokio::test]
+    async fn plain_http_goes_to_the_metadata_service_alone() {
+        // An error would mean that another test was quicker.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let (service, other) = (plain_server().await, plain_server().await);
+        let transport = HttpTransport::to_metadata_service(&service).unwrap();
+        assert_eq!(get(&transport, &format!("{service}/metadata")).await.unwrap(), "ok");
+        let refused = get(&transport, &format!("{other}/metadata")).await.unwrap_err();
+        assert!(matches!(refused, TransportError::NotConnected(_)), "{refused}");
+        let refused = get(&transport, "https://graph.microsoft.com/beta").await.unwrap_err();
+        assert!(matches!(refused, TransportError::NotConnected(_)), "{refused}");
+        let usual = HttpTransport::new(None).unwrap();
+        assert!(get(&usual, &format!("{other}/beta")).await.is_err(), "nothing else speaks plain HTTP");
+    }
 }

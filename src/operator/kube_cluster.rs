@@ -220,7 +220,7 @@ fn finalizer_patch<K: Resource>(resource: &K, finalizers: &[String]) -> Value {
 }
 
 /// Runs a call within the deadline, and sorts what can go wrong.
-async fn within<T>(call: impl Future<Output = kube::Result<T>>) -> Result<T, ClusterError> {
+pub(super) async fn within<T>(call: impl Future<Output = kube::Result<T>>) -> Result<T, ClusterError> {
     match tokio::time::timeout(DEADLINE, call).await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(kube::Error::Api(status))) if status.is_conflict() => Err(ClusterError::Conflict),

@@ -4,6 +4,7 @@ pub mod health;
 pub mod kube_cluster;
 pub mod lease;
 pub mod overlay;
+pub mod refresh_tokens;
 pub mod telemetry;
 pub mod watch;
 
@@ -25,10 +26,11 @@ use crate::graph::transport::{HttpTransport, Transport};
 use crate::poller::{Follower, Intervals};
 use crate::reconcile::Context;
 use crate::reconcile::observation::Settings;
-use crate::upstream::{Transports, UpstreamSettings, Upstreams};
+use crate::upstream::{OperatorIdentity, Transports, UpstreamSettings, Upstreams};
 use health::{Health, Stage};
 use kube_cluster::KubeCluster;
 use lease::{Elector, Leadership, LeaseSettings};
+use refresh_tokens::KubeRefreshTokens;
 
 /// How long passes may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(50);
@@ -48,6 +50,8 @@ pub struct OperatorSettings {
     pub settings: Settings,
     /// Hosts that a connection may name.
     pub allowed_hosts: Vec<String>,
+    /// The operator's own identity.
+    pub operator_identity: OperatorIdentity,
     /// How many calls may be made, for each tenant and application.
     pub budget: BudgetSettings,
     /// How many passes may be under way at once.
@@ -62,6 +66,10 @@ impl Transports for HttpTransports {
     fn transport(&self, extra_ca: Option<&[u8]>) -> Result<Arc<dyn Transport>, String> {
         let transport = HttpTransport::new(extra_ca).map_err(|error| error.to_string())?;
         Ok(Arc::new(transport))
+    }
+
+    fn metadata_service(&self, endpoint: &str) -> Result<Arc<dyn Transport>, String> {
+        Ok(Arc::new(HttpTransport::to_metadata_service(endpoint)?))
     }
 }
 
@@ -144,13 +152,15 @@ async fn work(
             allowed_hosts: settings.allowed_hosts.clone(),
             intervals: settings.intervals,
             request_timeout: settings.settings.request_timeout,
+            operator_identity: settings.operator_identity.clone(),
             budget: settings.budget,
         },
         Box::new(HttpTransports),
         leadership,
         clock,
         wake.clone(),
-    );
+    )
+    .keeping_tokens_in(Arc::new(KubeRefreshTokens::new(client.clone())));
     let context = Arc::new(Context::new(cluster, upstreams, clock, settings.settings));
     let (profile_queue, profile_keys) = mpsc::unbounded();
     let (connection_queue, connection_keys) = mpsc::unbounded();

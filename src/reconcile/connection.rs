@@ -31,8 +31,10 @@ pub async fn pass<C: Cluster>(context: &Context<C>, key: &Key) -> Result<Next, C
     if connection.metadata.deletion_timestamp.is_some() {
         return let_go(context, &connection, key).await;
     }
+    let mut unsaved = None;
     let view = match context.upstreams.resolve(&context.cluster, &connection).await {
         Ok(upstream) => {
+            unsaved = context.upstreams.tend(&connection, &upstream, has_finalizer(&connection)).await.err();
             let follower = Follower {
                 kind: FollowerKind::Connection,
                 namespace: key.namespace.clone(),
@@ -46,14 +48,19 @@ pub async fn pass<C: Cluster>(context: &Context<C>, key: &Key) -> Result<Next, C
                 if !is_known_to_work(&connection) {
                     upstream.poller.ask();
                 }
-                return Ok(Next::In(RECHECK));
+                return Ok(Next::In(if unsaved.is_some() { RECHECK_WHILE_WRONG } else { RECHECK }));
             }
             Ok(view)
         }
         Err(problem) => Err(problem),
     };
-    let verdict = verdict(&view);
-    let wrong = !matches!(verdict, Health::Well);
+    let verdict = match (verdict(&view), unsaved) {
+        (Health::Well(_), Some(error)) => Health::Well(Some(format!(
+            "Graph answers with these credentials. The renewed refresh token is in memory alone, and would be lost with the operator: {error}."
+        ))),
+        (verdict, _) => verdict,
+    };
+    let wrong = verdict != Health::Well(None);
     report(context, &connection, &verdict).await?;
     Ok(Next::In(if wrong { RECHECK_WHILE_WRONG } else { RECHECK }))
 }
@@ -103,6 +110,9 @@ async fn let_go<C: Cluster>(
         return Ok(Next::In(RECHECK_WHILE_WRONG));
     }
     if others.len() < finalizers.len() {
+        // Before the finalizer, since nobody would come back for it.
+        let released = context.upstreams.let_go(connection).await;
+        released.map_err(|error| ClusterError::Other(error.to_string()))?;
         context.cluster.write_connection_finalizers(connection, others).await?;
     }
     Ok(Next::Wait)
@@ -111,7 +121,8 @@ async fn let_go<C: Cluster>(
 /// What is to be said of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Health {
-    Well,
+    /// Graph answers; and what else is to be said.
+    Well(Option<String>),
     /// It will pass by itself.
     Ailing(Reason, String),
     /// A person must act.
@@ -126,10 +137,16 @@ fn verdict(view: &Result<View, ConnectionProblem>) -> Health {
         Err(ConnectionProblem::CredentialsMissing(message)) => {
             Health::Broken(Reason::CredentialsMissing, message.clone())
         }
+        Err(ConnectionProblem::CredentialsInvalid(message)) => {
+            Health::Broken(Reason::CredentialsInvalid, message.clone())
+        }
         Err(ConnectionProblem::HostNotAllowed(message)) => {
             Health::Broken(Reason::HostNotAllowed, message.clone())
         }
-        Ok(View { failure: None, .. }) => Health::Well,
+        Err(ConnectionProblem::NamespaceNotAllowed(message)) => {
+            Health::Broken(Reason::NamespaceNotAllowed, message.clone())
+        }
+        Ok(View { failure: None, .. }) => Health::Well(None),
         Ok(View { failure: Some(error), .. }) => failure(error),
     }
 }
@@ -194,7 +211,9 @@ fn status(
     now: Timestamp,
 ) -> GraphConnectionStatus {
     let (holds, reason, message) = match health {
-        Health::Well => (true, Reason::Connected, "Graph answers with these credentials."),
+        Health::Well(remark) => {
+            (true, Reason::Connected, remark.as_deref().unwrap_or("Graph answers with these credentials."))
+        }
         Health::Ailing(reason, message) | Health::Broken(reason, message) => {
             (false, *reason, message.as_str())
         }
@@ -219,6 +238,6 @@ fn notice(old: &GraphConnectionStatus, new: &GraphConnectionStatus, health: &Hea
     if before.is_some_and(|before| before.reason == after.reason) {
         return None;
     }
-    let kind = if *health == Health::Well { EventKind::Normal } else { EventKind::Warning };
+    let kind = if matches!(health, Health::Well(_)) { EventKind::Normal } else { EventKind::Warning };
     Some(Notice { kind, reason: after.reason, action: "Connect", note: after.message })
 }

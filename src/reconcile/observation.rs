@@ -105,10 +105,14 @@ pub struct ConnectionFacts {
 pub enum ConnectionProblem {
     /// There is no such connection.
     NotFound(String),
-    /// A Secret, or a key of it, does not exist or cannot be used.
+    /// A Secret, or a key of it, does not exist or cannot be read.
     CredentialsMissing(String),
+    /// What a Secret holds cannot be used.
+    CredentialsInvalid(String),
     /// A host is not on the operator's list.
     HostNotAllowed(String),
+    /// The namespace is not on the operator's list.
+    NamespaceNotAllowed(String),
 }
 
 /// What is known of the list of the tenant's profiles.

@@ -1,48 +1,108 @@
-//! Which connections share a poller: those that see the same list with the same right to it.
+//! Which connections share a poller: those that see the same list with the same right to it. And the
+//! poller itself, as long as one of them uses it.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use jiff::SignedDuration;
+
 use super::secrets::Secrets;
+use super::{Inner, Upstreams};
 use crate::api::GraphConnection;
-use crate::api::connection::{Dialect, SecretKeyReference};
+use crate::api::connection::{ApplicationCredential, CertificateReference, Dialect, SecretKeyReference};
+use crate::graph::GraphClient;
+use crate::poller::{Intervals, Poller};
 use crate::reconcile::claims::Tenant;
 use crate::reconcile::observation::ConnectionFacts;
 
 /// Connections with equal keys see the same list with the same right to it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct PollerKey {
-    pub(super) namespace: String,
-    pub(super) tenant: Tenant,
+    namespace: String,
+    tenant: Tenant,
     dialect: Dialect,
     authority: String,
-    pub(super) client_id: String,
-    secret: SecretKeyReference,
+    client_id: String,
+    credential: ReadBy,
     versions: String,
     rest: Duration,
 }
 
-pub(super) fn poller_key(
+/// What reads.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum ReadBy {
+    ClientSecret(SecretKeyReference),
+    Certificate(CertificateReference),
+    WorkloadIdentity,
+    ManagedIdentity,
+    /// A refresh token is renewed for one connection (its uid), so no other one reads by it.
+    RefreshToken(String),
+}
+
+fn poller_key(
     connection: &GraphConnection,
     secrets: &Secrets,
     facts: &ConnectionFacts,
     rest: Duration,
 ) -> PollerKey {
     let spec = &connection.spec;
-    let application = spec.application.as_ref().and_then(|application| {
-        Some((application.client_id.clone(), application.client_secret_ref.clone()?))
+    let application = spec.application.as_ref();
+    let read_by =
+        application.and_then(|application| Some((application.client_id.clone(), kind(application)?)));
+    let (client_id, credential) = read_by.unwrap_or_else(|| {
+        let delegated = spec.delegated.as_ref().map(|delegated| delegated.client_id.clone());
+        let uid = connection.metadata.uid.clone().unwrap_or_default();
+        (delegated.unwrap_or_default(), ReadBy::RefreshToken(uid))
     });
-    let delegated = spec.delegated.as_ref().map(|d| (d.client_id.clone(), d.refresh_token_ref.clone()));
-    let (client_id, secret) = application
-        .or(delegated)
-        .unwrap_or_else(|| (String::new(), SecretKeyReference { name: String::new(), key: String::new() }));
     PollerKey {
         namespace: connection.metadata.namespace.clone().unwrap_or_default(),
         tenant: facts.tenant.clone(),
         dialect: facts.dialect,
         authority: spec.authority().to_owned(),
         client_id,
-        secret,
+        credential,
         versions: secrets.versions(),
         rest,
+    }
+}
+
+fn kind(application: &ApplicationCredential) -> Option<ReadBy> {
+    let secret = application.client_secret_ref.clone().map(ReadBy::ClientSecret);
+    let certificate = || application.certificate_ref.clone().map(ReadBy::Certificate);
+    let workload = || application.workload_identity.map(|_| ReadBy::WorkloadIdentity);
+    let managed = || application.managed_identity.map(|_| ReadBy::ManagedIdentity);
+    secret.or_else(certificate).or_else(workload).or_else(managed)
+}
+
+impl Upstreams {
+    pub(super) fn poller(
+        &self,
+        connection: &GraphConnection,
+        secrets: &Secrets,
+        facts: &ConnectionFacts,
+        reads: &GraphClient,
+        inner: &mut Inner,
+    ) -> Arc<Poller> {
+        let intervals =
+            Intervals { rest: self.rest_interval(connection), fast: self.settings.intervals.fast };
+        let key = poller_key(connection, secrets, facts, intervals.rest);
+        inner.pollers.retain(|_, poller| poller.strong_count() > 0);
+        if let Some(poller) = inner.pollers.get(&key).and_then(Weak::upgrade) {
+            return poller;
+        }
+        let mut hasher = DefaultHasher::new();
+        (&key.namespace, &key.tenant, &key.client_id).hash(&mut hasher);
+        let poller =
+            Arc::new(Poller::start(reads.clone(), intervals, hasher.finish(), self.clock, self.wake.clone()));
+        inner.pollers.insert(key, Arc::downgrade(&poller));
+        poller
+    }
+
+    fn rest_interval(&self, connection: &GraphConnection) -> Duration {
+        let text = connection.spec.graph.as_ref().and_then(|graph| graph.poll_interval.as_deref());
+        text.and_then(|text| text.parse::<SignedDuration>().ok())
+            .and_then(|interval| Duration::try_from(interval).ok())
+            .unwrap_or(self.settings.intervals.rest)
     }
 }

@@ -3,19 +3,23 @@
 //! The only reader of Secrets: one `get` by name when a connection is first used, and again from
 //! time to time. A poller is shared by all connections that name the same endpoint, tenant and Secret.
 
+mod allowed;
+mod credentials;
 mod key;
 mod secrets;
 
+pub use credentials::OperatorIdentity;
+
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures::channel::mpsc::UnboundedSender;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::sync::Mutex;
 
 use crate::api::GraphConnection;
+use crate::auth::refresh::{MOST_IDLE, MemoryStore, RefreshTokenStore, RefreshTokens, StoreError};
 use crate::auth::{Credential, TokenSource};
 use crate::clock::Clock;
 use crate::graph::budget::BudgetSettings;
@@ -28,7 +32,8 @@ use crate::poller::{Follower, Intervals, Poller};
 use crate::reconcile::claims::Tenant;
 use crate::reconcile::cluster::Cluster;
 use crate::reconcile::observation::{ConnectionFacts, ConnectionProblem};
-use key::{PollerKey, poller_key};
+use credentials::{Identity, token_owner};
+use key::PollerKey;
 use secrets::{LoadError, Secrets};
 
 /// Secrets are read again after this time, so that a changed one is noticed.
@@ -43,6 +48,16 @@ pub trait Transports: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// A sentence for the person who wrote the CA bundle.
     fn transport(&self, extra_ca: Option<&[u8]>) -> Result<Arc<dyn Transport>, String>;
+
+    /// A transport to the node's metadata service at `endpoint`, and to nothing else. A world in memory
+    /// needs none of its own.
+    ///
+    /// # Errors
+    /// A sentence.
+    fn metadata_service(&self, endpoint: &str) -> Result<Arc<dyn Transport>, String> {
+        let _ = endpoint;
+        self.transport(None)
+    }
 }
 
 /// What every upstream is made with.
@@ -54,6 +69,8 @@ pub struct UpstreamSettings {
     pub intervals: Intervals,
     /// Deadline of a call to Graph.
     pub request_timeout: Duration,
+    /// The operator's own identity.
+    pub operator_identity: OperatorIdentity,
     /// How many calls may be made, for each tenant and application.
     pub budget: BudgetSettings,
 }
@@ -69,6 +86,8 @@ pub struct Upstream {
     pub reads: GraphClient,
     /// Watches the tenant.
     pub poller: Arc<Poller>,
+    /// When the application's certificate is over, if it has one.
+    pub certificate_end: Option<Timestamp>,
 }
 
 /// All connections that are in use.
@@ -79,6 +98,7 @@ pub struct Upstreams {
     permission: Arc<dyn Permission>,
     clock: Clock,
     wake: UnboundedSender<Follower>,
+    refresh_tokens: RefreshTokens,
     inner: Mutex<Inner>,
 }
 
@@ -117,7 +137,14 @@ impl Upstreams {
         clock: Clock,
         wake: UnboundedSender<Follower>,
     ) -> Self {
-        Self { settings, transports, permission, clock, wake, inner: Mutex::default() }
+        let refresh_tokens = RefreshTokens::new(Arc::new(MemoryStore::default()));
+        Self { settings, transports, permission, clock, wake, refresh_tokens, inner: Mutex::default() }
+    }
+
+    /// The same, with renewed refresh tokens kept in `store` and not in memory alone.
+    #[must_use]
+    pub fn keeping_tokens_in(self, store: Arc<dyn RefreshTokenStore>) -> Self {
+        Self { refresh_tokens: RefreshTokens::new(store), ..self }
     }
 
     /// The upstream of a connection.
@@ -176,8 +203,37 @@ impl Upstreams {
         }
     }
 
+    /// Looks after a connection's refresh token: redeems it before it dies of idleness, and stores what
+    /// could not be stored before. `held`: the connection stays until [`Self::let_go`].
+    ///
+    /// # Errors
+    /// Why the newest refresh token is in memory alone.
+    pub async fn tend(
+        &self,
+        connection: &GraphConnection,
+        upstream: &Upstream,
+        held: bool,
+    ) -> Result<(), StoreError> {
+        if connection.spec.delegated.is_none() {
+            return self.refresh_tokens.retire(&token_owner(connection)).await;
+        }
+        let tokens = &upstream.writes.tokens;
+        // What is wrong with the credential shows where it is used; the log has it already.
+        let _ = tokens.keep_alive(MOST_IDLE).await;
+        tokens.save(held).await
+    }
+
+    /// Forgets what is stored for a connection, which is about to go.
+    ///
+    /// # Errors
+    /// When the store does not take it; then the connection must not go yet.
+    pub async fn let_go(&self, connection: &GraphConnection) -> Result<(), StoreError> {
+        self.refresh_tokens.release(&token_owner(connection)).await
+    }
+
     /// Forgets a connection that is gone.
     pub async fn forget(&self, uid: &str) {
+        self.refresh_tokens.forget(uid);
         let mut inner = self.inner.lock().await;
         let old = inner.by_uid.remove(uid);
         drop(inner);
@@ -211,34 +267,25 @@ impl Upstreams {
     ) -> Result<Arc<Upstream>, LoadError> {
         let uid = connection.metadata.uid.as_deref().unwrap_or_default();
         let known = inner.by_uid.get(uid).and_then(|loaded| loaded.result.as_ref().ok());
-        self.check_hosts(connection)?;
-        let secrets = Secrets::read(cluster, connection).await?;
+        allowed::check(&self.settings, connection)?;
+        // With the namespace the users' Secrets go first. After a restart the stored refresh token is
+        // what may be left to let the profiles go after them.
+        let in_memory = inner.by_uid.get(uid).is_some_and(|loaded| loaded.last_good.is_some());
+        let some_will_do = is_going(connection) && !in_memory;
+        let secrets = Secrets::read(cluster, connection, some_will_do).await?;
         let fingerprint = secrets.fingerprint(connection);
         if let Some(known) = known.filter(|known| known.facts.fingerprint == fingerprint) {
             return Ok(Arc::clone(known));
         }
-        Ok(self.build(connection, &secrets, fingerprint, inner)?)
-    }
-
-    fn check_hosts(&self, connection: &GraphConnection) -> Result<(), ConnectionProblem> {
-        for address in [connection.spec.endpoint(), connection.spec.authority()] {
-            let host = address.trim_start_matches("https://");
-            let name = host.split(':').next().unwrap_or_default();
-            let allowed =
-                |entry: &String| entry.eq_ignore_ascii_case(host) || entry.eq_ignore_ascii_case(name);
-            if !self.settings.allowed_hosts.iter().any(allowed) {
-                return Err(ConnectionProblem::HostNotAllowed(format!(
-                    "The operator may not send credentials to {host}: its administrator has to allow the host (edusync run --allowed-host {name}; in the chart extraAllowedHosts)."
-                )));
-            }
-        }
-        Ok(())
+        let delegated = credentials::delegated(connection, &secrets, &self.refresh_tokens).await?;
+        Ok(self.build(connection, &secrets, delegated, fingerprint, inner)?)
     }
 
     fn build(
         &self,
         connection: &GraphConnection,
         secrets: &Secrets,
+        delegated: Option<Identity>,
         fingerprint: String,
         inner: &mut Inner,
     ) -> Result<Arc<Upstream>, ConnectionProblem> {
@@ -249,14 +296,16 @@ impl Upstreams {
                 "The certificates of caBundleRef cannot be used: {what}."
             ))
         })?;
-        let application = self.application(connection, secrets, &transport, inner);
-        let delegated = self.delegated(connection, secrets, &transport, inner);
+        let operator = &self.settings.operator_identity;
+        let application = credentials::application(connection, secrets, operator, self.clock.now())?;
+        let certificate_end = application.as_ref().and_then(Identity::certificate_end);
+        let mut client = |identity| self.client(connection, identity, &transport, inner);
+        let application = application.map(&mut client).transpose()?;
+        let delegated = delegated.map(&mut client).transpose()?;
         let (Some(reads), Some(writes)) =
             (application.clone().or_else(|| delegated.clone()), delegated.clone().or(application))
         else {
-            return Err(ConnectionProblem::CredentialsMissing(
-                "The connection has no credential: add application, delegated, or both.".to_owned(),
-            ));
+            return Err(ConnectionProblem::CredentialsMissing(without_credential(connection)));
         };
         let facts = ConnectionFacts {
             tenant: tenant_of(connection),
@@ -265,54 +314,34 @@ impl Upstreams {
             delegated: delegated.is_some(),
         };
         let poller = self.poller(connection, secrets, &facts, &reads, inner);
-        Ok(Arc::new(Upstream { facts, writes, reads, poller }))
-    }
-
-    fn application(
-        &self,
-        connection: &GraphConnection,
-        secrets: &Secrets,
-        transport: &Arc<dyn Transport>,
-        inner: &mut Inner,
-    ) -> Option<GraphClient> {
-        let application = connection.spec.application.as_ref()?;
-        let secret = secrets.application.as_ref()?;
-        let credential = Credential::ClientSecret(secret.value.clone());
-        Some(self.client(connection, &application.client_id, credential, transport, inner))
-    }
-
-    fn delegated(
-        &self,
-        connection: &GraphConnection,
-        secrets: &Secrets,
-        transport: &Arc<dyn Transport>,
-        inner: &mut Inner,
-    ) -> Option<GraphClient> {
-        let delegated = connection.spec.delegated.as_ref()?;
-        let token = secrets.refresh_token.as_ref()?;
-        let credential = Credential::RefreshToken {
-            token: token.value.clone(),
-            client_secret: secrets.delegated_client.as_ref().map(|secret| secret.value.clone()),
-        };
-        Some(self.client(connection, &delegated.client_id, credential, transport, inner))
+        Ok(Arc::new(Upstream { facts, writes, reads, poller, certificate_end }))
     }
 
     fn client(
         &self,
         connection: &GraphConnection,
-        client_id: &str,
-        credential: Credential,
+        Identity { client_id, credential }: Identity,
         transport: &Arc<dyn Transport>,
         inner: &mut Inner,
-    ) -> GraphClient {
+    ) -> Result<GraphClient, ConnectionProblem> {
         let tenant = tenant_of(connection);
+        let to_tokens = match &credential {
+            Credential::ManagedIdentity { endpoint } => {
+                self.transports.metadata_service(endpoint).map_err(|what| {
+                    ConnectionProblem::CredentialsMissing(format!(
+                        "The node's metadata service cannot be used: {what}."
+                    ))
+                })?
+            }
+            _ => Arc::clone(transport),
+        };
         let place = (connection.spec.authority(), tenant.tenant_id.as_str(), tenant.endpoint.as_str());
-        let tokens = TokenSource::new(place, client_id, credential, Arc::clone(transport), self.clock);
-        let shared = inner.shared.entry((tenant.clone(), client_id.to_owned())).or_insert_with(|| Shared {
+        let tokens = TokenSource::new(place, &client_id, credential, to_tokens, self.clock);
+        let shared = inner.shared.entry((tenant.clone(), client_id)).or_insert_with(|| Shared {
             gate: Arc::new(Gate::new(self.settings.budget)),
             learnt: Arc::default(),
         });
-        GraphClient {
+        Ok(GraphClient {
             endpoint: tenant.endpoint,
             dialect: connection.spec.dialect(),
             tokens: Arc::new(tokens),
@@ -322,37 +351,7 @@ impl Upstreams {
             permission: Arc::clone(&self.permission),
             clock: self.clock,
             request_timeout: self.settings.request_timeout,
-        }
-    }
-
-    fn poller(
-        &self,
-        connection: &GraphConnection,
-        secrets: &Secrets,
-        facts: &ConnectionFacts,
-        reads: &GraphClient,
-        inner: &mut Inner,
-    ) -> Arc<Poller> {
-        let intervals =
-            Intervals { rest: self.rest_interval(connection), fast: self.settings.intervals.fast };
-        let key = poller_key(connection, secrets, facts, intervals.rest);
-        inner.pollers.retain(|_, poller| poller.strong_count() > 0);
-        if let Some(poller) = inner.pollers.get(&key).and_then(Weak::upgrade) {
-            return poller;
-        }
-        let mut hasher = DefaultHasher::new();
-        (&key.namespace, &key.tenant, &key.client_id).hash(&mut hasher);
-        let poller =
-            Arc::new(Poller::start(reads.clone(), intervals, hasher.finish(), self.clock, self.wake.clone()));
-        inner.pollers.insert(key, Arc::downgrade(&poller));
-        poller
-    }
-
-    fn rest_interval(&self, connection: &GraphConnection) -> Duration {
-        let text = connection.spec.graph.as_ref().and_then(|graph| graph.poll_interval.as_deref());
-        text.and_then(|text| text.parse::<SignedDuration>().ok())
-            .and_then(|interval| Duration::try_from(interval).ok())
-            .unwrap_or(self.settings.intervals.rest)
+        })
     }
 }
 
@@ -360,7 +359,7 @@ impl Loaded {
     fn good_for(&self) -> Duration {
         match &self.result {
             _ if self.stale => Duration::from_secs(10),
-            Err(ConnectionProblem::HostNotAllowed(_)) => REREAD,
+            Err(ConnectionProblem::HostNotAllowed(_) | ConnectionProblem::NamespaceNotAllowed(_)) => REREAD,
             // Short enough that a Secret applied together with the connection is found at once.
             Err(_) => Duration::from_secs(2),
             Ok(upstream) => match upstream.poller.view().failure {
@@ -370,6 +369,14 @@ impl Loaded {
             },
         }
     }
+}
+
+/// A connection that has no credential at all is not admitted, so its Secrets have gone before it.
+fn without_credential(connection: &GraphConnection) -> String {
+    let name = connection.metadata.name.as_deref().unwrap_or_default();
+    format!(
+        "The GraphConnection {name} is being deleted, and the Secrets with its credentials are gone. Create them again, or let the profiles go."
+    )
 }
 
 /// Is the connection being deleted?

@@ -3,14 +3,17 @@
 //! The values stay in types that cannot be printed. What they are used for is not decided here.
 
 use crate::api::GraphConnection;
-use crate::api::connection::SecretKeyReference;
+use crate::api::connection::{CertificateReference, SecretKeyReference};
 use crate::reconcile::cluster::{Cluster, ClusterError, SecretValue};
 use crate::reconcile::observation::ConnectionProblem;
 
 /// What the connection refers to.
 pub(super) struct Secrets {
     pub(super) ca: Option<SecretValue>,
+    /// The application's client secret.
     pub(super) application: Option<SecretValue>,
+    /// The application's certificate, and its key.
+    pub(super) certificate: Option<(SecretValue, SecretValue)>,
     pub(super) refresh_token: Option<SecretValue>,
     pub(super) delegated_client: Option<SecretValue>,
 }
@@ -31,27 +34,43 @@ impl From<ConnectionProblem> for LoadError {
 }
 
 impl Secrets {
+    /// Reads them all. With `some_will_do` the proofs of identity may be missing: another one may be left.
     pub(super) async fn read<C: Cluster>(
         cluster: &C,
         connection: &GraphConnection,
+        some_will_do: bool,
     ) -> Result<Self, LoadError> {
         let spec = &connection.spec;
+        let if_there = |read: Result<Option<SecretValue>, LoadError>| match read {
+            Err(LoadError::Problem(_)) if some_will_do => Ok(None),
+            read => read,
+        };
         let delegated = spec.delegated.as_ref();
-        let application =
-            spec.application.as_ref().and_then(|application| application.client_secret_ref.as_ref());
+        let seed = delegated.map(|d| &d.refresh_token_ref);
+        let application = spec.application.as_ref().and_then(|a| a.client_secret_ref.as_ref());
         Ok(Self {
             ca: read(cluster, connection, spec.ca_bundle_ref.as_ref()).await?,
-            application: read(cluster, connection, application).await?,
-            refresh_token: read(cluster, connection, delegated.map(|d| &d.refresh_token_ref)).await?,
+            application: if_there(read(cluster, connection, application).await)?,
+            certificate: read_certificate(cluster, connection, some_will_do).await?,
+            refresh_token: if_there(read(cluster, connection, seed).await)?,
             delegated_client: read(cluster, connection, delegated.and_then(|d| d.client_secret_ref.as_ref()))
                 .await?,
         })
     }
 
     pub(super) fn versions(&self) -> String {
-        [&self.ca, &self.application, &self.refresh_token, &self.delegated_client]
-            .map(|secret| secret.as_ref().map_or("", |secret| secret.version.as_str()))
-            .join(".")
+        let (certificate, key) =
+            self.certificate.as_ref().map(|(certificate, key)| (certificate, key)).unzip();
+        [
+            self.ca.as_ref(),
+            self.application.as_ref(),
+            certificate,
+            key,
+            self.refresh_token.as_ref(),
+            self.delegated_client.as_ref(),
+        ]
+        .map(|secret| secret.map_or("", |secret| secret.version.as_str()))
+        .join(".")
     }
 
     pub(super) fn fingerprint(&self, connection: &GraphConnection) -> String {
@@ -60,6 +79,37 @@ impl Secrets {
             (meta.uid.as_deref().unwrap_or_default(), meta.generation.unwrap_or_default());
         format!("{uid}/{generation}/{}", self.versions())
     }
+}
+
+/// Certificate and key of one version of the Secret: while it is renewed, the two may not be a pair.
+async fn read_certificate<C: Cluster>(
+    cluster: &C,
+    connection: &GraphConnection,
+    some_will_do: bool,
+) -> Result<Option<(SecretValue, SecretValue)>, LoadError> {
+    let reference = connection.spec.application.as_ref().and_then(|a| a.certificate_ref.as_ref());
+    let Some(CertificateReference { name }) = reference else {
+        return Ok(None);
+    };
+    let reference = |key: &str| SecretKeyReference { name: name.clone(), key: key.to_owned() };
+    let (certificate, key) = (reference("tls.crt"), reference("tls.key"));
+    for _ in 0..3 {
+        let pair = async {
+            let certificate = read(cluster, connection, Some(&certificate)).await?;
+            Ok((certificate, read(cluster, connection, Some(&key)).await?))
+        };
+        match pair.await {
+            Err(LoadError::Problem(_)) if some_will_do => return Ok(None),
+            Err(error) => return Err(error),
+            Ok((Some(certificate), Some(key))) if certificate.version == key.version => {
+                return Ok(Some((certificate, key)));
+            }
+            Ok(_) => {}
+        }
+    }
+    Err(LoadError::Unreadable(ConnectionProblem::CredentialsMissing(format!(
+        "The Secret {name} changes while it is read; it is read again soon."
+    ))))
 }
 
 async fn read<C: Cluster>(

@@ -213,6 +213,22 @@ fn wrong_connections() -> Vec<(Value, &'static str)> {
         ),
         (with(connection(), "/application", json!({"clientId": ID})), "application must name its credential"),
         (
+            with(connection(), "/application/certificateRef", json!({"name": "tls"})),
+            "application must name only one of",
+        ),
+        (
+            with(
+                connection(),
+                "/application",
+                json!({"clientId": ID, "workloadIdentity": {}, "managedIdentity": {}}),
+            ),
+            "application must name only one of",
+        ),
+        (
+            with(connection(), "/application", json!({"clientId": ID, "certificateRef": {"name": "My TLS"}})),
+            "certificateRef.name must be the name of a Secret",
+        ),
+        (
             with(connection(), "/application/clientSecretRef/name", json!("My Secret")),
             "name must be the name of a Secret",
         ),
@@ -238,6 +254,13 @@ async fn wrong_profiles_are_refused_with_a_sentence() {
 async fn wrong_connections_are_refused_with_a_sentence() {
     let door = Door::open().await;
     door.try_connection(connection()).await.unwrap();
+    for credential in [
+        json!({"clientId": ID, "certificateRef": {"name": "tls"}}),
+        json!({"clientId": ID, "workloadIdentity": {}}),
+        json!({"clientId": ID, "managedIdentity": {}}),
+    ] {
+        door.try_connection(with(connection(), "/application", credential)).await.unwrap();
+    }
     for (wrong, sentence) in wrong_connections() {
         let message = door.try_connection(wrong.clone()).await.expect_err(&format!("admitted: {wrong}"));
         assert!(message.contains(sentence), "{wrong}\nis refused with: {message}\nand not with: {sentence}");
@@ -268,4 +291,35 @@ async fn what_profiles_are_bound_to_cannot_be_changed() {
     let changed =
         with(with(connection(), "/application/clientId", json!(other)), "/graph/pollInterval", json!("5m"));
     attempt(&api, "fixed", connection_manifest("fixed", changed), false).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_of_credential_has_an_example_that_is_admitted() {
+    let door = Door::open().await;
+    let mut members = std::collections::BTreeSet::new();
+    for folder in ["examples", "examples/connections", "examples/simulator"] {
+        for entry in std::fs::read_dir(xtask::repository_root().join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            for manifest in serde_saphyr::from_multiple::<Value>(&text).unwrap() {
+                if manifest["kind"] == "GraphConnection" {
+                    let spec = manifest["spec"].clone();
+                    door.try_connection(spec.clone())
+                        .await
+                        .unwrap_or_else(|error| panic!("{path:?}: {error}"));
+                    let of = |slot: &str| spec[slot].as_object().cloned().unwrap_or_default();
+                    members
+                        .extend(of("application").into_iter().chain(of("delegated")).map(|(name, _)| name));
+                }
+            }
+        }
+    }
+    let kinds =
+        ["clientSecretRef", "certificateRef", "workloadIdentity", "managedIdentity", "refreshTokenRef"];
+    for kind in kinds {
+        assert!(members.contains(kind), "{kind} has no example: {members:?}");
+    }
 }

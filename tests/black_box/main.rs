@@ -10,6 +10,7 @@ mod admission;
 mod cost;
 mod crash;
 mod create;
+mod credentials;
 mod delete;
 mod outage;
 mod refusals;

@@ -18,6 +18,17 @@ async fn secrets_are_read_by_name_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_secret_is_the_operators_own_and_no_other_is_written() {
+    for verb in ["create", "patch"] {
+        assert!(may(verb, "secrets/edusync-refresh-tokens").await, "{verb}");
+        assert!(!may(verb, "secrets/graph").await, "{verb}");
+    }
+    for verb in ["update", "delete", "list", "watch"] {
+        assert!(!may(verb, "secrets/edusync-refresh-tokens").await, "{verb}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_users_own_is_not_replaced_created_or_deleted() {
     for resource in ["educationsyncprofiles.edusync.dev", "graphconnections.edusync.dev"] {
         assert!(may("watch", resource).await, "{resource}");

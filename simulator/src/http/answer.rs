@@ -137,7 +137,10 @@ impl Envelope {
     /// A Graph error (Graph docs: error responses). The SDKs bind `innerError` in this spelling only.
     pub(crate) fn error(&self, error: GraphError) -> Response<Bytes> {
         let code = error.inner_code.map(|code| ("code", Json::from(code)));
-        let inner = code.into_iter().chain([
+        // The throttling page has more in it than other errors (Graph docs: throttling, sample response).
+        let throttled = (error.status == StatusCode::TOO_MANY_REQUESTS)
+            .then(|| [("message", Json::from("Please retry after")), ("status", Json::from("429"))]);
+        let inner = code.into_iter().chain(throttled.into_iter().flatten()).chain([
             ("date", Json::from(self.now.strftime("%Y-%m-%dT%H:%M:%S").to_string())),
             ("request-id", Json::from(self.request_id.as_str())),
             ("client-request-id", Json::from(self.client_request_id.as_str())),

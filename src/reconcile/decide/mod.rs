@@ -142,7 +142,9 @@ fn connection_problem(problem: &ConnectionProblem) -> Verdict {
     let (reason, message) = match problem {
         ConnectionProblem::NotFound(message) => (Reason::ConnectionNotFound, message),
         ConnectionProblem::CredentialsMissing(message) => (Reason::CredentialsMissing, message),
+        ConnectionProblem::CredentialsInvalid(message) => (Reason::CredentialsInvalid, message),
         ConnectionProblem::HostNotAllowed(message) => (Reason::HostNotAllowed, message),
+        ConnectionProblem::NamespaceNotAllowed(message) => (Reason::NamespaceNotAllowed, message),
     };
     // A Secret is not watched, so it is looked at again.
     Verdict { recheck: Some(Duration::from_mins(1)), ..Verdict::stalled(reason, message.clone()) }

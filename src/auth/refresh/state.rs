@@ -1,0 +1,120 @@
+//! What is known of one connection's refresh token. Pure: no lock, no store, no clock.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{StoreError, StoredToken};
+
+/// A redemption that brought no new token is written down only when the last note is older than this.
+const NOTE_AFTER: Duration = Duration::from_hours(24);
+
+#[derive(Debug)]
+pub(super) struct State {
+    /// Seed and newest token; None until there is a seed.
+    token: Option<(SecretString, SecretString)>,
+    pub(super) redeemed_at: Option<Timestamp>,
+    /// The time of redemption that the store has.
+    noted_at: Option<Timestamp>,
+    /// The store is behind.
+    dirty: bool,
+    /// Why it is.
+    problem: Option<StoreError>,
+    /// Does the connection stay until it is let go? None: nobody has said yet.
+    held: Option<bool>,
+    /// What the store was told of that.
+    stored_held: Option<bool>,
+    /// The connection is let go: nothing is stored any more.
+    pub(super) closed: bool,
+}
+
+impl State {
+    pub(super) fn stored(stored: Option<(StoredToken, bool)>) -> Self {
+        let (stored, stored_held) = stored.unzip();
+        let redeemed_at = stored.as_ref().map(|stored| stored.redeemed_at);
+        Self {
+            token: stored.map(|stored| (stored.seed, stored.newest)),
+            redeemed_at,
+            noted_at: redeemed_at,
+            dirty: false,
+            problem: None,
+            held: stored_held,
+            stored_held,
+            closed: false,
+        }
+    }
+
+    /// Takes a seed, which replaces everything if it is another one. Returns the seed in force.
+    pub(super) fn grow_from(&mut self, seed: Option<&SecretString>) -> Option<SecretString> {
+        if let Some(seed) = seed.filter(|seed| !self.is_from(seed)) {
+            self.token = Some((seed.clone(), seed.clone()));
+            self.redeemed_at = None;
+            self.noted_at = None;
+            // What the store has is of another seed, and harmless: whoever reads it compares.
+            self.dirty = false;
+            self.problem = None;
+        }
+        self.token.as_ref().map(|(seed, _)| seed.clone())
+    }
+
+    /// Why the newest token is not in the store.
+    pub(super) fn problem(&self) -> Option<StoreError> {
+        self.problem.clone().filter(|_| self.dirty && !self.closed)
+    }
+
+    fn is_from(&self, seed: &SecretString) -> bool {
+        self.token.as_ref().is_some_and(|(known, _)| known.expose_secret() == seed.expose_secret())
+    }
+
+    /// The newest token, for one who knows the seed in force.
+    pub(super) fn newest(&self, seed: &SecretString) -> Option<SecretString> {
+        self.token.as_ref().filter(|_| self.is_from(seed)).map(|(_, newest)| newest.clone())
+    }
+
+    /// A token of this seed was redeemed. What comes late, of a seed that has been replaced, is dropped.
+    pub(super) fn redeemed(&mut self, seed: &SecretString, newer: Option<SecretString>, now: Timestamp) {
+        if !self.is_from(seed) {
+            return;
+        }
+        let noted_lately =
+            self.noted_at.is_some_and(|noted| noted.saturating_add(NOTE_AFTER).is_ok_and(|end| now < end));
+        self.dirty = self.dirty || newer.is_some() || !noted_lately;
+        self.redeemed_at = Some(now);
+        if let (Some((_, newest)), Some(newer)) = (&mut self.token, newer) {
+            *newest = newer;
+        }
+    }
+
+    /// Says whether the connection is held. True: there is something to store.
+    pub(super) fn set_held(&mut self, held: bool) -> bool {
+        self.held = Some(held);
+        let differs = self.redeemed_at.is_some() && self.stored_held != self.held;
+        self.dirty = self.dirty || differs;
+        self.dirty && !self.closed
+    }
+
+    /// What the store does not have yet.
+    pub(super) fn unstored(&self) -> Option<(StoredToken, bool)> {
+        if !self.dirty || self.closed {
+            return None;
+        }
+        let (seed, newest) = self.token.clone()?;
+        let token = StoredToken { seed, newest, redeemed_at: self.redeemed_at? };
+        Some((token, self.held.unwrap_or_default()))
+    }
+
+    /// What came of a write. Only who has the turn changes the token, so what was written is the newest
+    /// – unless there is a new seed, of which nothing has been written.
+    pub(super) fn written(&mut self, held: bool, result: Result<(), StoreError>) {
+        match result {
+            Ok(()) => {
+                self.dirty = self.held.unwrap_or_default() != held;
+                self.noted_at = self.redeemed_at;
+                self.stored_held = Some(held);
+                self.problem = None;
+            }
+            Err(error) => self.problem = Some(error),
+        }
+    }
+}
