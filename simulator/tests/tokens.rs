@@ -184,19 +184,22 @@ fn a_read_permission_only_reads() {
         delegated_scopes: vec!["EduAdministration.Read".to_owned()],
         ..Settings::default()
     });
-    for token in [world.app(), world.delegated()] {
+    // To create, there is no application permission at all, and a delegated one that is missing here.
+    for (token, create) in [(world.app(), "Forbidden"), (world.delegated(), "Authorization_RequestDenied")] {
         assert_eq!(world.get(BETA, &token).status, 200);
-        world.get(&format!("{BETA}/1/uploadUrl"), &token).refusal(403, "Forbidden");
+        world.get(&format!("{BETA}/1/uploadUrl"), &token).refusal(403, "Authorization_RequestDenied");
         for action in ["pause", "resume", "reset", "start"] {
-            world.call("POST", &format!("{BETA}/1/{action}"), &token).refusal(403, "Forbidden");
+            world
+                .call("POST", &format!("{BETA}/1/{action}"), &token)
+                .refusal(403, "Authorization_RequestDenied");
         }
         for read in ["profileStatus", "errors", "errors/$count", "errors/2"] {
             world.get(&format!("{BETA}/1/{read}"), &token).refusal(404, "NotFound");
         }
-        world.post(BETA, &token, &profile("P")).refusal(403, "Forbidden");
+        world.post(BETA, &token, &profile("P")).refusal(403, create);
     }
     let nobody = World::new(Settings { app_roles: Vec::new(), ..Settings::default() });
-    nobody.get(BETA, &nobody.app()).refusal(403, "Forbidden");
+    nobody.get(BETA, &nobody.app()).refusal(403, "Authorization_RequestDenied");
 }
 
 #[test]

@@ -54,6 +54,7 @@ async fn the_client_builds_every_request_and_understands_every_answer() {
     errors().await;
     uploads().await;
     answers_of_requests_that_are_never_sent();
+    crate::tokens::client(read).await;
     check("client", &PLAYED.lock().unwrap(), &EXCUSED);
 }
 

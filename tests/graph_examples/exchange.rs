@@ -25,6 +25,10 @@ pub struct Side {
     pub headers: Map<String, Value>,
     pub body: Value,
     pub raw_body: Option<String>,
+    /// Fields of a form.
+    pub form: Value,
+    /// Header and claims of a signed assertion in the form.
+    pub assertion: Value,
 }
 
 fn folder() -> PathBuf {

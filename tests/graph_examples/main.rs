@@ -10,6 +10,7 @@
 mod client;
 mod exchange;
 mod simulator;
+mod tokens;
 
 use std::collections::BTreeSet;
 

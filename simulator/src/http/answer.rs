@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use crate::fault::http_date;
 use crate::json::Json;
-use crate::model::TokenRefusal;
+use crate::model::{Need, PrincipalKind, TokenRefusal};
 
 const ODATA_JSON: &str =
     "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8";
@@ -65,6 +65,18 @@ impl GraphError {
     pub(crate) fn method_not_allowed() -> Self {
         let message = "Specified HTTP method is not allowed for the request target.";
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message)
+    }
+
+    /// 403. A permission that is missing is said in the words of Graph docs: JSON batching. Other words say that no
+    /// application permission exists for the call at all (inferred).
+    pub(crate) fn forbidden(kind: PrincipalKind, need: Need) -> Self {
+        let (code, message) = match (kind, need) {
+            (PrincipalKind::App, Need::Change) => {
+                ("Forbidden", "The caller does not have the permission this operation needs.")
+            }
+            _ => ("Authorization_RequestDenied", "Insufficient privileges to complete the operation."),
+        };
+        Self::new(StatusCode::FORBIDDEN, code, message)
     }
 
     /// 404 (inferred: the shape is that of Graph docs: error responses).

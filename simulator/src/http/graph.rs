@@ -98,8 +98,7 @@ pub(crate) fn call(
 ) -> Result<Answer, GraphError> {
     let GraphCall { generation, action, need } = route.map_err(lost)?;
     if !principal.may(need) {
-        let message = "The caller does not have the permission this operation needs.";
-        return Err(GraphError::new(StatusCode::FORBIDDEN, "Forbidden", message));
+        return Err(GraphError::forbidden(principal.kind, need));
     }
     let call = &Call { tenant: principal.tenant.as_str(), generation };
     match action {
