@@ -67,7 +67,7 @@ impl GraphError {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message)
     }
 
-    /// 403. A permission that is missing is said in the words of Graph docs: JSON batching. Other words say that no
+    /// Status 403. A permission that is missing is said in the words of Graph docs: JSON batching. Other words say that no
     /// application permission exists for the call at all (inferred).
     pub(crate) fn forbidden(kind: PrincipalKind, need: Need) -> Self {
         let (code, message) = match (kind, need) {

@@ -8,6 +8,7 @@ mod blob;
 mod blob_xml;
 mod collections;
 mod control;
+mod dispatch;
 mod fault;
 mod graph;
 mod identity;
@@ -29,26 +30,23 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response};
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::clock::Clock;
-use crate::fault::{FaultList, Strike};
-use crate::json::Json;
+use crate::fault::FaultList;
 use crate::model::uploads::Verification;
-use crate::model::{Generation, Model, Need, PrincipalKind, SyncOutcome};
+use crate::model::{Generation, Model, Need, SyncOutcome};
 use crate::settings::Settings;
-use answer::{Envelope, GraphError};
+use answer::Envelope;
+use dispatch::{Answered, profiles};
 pub use fault::Cut;
-use graph::Answer;
 use incoming::{Incoming, header, media_type};
 pub(crate) use incoming::{Payload, Reading};
-use operation::Named;
 pub(crate) use platform::SavedSimulator;
 pub use record::RecordedRequest;
 use record::RequestLog;
-use render::Occasion;
 use route::{Action, Route};
 
 /// A simulated Microsoft Graph and token endpoint, in process. It needs no runtime and reads no clock; a test may let
@@ -287,128 +285,4 @@ impl Simulator {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// An answer with what the log wants to know.
-#[derive(Default)]
-struct Answered {
-    response: Response<Bytes>,
-    principal: Option<PrincipalKind>,
-    grant: Option<String>,
-    /// The redacted body.
-    body: Option<Value>,
-    created: bool,
-}
-
-impl Answered {
-    /// An answer about which the log wants to know nothing else.
-    fn only(response: Response<Bytes>) -> Self {
-        Self { response, principal: None, grant: None, body: None, created: false }
-    }
-}
-
-impl Inner {
-    /// A batch needs a token itself; each item is then a call of its own.
-    fn batch(&mut self, version: &str, incoming: &Incoming<'_>, envelope: &Envelope) -> Answered {
-        let principal = graph::principal(&self.model, incoming, envelope);
-        let kind = principal.as_ref().ok().map(|principal| principal.kind);
-        let answer = principal.and_then(|_| batch::answer(self, version, incoming, envelope));
-        let (response, created) = match answer {
-            Ok((body, created)) => (envelope.graph(StatusCode::OK, &body), created),
-            Err(error) => (envelope.error(error), false),
-        };
-        Answered { response, principal: kind, grant: None, body: record::redact_json(incoming.body), created }
-    }
-
-    /// Carries out one call, as far as `strike` leaves it to happen.
-    fn carry_out(
-        &mut self,
-        service: Service,
-        named: &Named,
-        incoming: &Incoming<'_>,
-        envelope: &Envelope,
-        strike: &Strike,
-    ) -> Answered {
-        match service {
-            Service::DeviceCode(tenant) => {
-                let response = token::device(&mut self.model, &tenant, incoming, envelope);
-                let body = Some(record::redact_form(&token::fields(incoming)));
-                Answered { response, body, ..Answered::default() }
-            }
-            Service::Identity => identity::answer(&mut self.model, incoming, envelope),
-            Service::Blob(target, payload) => self.blob(&target, incoming, payload, envelope),
-            Service::Other(Route::Batch(version)) => self.batch(version, incoming, envelope),
-            Service::Other(Route::Token { tenant }) => self.token(&tenant, incoming, envelope),
-            Service::Other(Route::Graph(call)) => self.graph(call, named, incoming, envelope, strike),
-            // Own addresses were answered before, and uploads have a service of their own.
-            Service::Other(Route::Own(_) | Route::Blob(_)) => {
-                Answered { response: envelope.error(GraphError::not_found()), ..Answered::default() }
-            }
-        }
-    }
-
-    fn token(&mut self, tenant: &str, incoming: &Incoming<'_>, envelope: &Envelope) -> Answered {
-        let answer = token::answer(&mut self.model, tenant, incoming, envelope);
-        Answered {
-            response: answer.response,
-            principal: answer.principal,
-            grant: answer.grant,
-            body: Some(record::redact_form(&token::fields(incoming))),
-            created: false,
-        }
-    }
-
-    /// Bodies of uploads hold personal data, and are never kept for the log.
-    fn blob(
-        &mut self,
-        target: &blob::Target,
-        incoming: &Incoming<'_>,
-        payload: Payload,
-        envelope: &Envelope,
-    ) -> Answered {
-        Answered::only(blob::answer(&mut self.model, target, incoming, payload, envelope))
-    }
-
-    fn graph(
-        &mut self,
-        call: Result<route::GraphCall, route::Lost>,
-        named: &Named,
-        incoming: &Incoming<'_>,
-        envelope: &Envelope,
-        strike: &Strike,
-    ) -> Answered {
-        let principal = graph::principal(&self.model, incoming, envelope);
-        let kind = principal.as_ref().ok().map(|principal| principal.kind);
-        let answer = match (self.unavailable, principal) {
-            (Some(status), _) => Err(GraphError::unavailable(status)),
-            (None, Err(error)) => Err(error),
-            (None, Ok(principal)) => self.troubled(&principal, call, named, incoming, envelope, strike),
-        };
-        let created = matches!(answer, Ok(Answer::Created(..)));
-        let mut response = match answer {
-            Ok(Answer::Body(status, body) | Answer::Created(status, body)) => envelope.graph(status, &body),
-            Ok(Answer::Preferred(status, body)) => envelope.preferred(status, &body),
-            Ok(Answer::Empty(status)) => envelope.empty(status),
-            Ok(Answer::Text(text)) => envelope.text(text),
-            Err(error) => envelope.error(error),
-        };
-        if matches!(self.unavailable, Some(429 | 503)) {
-            answer::retry_after(&mut response, self.model.settings().retry_after);
-        }
-        Answered { response, principal: kind, grant: None, body: record::redact_json(incoming.body), created }
-    }
-}
-
-/// Every profile with what only the simulator knows of it.
-fn profiles(model: &mut Model, now: Timestamp) -> Vec<Json> {
-    let all = model.everything(now).into_iter();
-    all.map(|(tenant, view)| {
-        let mut members = vec![
-            ("tenantId", Json::from(tenant)),
-            ("createdDateTime", Json::from(view.profile.created.to_string())),
-        ];
-        members.extend(render::profile(&view, Generation::Beta, Occasion::Read));
-        Json::Object(members)
-    })
-    .collect()
 }
