@@ -15,9 +15,11 @@ pub mod connection;
 pub mod crds;
 pub mod customizations;
 pub mod identity;
+pub mod lifecycle;
 pub mod profile;
 pub mod provider;
 pub mod status;
+mod sync;
 
 pub use connection::GraphConnection;
 pub use profile::EducationSyncProfile;

@@ -3,10 +3,10 @@
 //! Only what the operator acts on is a field: a field that is accepted and ignored would be a lie.
 
 use kube::{CustomResource, KubeSchema};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::identity::{IdentitySynchronizationConfiguration, LicenseAssignment};
+use super::lifecycle::{Adoption, DeletionPolicy, ManagementPolicy, Synchronization, Triggers};
 use super::provider::DataProvider;
 use super::status::EducationSyncProfileStatus;
 
@@ -31,6 +31,12 @@ use super::status::EducationSyncProfileStatus;
         description = "State of the profile in Microsoft Graph"
     ),
     printcolumn(
+        name = "Sync",
+        type_ = "string",
+        json_path = ".status.sync.status",
+        description = "State of the synchronization in Microsoft Graph"
+    ),
+    printcolumn(
         name = "Ready",
         type_ = "string",
         json_path = ".status.conditions[?(@.type==\"Ready\")].status",
@@ -51,6 +57,13 @@ use super::status::EducationSyncProfileStatus;
         priority = 1
     ),
     printcolumn(name = "Connection", type_ = "string", json_path = ".spec.connectionRef.name", priority = 1),
+    printcolumn(name = "Errors", type_ = "integer", json_path = ".status.sync.errorCount", priority = 1),
+    printcolumn(
+        name = "Last Sync",
+        type_ = "date",
+        json_path = ".status.sync.lastSynchronization",
+        priority = 1
+    ),
     printcolumn(
         name = "Message",
         type_ = "string",
@@ -62,7 +75,13 @@ use super::status::EducationSyncProfileStatus;
 #[x_kube(
     validation = Rule::new("!has(self.licensesToAssign) || has(self.identitySynchronizationConfiguration.creation)")
         .message("licensesToAssign works only with identitySynchronizationConfiguration.creation: Microsoft assigns licenses to accounts that School Data Sync creates, not to accounts that it matches")
-        .field_path(".licensesToAssign")
+        .field_path(".licensesToAssign"),
+    validation = Rule::new("!has(self.adopt) || has(self.deletionPolicy)")
+        .message("adopt needs an explicit deletionPolicy: say whether the profile that is taken over is deleted with this resource (Delete) or stays (Retain)")
+        .field_path(".adopt"),
+    validation = Rule::new("!has(self.triggers) || !has(self.triggers.start) || self.triggers.start == '' || has(self.dataProvider.csv)")
+        .message("triggers.start is for CSV files only: a synchronization with OneRoster or PowerSchool starts by itself")
+        .field_path(".triggers")
 )]
 pub struct EducationSyncProfileSpec {
     /// The GraphConnection, in the same namespace, that leads to the tenant. Left out, it is the
@@ -108,6 +127,24 @@ pub struct EducationSyncProfileSpec {
     /// when left out) deletes it there; Retain leaves it there, untouched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion_policy: Option<DeletionPolicy>,
+
+    /// Manage (also when left out) creates the profile and keeps it as this manifest says. Observe
+    /// changes nothing in Microsoft Graph: the conditions tell what would be done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub management_policy: Option<ManagementPolicy>,
+
+    /// Whether the synchronization runs. Paused pauses it, Running resumes what edusync has paused
+    /// and nothing else. Left out, it is let alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub synchronization: Option<Synchronization>,
+
+    /// Takes over a profile that exists already, instead of creating one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adopt: Option<Adoption>,
+
+    /// Things to be done once, when a value is changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub triggers: Option<Triggers>,
 }
 
 /// Names a GraphConnection of the same namespace.
@@ -121,16 +158,6 @@ pub struct ConnectionReference {
     pub name: String,
 }
 
-/// What happens to the profile in Microsoft Graph when this resource is deleted. Delete (also when
-/// left out) deletes it there; Retain leaves it there, untouched.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DeletionPolicy {
-    /// The profile is deleted in Graph, and the resource stays until Graph says that it is gone.
-    Delete,
-    /// The profile stays in Graph, and no call is made.
-    Retain,
-}
-
 impl EducationSyncProfileSpec {
     /// Name of the connection in force: the one referred to, else "default".
     #[must_use]
@@ -142,5 +169,23 @@ impl EducationSyncProfileSpec {
     #[must_use]
     pub fn deletion_policy(&self) -> DeletionPolicy {
         self.deletion_policy.unwrap_or(DeletionPolicy::Delete)
+    }
+
+    /// Is nothing to be changed in Graph?
+    #[must_use]
+    pub fn is_observed_only(&self) -> bool {
+        self.management_policy == Some(ManagementPolicy::Observe)
+    }
+
+    /// The value of the trigger for a reset, if one is asked for.
+    #[must_use]
+    pub fn reset_trigger(&self) -> Option<&str> {
+        self.triggers.as_ref()?.reset.as_deref().filter(|value| !value.is_empty())
+    }
+
+    /// The value of the trigger for a start, if one is asked for.
+    #[must_use]
+    pub fn start_trigger(&self) -> Option<&str> {
+        self.triggers.as_ref()?.start.as_deref().filter(|value| !value.is_empty())
     }
 }

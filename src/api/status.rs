@@ -8,6 +8,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use super::sync::{ErrorCount, HandledTriggers, SyncState, SyncStatus};
+
 /// What the operator knows of the profile.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
@@ -30,6 +32,36 @@ pub struct EducationSyncProfileStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     pub earlier_creations: Vec<CreationAttempt>,
+    /// The synchronization, as Microsoft Graph tells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sync: Option<SyncState>,
+    /// Errors of the last synchronization, counted by kind of entry and code. The errors themselves
+    /// may name people, so they are not shown here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub errors: Vec<ErrorCount>,
+    /// The fields of the manifest that Microsoft Graph has been given. One that is removed from the
+    /// manifest later is cleared there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 128), inner(length(max = 256)))]
+    pub applied_fields: Vec<String>,
+    /// Version of the Secret of the source, as it was given to Microsoft Graph.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub applied_secret_version: Option<String>,
+    /// Updates that Microsoft Graph accepted and that left the same difference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unaccepted: Option<UnacceptedUpdate>,
+    /// Last day of the profile, as Microsoft Graph has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub expiration_date: Option<String>,
+    /// True while the synchronization is paused because this manifest said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused_by_manifest: Option<bool>,
+    /// The values of spec.triggers that have been answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handled_triggers: Option<HandledTriggers>,
     /// The last definite refusal by Microsoft Graph. No further call is made for the same spec and connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<Refusal>,
@@ -43,6 +75,19 @@ pub struct EducationSyncProfileStatus {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
+}
+
+/// An update that did not last.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct UnacceptedUpdate {
+    /// The fields that still differ.
+    #[schemars(length(max = 128), inner(length(max = 256)))]
+    pub fields: Vec<String>,
+    /// Generation of the resource that was sent.
+    pub generation: i64,
+    /// How many updates were accepted.
+    pub updates: i32,
 }
 
 /// State of a profile (Graph's educationSynchronizationProfileState).
@@ -75,65 +120,6 @@ impl ProfileState {
             Self::DeletionFailed => "deletionFailed",
             Self::UnknownFutureValue => "unknownFutureValue",
         }
-    }
-}
-
-/// State of the synchronization (Graph's educationSynchronizationStatus).
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[serde(rename_all = "camelCase")]
-pub enum SyncStatus {
-    /// A person or edusync paused it.
-    Paused,
-    /// The source is being read.
-    Extracting,
-    /// What was read is being checked.
-    Validating,
-    /// The directory is being changed.
-    InProgress,
-    /// The last run is done.
-    Success,
-    /// The last run failed.
-    Error,
-    /// The service stopped by itself, since the data looks wrong.
-    ValidationError,
-    /// The service stopped the profile because of too many errors.
-    Quarantined,
-    /// A state that edusync does not know. It counts as under way.
-    UnknownFutureValue,
-}
-
-impl SyncStatus {
-    /// Graph's own word for the state.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Paused => "paused",
-            Self::Extracting => "extracting",
-            Self::Validating => "validating",
-            Self::InProgress => "inProgress",
-            Self::Success => "success",
-            Self::Error => "error",
-            Self::ValidationError => "validationError",
-            Self::Quarantined => "quarantined",
-            Self::UnknownFutureValue => "unknownFutureValue",
-        }
-    }
-
-    /// The state that a word names; in any case, since the documents are not of one mind.
-    #[must_use]
-    pub fn of(word: &str) -> Self {
-        let known = [
-            Self::Paused,
-            Self::Extracting,
-            Self::Validating,
-            Self::InProgress,
-            Self::Success,
-            Self::Error,
-            Self::ValidationError,
-            Self::Quarantined,
-        ];
-        let named = known.into_iter().find(|state| state.as_str().eq_ignore_ascii_case(word));
-        named.unwrap_or(Self::UnknownFutureValue)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Everything that a decision looks at, as values. No I/O, no client, no clock.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -170,16 +170,8 @@ impl Observation {
     /// The status, or an empty one.
     #[must_use]
     pub fn status(&self) -> &EducationSyncProfileStatus {
-        static NONE: EducationSyncProfileStatus = EducationSyncProfileStatus {
-            observed_generation: None,
-            state: None,
-            binding: None,
-            creation: None,
-            earlier_creations: Vec::new(),
-            refusal: None,
-            last_handled_reconcile_at: None,
-            conditions: Vec::new(),
-        };
+        static NONE: LazyLock<EducationSyncProfileStatus> =
+            LazyLock::new(EducationSyncProfileStatus::default);
         self.resource.status.as_ref().unwrap_or(&NONE)
     }
 

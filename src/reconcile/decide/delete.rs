@@ -9,7 +9,7 @@ use super::{
     leads_elsewhere, set_back, standing_refusal, without_list, wording,
 };
 use crate::api::conditions::Reason;
-use crate::api::profile::DeletionPolicy;
+use crate::api::lifecycle::DeletionPolicy;
 use crate::api::status::{Binding, ProfileState};
 use crate::graph::RemoteProfile;
 use crate::reconcile::observation::{ConnectionFacts, Observation, is_alive};

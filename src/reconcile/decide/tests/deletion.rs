@@ -118,7 +118,7 @@ fn what_is_not_ours_or_to_stay_is_let_alone() {
     assert_eq!(decide(&claimed).action, Action::LetGo(Farewell::NotOurs));
     let mut retained = deleting(look(bound()));
     let mut resource = (*retained.resource).clone();
-    resource.spec.deletion_policy = Some(crate::api::profile::DeletionPolicy::Retain);
+    resource.spec.deletion_policy = Some(crate::api::lifecycle::DeletionPolicy::Retain);
     retained.resource = Arc::new(resource);
     retained.connection = Err(ConnectionProblem::NotFound(String::new()));
     assert_eq!(decide(&retained).action, Action::LetGo(Farewell::Retained), "even without a connection");
