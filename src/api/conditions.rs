@@ -68,6 +68,12 @@ pub enum Reason {
     StatusNotTrusted,
     /// The profile is gone from Graph.
     ProfileNotFound,
+    /// Nothing can be taken over as spec.adopt asks.
+    AdoptionFailed,
+    /// The resource only observes, and there is no profile.
+    WouldCreate,
+    /// Graph accepted updates that changed nothing.
+    NotAccepted,
     /// Graph is deleting the profile.
     Deleting,
     /// Graph could not delete the profile.
@@ -109,6 +115,9 @@ impl Reason {
             Self::Throttled => "Throttled",
             Self::StatusNotTrusted => "StatusNotTrusted",
             Self::ProfileNotFound => "ProfileNotFound",
+            Self::AdoptionFailed => "AdoptionFailed",
+            Self::WouldCreate => "WouldCreate",
+            Self::NotAccepted => "NotAccepted",
             Self::Deleting => "Deleting",
             Self::DeletionFailed => "DeletionFailed",
             Self::Connected => "Connected",

@@ -30,5 +30,8 @@ pub const FINALIZER: &str = "edusync.dev/profile";
 /// The finalizer that keeps a connection, and with it the way to the tenant, while a profile needs it.
 pub const IN_USE_FINALIZER: &str = "edusync.dev/in-use";
 
+/// Confirms that a profile is gone although the tenant is suddenly empty; the value is the profile's id.
+pub const CONFIRM_GONE: &str = "edusync.dev/confirm-gone";
+
 /// Asks for a pass now; the value is answered in `status.lastHandledReconcileAt` (the contract of Flux).
 pub const REQUESTED_AT: &str = "reconcile.edusync.dev/requestedAt";

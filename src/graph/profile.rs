@@ -73,6 +73,14 @@ impl RemoteProfile {
         })
     }
 
+    /// Last day of the profile; None when it has no end.
+    #[must_use]
+    pub fn expiration_date(&self) -> Option<String> {
+        let configuration: Value = serde_json::from_str(&self.configuration).ok()?;
+        let day = configuration.get("expirationDate")?.as_str()?;
+        (day.len() <= 32 && !day.starts_with("0001-01-01")).then(|| day.to_owned())
+    }
+
     /// Would a service that expands `profileStatus` show one? Before set-up is done there may be none.
     #[must_use]
     pub fn should_have_status(&self) -> bool {

@@ -158,6 +158,15 @@ impl Claims {
         }
     }
 
+    /// Gives up a profile that is gone.
+    pub fn release_profile(&self, tenant: &Tenant, id: &str, uid: &str) {
+        let mut table = self.lock();
+        let key = (tenant.clone(), id.to_owned());
+        if table.profiles.get(&key).is_some_and(|hold| hold.uid == uid) {
+            table.profiles.remove(&key);
+        }
+    }
+
     /// The resource that has a profile.
     #[must_use]
     pub fn owner_of(&self, tenant: &Tenant, id: &str) -> Option<Owner> {

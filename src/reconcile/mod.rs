@@ -18,15 +18,20 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::OnceCell;
 
 use crate::api::GraphConnection;
+use crate::api::connection::SecretKeyReference;
 use crate::clock::Clock;
 use crate::poller::{Follower, FollowerKind, Interest, Poller, View};
 use crate::upstream::Upstreams;
 use claims::Claims;
-use cluster::{Cluster, ClusterError, Key};
+use cluster::{Cluster, ClusterError, Key, SecretValue};
 use observation::{Memory, Observation, Settings};
+
+/// The client secret of a source is read again after this time, so that a changed one is noticed.
+const SECRET_REREAD: Duration = Duration::from_mins(15);
 
 /// What every pass works with.
 #[derive(Debug)]
@@ -46,6 +51,8 @@ pub struct Context<C> {
     following: Mutex<HashMap<Follower, Weak<Poller>>>,
     /// Connections that we have put our finalizer on, until the store shows it.
     held_connections: Mutex<HashSet<String>>,
+    /// Client secrets of sources, by the uid of the resource: when they were read, and by which reference.
+    secrets: Mutex<HashMap<String, (Timestamp, SecretKeyReference, SecretValue)>>,
     /// One write of a connection's finalizer at a time.
     holding: tokio::sync::Mutex<()>,
 }
@@ -75,6 +82,7 @@ impl<C: Cluster> Context<C> {
             claims_built: OnceCell::new(),
             following: Mutex::default(),
             held_connections: Mutex::default(),
+            secrets: Mutex::default(),
             holding: tokio::sync::Mutex::default(),
         }
     }
@@ -88,6 +96,7 @@ impl<C: Cluster> Context<C> {
     /// Forgets a resource that is gone: its claims are free.
     pub fn forget(&self, uid: &str) {
         self.claims.release(uid);
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
         self.memories.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
     }
 }
@@ -108,6 +117,20 @@ impl<C> Context<C> {
     fn remember_held(&self, connection: &GraphConnection) {
         let uid = connection.metadata.uid.clone().unwrap_or_default();
         self.held_connections.lock().unwrap_or_else(PoisonError::into_inner).insert(uid);
+    }
+
+    /// The client secret of a source, if it was read a short while ago.
+    fn known_secret(&self, uid: &str, reference: &SecretKeyReference, at_rest: bool) -> Option<SecretValue> {
+        let longest = if at_rest { SECRET_REREAD } else { Duration::from_secs(1) };
+        let secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        let (read_at, known, secret) = secrets.get(uid)?;
+        let age = Duration::try_from(self.clock.now().duration_since(*read_at)).unwrap_or_default();
+        (known == reference && age < longest).then(|| secret.clone())
+    }
+
+    fn know_secret(&self, uid: &str, reference: &SecretKeyReference, secret: SecretValue) {
+        let entry = (self.clock.now(), reference.clone(), secret);
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).insert(uid.to_owned(), entry);
     }
 
     /// Lets a follower hear of one poller, and of no other.

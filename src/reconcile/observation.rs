@@ -8,9 +8,10 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 
 use super::claims::{NameClaim, Owner, Tenant};
+use super::cluster::SecretValue;
 use crate::api::connection::Dialect;
 use crate::api::status::{EducationSyncProfileStatus, ProfileState};
-use crate::api::{EducationSyncProfile, FINALIZER, REQUESTED_AT};
+use crate::api::{CONFIRM_GONE, EducationSyncProfile, FINALIZER, REQUESTED_AT};
 use crate::graph::name::NameKey;
 use crate::graph::{GraphError, RemoteProfile};
 
@@ -58,7 +59,9 @@ pub struct Observation {
     pub bound: Option<RemoteProfile>,
     /// The other resource that has the profile in our status.
     pub bound_to_other: Option<Owner>,
-    /// The client secret of the source, which is needed to create the profile.
+    /// The profile that spec.adopt names by its id, if the list has it.
+    pub adoptee: Option<Namesake>,
+    /// The client secret of the source.
     pub source_secret: SourceSecret,
     /// What this process remembers.
     pub memory: Memory,
@@ -71,7 +74,7 @@ pub enum SourceSecret {
     #[default]
     NotNeeded,
     /// Here it is.
-    Here(SecretString),
+    Here(SecretValue),
     /// It cannot be had. The sentence is for the person who must act.
     Missing(String),
 }
@@ -81,7 +84,16 @@ impl SourceSecret {
     #[must_use]
     pub const fn value(&self) -> Option<&SecretString> {
         match self {
-            Self::Here(secret) => Some(secret),
+            Self::Here(secret) => Some(&secret.value),
+            Self::NotNeeded | Self::Missing(_) => None,
+        }
+    }
+
+    /// The version of its Secret, if it is here.
+    #[must_use]
+    pub fn version(&self) -> Option<&str> {
+        match self {
+            Self::Here(secret) => Some(&secret.version),
             Self::NotNeeded | Self::Missing(_) => None,
         }
     }
@@ -150,6 +162,10 @@ pub struct Memory {
     pub bound_at: Option<Timestamp>,
     /// Has a list shown the bound profile?
     pub seen: bool,
+    /// When this process last changed the profile.
+    pub updated_at: Option<Timestamp>,
+    /// Generation of the resource that was sent then.
+    pub updated_generation: i64,
     /// When this process asked for the deletion.
     pub delete_sent: Option<Timestamp>,
     /// Answers of 404 on the profile's own URL since it was last seen.
@@ -206,6 +222,13 @@ impl Observation {
         let end = value.char_indices().nth(LONGEST_REQUEST).map_or(value.len(), |(place, _)| place);
         let value = value.get(..end)?;
         (self.status().last_handled_reconcile_at.as_deref() != Some(value)).then_some(value)
+    }
+
+    /// Has a person confirmed that this profile is gone?
+    #[must_use]
+    pub fn is_confirmed_gone(&self, id: &str) -> bool {
+        let annotations = self.resource.metadata.annotations.as_ref();
+        annotations.and_then(|all| all.get(CONFIRM_GONE)).is_some_and(|value| value == id)
     }
 
     /// Has a complete list begun at or after `time`?

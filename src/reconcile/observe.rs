@@ -71,6 +71,9 @@ pub async fn observe<C: Cluster>(context: &Context<C>, key: &Key) -> Option<(Obs
         list: list_facts(context, &resource, tenant.as_ref(), &view),
         connection_is_held: connection_is_held(context, &resource),
         connection: upstream.as_ref().map(|upstream| upstream.facts.clone()).map_err(Clone::clone),
+        adoptee: tenant
+            .as_ref()
+            .and_then(|tenant| adoptee(context, &resource, tenant, &owner, snapshot.as_deref())),
         bound,
         bound_to_other,
         memory,
@@ -86,18 +89,25 @@ pub(super) fn connection_key(resource: &EducationSyncProfile) -> Key {
     Key { namespace, name: resource.spec.connection_name().to_owned() }
 }
 
-/// The client secret of the source, read only while the profile is still to be created.
+/// The client secret of the source. While something waits for it, it is read at every look;
+/// otherwise every quarter of an hour, so that a changed one is noticed.
 async fn source_secret<C: Cluster>(context: &Context<C>, resource: &EducationSyncProfile) -> SourceSecret {
-    let status = resource.status.as_ref();
-    let waits = resource.metadata.deletion_timestamp.is_none()
-        && status.is_none_or(|status| status.binding.is_none() && status.creation.is_none());
-    let Some(reference) = resource.spec.data_provider.client_secret_ref().filter(|_| waits) else {
+    let needed = resource.metadata.deletion_timestamp.is_none() && !resource.spec.is_observed_only();
+    let Some(reference) = resource.spec.data_provider.client_secret_ref().filter(|_| needed) else {
         return SourceSecret::NotNeeded;
     };
+    let uid = resource.metadata.uid.as_deref().unwrap_or_default();
+    let at_rest = binding(resource).is_some();
+    if let Some(known) = context.known_secret(uid, reference, at_rest) {
+        return SourceSecret::Here(known);
+    }
     let namespace = resource.metadata.namespace.as_deref().unwrap_or_default();
     let SecretKeyReference { name, key } = reference;
     match context.cluster.secret(namespace, name, key).await {
-        Ok(secret) => SourceSecret::Here(secret.value),
+        Ok(secret) => {
+            context.know_secret(uid, reference, secret.clone());
+            SourceSecret::Here(secret)
+        }
         Err(ClusterError::NotFound) => SourceSecret::Missing(format!(
             "spec.dataProvider needs the key {key} of the Secret {name}, but the namespace {namespace} has no such Secret, or the Secret no such key. Create it; edusync then goes on by itself."
         )),
@@ -196,12 +206,34 @@ fn wish<C: Cluster>(
     owner: &Owner,
     now: Timestamp,
 ) -> Option<NameClaim> {
-    if binding(resource).is_some() || resource.metadata.deletion_timestamp.is_some() {
+    if resource.metadata.deletion_timestamp.is_some() {
         return None;
     }
-    let kept = resource.status.as_ref().map(|status| names_in(status, tenant)).unwrap_or_default();
-    context.claims.forget_names(tenant, &kept, &owner.uid);
-    Some(context.claims.wish(tenant, &NameKey::of(&resource.spec.display_name), owner, now))
+    let wanted = NameKey::of(&resource.spec.display_name);
+    let renames = binding(resource).is_some_and(|binding| NameKey::of(&binding.display_name) != wanted);
+    // While a profile is renamed both names are kept.
+    if !renames {
+        let kept = resource.status.as_ref().map(|status| names_in(status, tenant)).unwrap_or_default();
+        context.claims.forget_names(tenant, &kept, &owner.uid);
+    }
+    if binding(resource).is_some() && !renames {
+        return None;
+    }
+    Some(context.claims.wish(tenant, &wanted, owner, now))
+}
+
+/// The profile that spec.adopt names by its id, if the list has it.
+fn adoptee<C: Cluster>(
+    context: &Context<C>,
+    resource: &EducationSyncProfile,
+    tenant: &Tenant,
+    owner: &Owner,
+    snapshot: Option<&Snapshot>,
+) -> Option<Namesake> {
+    let id = resource.spec.adopt.as_ref()?.profile_id.as_ref()?;
+    let profile = snapshot?.profiles.get(id)?.clone();
+    let claimed_by = context.claims.owner_of(tenant, id).filter(|claimant| claimant.uid != owner.uid);
+    Some(Namesake { profile, claimed_by })
 }
 
 fn bound(

@@ -2,17 +2,26 @@
 //!
 //! Nothing that Graph wrote in free text comes through here.
 
+mod life;
+
 use jiff::Timestamp;
 
+pub use life::{adopted, updated, vanished};
+
 use super::cluster::{EventKind, Notice};
-use super::decide::{Farewell, HOW_TO_LET_GO, Notices, Standing, failure_standing, following, refusal_words};
+use super::decide::{
+    Drift, Farewell, HOW_TO_LET_GO, Notices, Outlook, Standing, failure_standing, following, refusal_words,
+};
 use super::observation::{ConnectionFacts, Observation};
 use crate::api::EducationSyncProfile;
 use crate::api::conditions::{
     DRIFTED, DUPLICATE_PROFILE, READY, RECONCILING, Reason, STALLED, Statement, set, set_while_true,
     whole_seconds,
 };
-use crate::api::status::{Binding, CreationAttempt, EducationSyncProfileStatus, ProfileState, Refusal};
+use crate::api::status::{
+    Binding, CreationAttempt, EducationSyncProfileStatus, HandledTriggers, ProfileState, Refusal,
+};
+use crate::graph::wire::{applied_fields, wanted};
 use crate::graph::{GraphError, RemoteProfile};
 
 /// A status to be written, and the events that go with it.
@@ -25,17 +34,43 @@ pub struct Report {
 }
 
 /// What a fact was decided by: the resource may have changed since.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Decided {
     generation: i64,
     request: Option<String>,
+    display_name: String,
+    applied_fields: Vec<String>,
+    secret_version: Option<String>,
+    triggers: HandledTriggers,
+}
+
+/// What Graph was asked for.
+#[derive(Clone, Copy, Debug)]
+pub enum Asked<'a> {
+    /// The create of this attempt.
+    Create(&'a CreationAttempt),
+    /// An update.
+    Update,
+    /// A delete.
+    Delete,
 }
 
 impl Decided {
     /// By this observation.
     #[must_use]
     pub fn by(o: &Observation) -> Self {
-        Self { generation: o.generation(), request: o.request().map(str::to_owned) }
+        let spec = &o.resource.spec;
+        Self {
+            generation: o.generation(),
+            request: o.request().map(str::to_owned),
+            display_name: spec.display_name.clone(),
+            applied_fields: applied_fields(&wanted(spec)),
+            secret_version: o.source_secret.version().map(str::to_owned),
+            triggers: HandledTriggers {
+                reset: spec.reset_trigger().map(str::to_owned),
+                start: spec.start_trigger().map(str::to_owned),
+            },
+        }
     }
 
     /// The request that led here has been answered, whatever came of it.
@@ -60,6 +95,16 @@ pub fn standing(o: &Observation, standing: &Standing, notices: &Notices) -> Opti
     let mut status = o.status().clone();
     if let Some(state) = notices.state {
         status.state = Some(state);
+    }
+    if let Some(day) = &notices.expiration_date {
+        status.expiration_date.clone_from(day);
+    }
+    if notices.drift.as_ref().is_some_and(|drift| drift.fields.is_empty())
+        && !o.resource.spec.is_observed_only()
+    {
+        // The profile is as the manifest says: whatever is taken away from now on is to be cleared.
+        status.applied_fields = applied_fields(&wanted(&o.resource.spec));
+        status.unaccepted = None;
     }
     if let Some(request) = o.request() {
         status.last_handled_reconcile_at = Some(request.to_owned());
@@ -146,6 +191,11 @@ fn bound(
     status.earlier_creations.clear();
     status.refusal = None;
     status.state = Some(profile.state);
+    status.applied_fields.clone_from(&decided.applied_fields);
+    status.applied_secret_version.clone_from(&decided.secret_version);
+    status.unaccepted = None;
+    // Values that are there from the beginning ask for nothing.
+    status.handled_triggers = decided.triggers();
     let mut notices = vec![notice];
     notices.extend(conditions(&mut status, &following(profile.state), decided.generation, now));
     Report { status, notices }
@@ -169,12 +219,12 @@ pub fn gave_up(o: &Observation) -> Report {
     Report { status, notices }
 }
 
-/// Graph has refused a create or a delete.
+/// Graph has refused a create, an update or a delete.
 #[must_use]
 pub fn refused(
     latest: &EducationSyncProfile,
     decided: &Decided,
-    attempt: Option<&CreationAttempt>,
+    asked: Asked<'_>,
     connection: &ConnectionFacts,
     error: &GraphError,
     now: Timestamp,
@@ -182,7 +232,7 @@ pub fn refused(
     let mut status = latest.status.clone().unwrap_or_default();
     let generation = decided.generation;
     decided.answer(&mut status);
-    if attempt.is_some_and(|attempt| !is_open(&status, attempt)) {
+    if matches!(asked, Asked::Create(attempt) if !is_open(&status, attempt)) {
         return Report { status, notices: Vec::new() };
     }
     let (code, ids) = match error {
@@ -192,11 +242,12 @@ pub fn refused(
         }
     };
     let http_status = error.status().unwrap_or_default();
-    if attempt.is_some() {
+    if matches!(asked, Asked::Create(_)) {
         status.creation = None;
     }
-    let (reason, mut message) = refusal_words(http_status, code.as_deref(), connection, attempt.is_none());
-    if attempt.is_none() {
+    let deleting = matches!(asked, Asked::Delete);
+    let (reason, mut message) = refusal_words(http_status, code.as_deref(), connection, deleting);
+    if deleting {
         message.push_str(HOW_TO_LET_GO);
     }
     status.refusal = Some(Refusal {
@@ -317,14 +368,8 @@ fn further_conditions(
     now: Timestamp,
 ) -> Vec<Notice> {
     let mut events = Vec::new();
-    if let Some(paths) = &notices.differences {
-        let drifted = (!paths.is_empty()).then(|| {
-            let message = format!(
-                "The profile in Microsoft Graph differs from the manifest in {}. This version of edusync shows differences and does not correct them: delete the resource and apply it again to have the profile made anew.",
-                paths.join(", ")
-            );
-            statement(true, Reason::Differs, &message)
-        });
+    if let Some(drift) = &notices.drift {
+        let drifted = (!drift.fields.is_empty()).then(|| drifted(drift));
         events.extend(set_further(status, DRIFTED, drifted.as_ref(), generation, now));
     }
     if let Some(ids) = &notices.duplicates {
@@ -338,6 +383,31 @@ fn further_conditions(
         events.extend(set_further(status, DUPLICATE_PROFILE, duplicate.as_ref(), generation, now));
     }
     events
+}
+
+fn drifted(drift: &Drift) -> Statement {
+    let fields = drift.fields.join(", ");
+    let (reason, message) = match drift.outlook {
+        Outlook::Corrected => (
+            Reason::Differs,
+            format!(
+                "The profile in Microsoft Graph differs from the manifest in {fields}; edusync corrects it."
+            ),
+        ),
+        Outlook::Observed => (
+            Reason::Differs,
+            format!(
+                "The profile in Microsoft Graph differs from the manifest in {fields}. edusync would correct it, but spec.managementPolicy is Observe."
+            ),
+        ),
+        Outlook::NotAccepted => (
+            Reason::NotAccepted,
+            format!(
+                "Microsoft Graph accepted the manifest's {fields} twice, and the profile still has other values. Take over in the manifest what the service makes of them, or change them in School Data Sync; nothing more is sent before the manifest changes."
+            ),
+        ),
+    };
+    statement(true, reason, &message)
 }
 
 fn set_further(

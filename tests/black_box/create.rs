@@ -36,7 +36,7 @@ async fn a_manifest_becomes_a_profile() {
     let mut get = scene.world.kubectl(["get", "esp", "--namespace", &namespace]);
     let table = String::from_utf8(get.output().unwrap().stdout).unwrap();
     let columns: Vec<&str> = table.lines().next().unwrap().split_whitespace().collect();
-    assert_eq!(columns, ["NAME", "STATE", "READY", "REASON", "AGE"], "{table}");
+    assert_eq!(columns, ["NAME", "STATE", "SYNC", "READY", "REASON", "AGE"], "{table}");
     assert!(table.contains("provisioned") && table.contains("True"), "{table}");
 }
 
@@ -133,26 +133,6 @@ async fn of_two_resources_with_one_name_the_older_one_gets_it() {
     scene.until_gone("first").await;
     scene.until_ready_is("second", "True", "Provisioned").await;
     assert_eq!(scene.simulator.profiles().len(), 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_difference_is_shown_and_named() {
-    let scene = Scene::begin("drift").await;
-    scene.create("contoso", spec("Contoso SDS")).await;
-    scene.until_ready_is("contoso", "True", "Provisioned").await;
-    let mut changed = spec("Contoso SDS");
-    changed["handleSpecialCharacterConstraint"] = json!(true);
-    scene.create("contoso", changed).await;
-    let drifted = |profile: &_| condition(profile, "Drifted").is_some();
-    let profile = scene.until("contoso", "drifted", drifted).await;
-    let message = condition(&profile, "Drifted").unwrap().2;
-    assert!(message.contains("handleSpecialCharacterConstraint"), "{message}");
-    // It is still the profile that was provisioned; nothing is sent to correct it.
-    assert_eq!(condition(&profile, "Ready").unwrap().0, "True");
-    scene.create("contoso", spec("Contoso SDS")).await;
-    scene.until("contoso", "as it should be", |profile| condition(profile, "Drifted").is_none()).await;
-    let methods: Vec<String> = scene.simulator.requests().into_iter().map(|r| r.method).collect();
-    assert!(!methods.iter().any(|method| method == "PUT" || method == "PATCH"), "{methods:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -70,12 +70,12 @@ async fn an_open_attempt_is_resolved_before_the_resource_goes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_profile_that_somebody_deleted_is_missed_and_lets_its_resource_go() {
+async fn the_last_profile_that_somebody_deleted_is_missed_and_lets_its_resource_go() {
     let scene = Scene::begin("vanished").await;
     scene.create("contoso", spec("Contoso SDS")).await;
     let profile = scene.until_ready_is("contoso", "True", "Provisioned").await;
     assert!(scene.simulator.remove(&profile_id(&profile)));
-    let stalled = scene.until_ready_is("contoso", "False", "ProfileNotFound").await;
+    let stalled = scene.until_ready_is("contoso", "False", "UpstreamEmpty").await;
     assert!(condition(&stalled, "Stalled").unwrap().2.contains(&profile_id(&profile)));
     assert_eq!(scene.requests("POST").len(), 1, "it is not created again behind anybody's back");
     scene.delete("contoso").await;

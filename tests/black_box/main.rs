@@ -12,6 +12,7 @@ mod crash;
 mod create;
 mod credentials;
 mod delete;
+mod manage;
 mod outage;
 mod refusals;
 mod rights;

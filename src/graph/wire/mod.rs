@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 
 pub use body::RequestBody;
-pub use update::{applied_fields, update};
+pub use update::{applied_fields, update, update_bodies};
 
 use crate::api::connection::Dialect;
 use crate::api::customizations::Customizations;

@@ -2,9 +2,12 @@
 //!
 //! Pure. Which of the two forms is sent is learnt by the client; whether to send one is decided above.
 
+use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use super::RequestBody;
+use crate::api::connection::Dialect;
+use crate::api::profile::EducationSyncProfileSpec;
 use crate::graph::client::Update;
 use crate::graph::profile::kind;
 
@@ -19,6 +22,19 @@ pub fn update(wanted: &Value, read: &Value, cleared: &[String]) -> Update {
     lay_over(&mut whole, wanted);
     let patch = patch(&whole, read, wanted);
     Update { put: RequestBody::new(whole), patch: RequestBody::new(Value::Object(patch)) }
+}
+
+/// The update that makes the profile what the spec says. `read` is its configuration as Graph has it.
+#[must_use]
+pub fn update_bodies(
+    spec: &EducationSyncProfileSpec,
+    dialect: Dialect,
+    secret: Option<&SecretString>,
+    read: &str,
+    cleared: &[String],
+) -> Update {
+    let read = serde_json::from_str(read).unwrap_or_else(|_| Value::Object(Map::new()));
+    update(&super::body(spec, dialect, secret), &read, cleared)
 }
 
 /// The paths, such as `dataProvider.customizations.student.isSyncDeferred`, that the user set.

@@ -1,18 +1,18 @@
 //! A resource with a profile: follow it, and say what a person must know.
 //!
-//! Nothing in here changes Graph.
+//! Whether it is corrected is decided in [`super::correct`].
 
 use std::time::Duration;
 
-use super::{Action, Interest, NameKey, Notices, Standing, Verdict, is_held, wording};
+use super::{
+    Action, Interest, NameKey, Notices, Standing, Verdict, correct, is_held, standing_refusal, wording,
+};
 use crate::api::conditions::Reason;
 use crate::api::status::ProfileState;
-use crate::graph::difference::differences;
-use crate::graph::wire::wanted;
 use crate::graph::{GraphError, RemoteProfile};
-use crate::reconcile::observation::{Memory, Observation};
+use crate::reconcile::observation::{ConnectionFacts, Memory, Observation};
 
-pub(super) fn decide(o: &Observation) -> Verdict {
+pub(super) fn decide(o: &Observation, connection: &ConnectionFacts) -> Verdict {
     let Some(binding) = &o.status().binding else {
         return Verdict::nothing();
     };
@@ -26,39 +26,60 @@ pub(super) fn decide(o: &Observation) -> Verdict {
         let recheck = Some(Duration::from_mins(1));
         return Verdict { recheck, ..Verdict::stalled(Reason::AlreadyClaimed, message) };
     }
-    if !is_held(o) {
+    // Who only observes needs nothing to be held.
+    if !is_held(o) && !o.resource.spec.is_observed_only() {
         return Verdict::act(Action::Hold);
     }
     match &o.bound {
-        Some(profile) => follow(o, profile),
+        Some(profile) => follow(o, connection, profile),
         None => unseen(o, &binding.profile_id),
     }
 }
 
-fn follow(o: &Observation, profile: &RemoteProfile) -> Verdict {
+fn follow(o: &Observation, connection: &ConnectionFacts, profile: &RemoteProfile) -> Verdict {
+    // A list from before our last change says nothing of what came of it.
+    let is_behind = o.memory.updated_at.is_some_and(|at| !o.list_since(at));
+    let correction = correct::needed(o, profile);
+    let mut shown = Verdict {
+        standing: if is_behind { Standing::Silent } else { wording::following(profile.state) },
+        notices: Notices {
+            drift: (!is_behind).then(|| correct::drift(o, &correction)),
+            duplicates: Some(duplicates(o, profile)),
+            state: (!is_behind).then_some(profile.state),
+            expiration_date: (!is_behind).then(|| profile.expiration_date()),
+        },
+        interest: Some(interest(o, profile)),
+        ..Verdict::nothing()
+    };
+    if is_behind || o.resource.spec.is_observed_only() {
+        return shown;
+    }
+    if let Some(refusal) = standing_refusal(o, connection).filter(|_| !correction.is_empty()) {
+        shown.standing = refusal.standing;
+        shown.recheck = refusal.recheck;
+        return shown;
+    }
+    match correct::decide(o, profile, &correction) {
+        None => shown,
+        Some(Verdict { action: Action::Nothing, standing, recheck, ask, interest, .. }) => {
+            let standing = if standing == Standing::Silent { shown.standing } else { standing };
+            Verdict { standing, recheck, ask, interest: interest.or(shown.interest), ..shown }
+        }
+        Some(act) => Verdict { notices: shown.notices, interest: shown.interest, ..act },
+    }
+}
+
+fn interest(o: &Observation, profile: &RemoteProfile) -> Interest {
     let at_rest = matches!(
         profile.state,
         ProfileState::Provisioned | ProfileState::ProvisioningFailed | ProfileState::DeletionFailed
     );
+    let just_changed = o
+        .memory
+        .updated_at
+        .is_some_and(|at| at.saturating_add(o.settings.settle_window).is_ok_and(|until| o.now < until));
     // Whatever happens to a profile that is listed changes the list.
-    let interest = Interest::Profile { id: profile.id.clone(), name: profile.name.clone(), fast: !at_rest };
-    Verdict {
-        standing: wording::following(profile.state),
-        notices: Notices {
-            differences: Some(drift(o, profile)),
-            duplicates: Some(duplicates(o, profile)),
-            state: Some(profile.state),
-        },
-        interest: Some(interest),
-        ..Verdict::nothing()
-    }
-}
-
-fn drift(o: &Observation, profile: &RemoteProfile) -> Vec<String> {
-    let wanted = wanted(&o.resource.spec);
-    serde_json::from_str(&profile.configuration)
-        .map(|actual| differences(&wanted, &actual))
-        .unwrap_or_default()
+    Interest::Profile { id: profile.id.clone(), name: profile.name.clone(), fast: !at_rest || just_changed }
 }
 
 fn duplicates(o: &Observation, profile: &RemoteProfile) -> Vec<String> {
@@ -87,14 +108,25 @@ fn unseen(o: &Observation, id: &str) -> Verdict {
         return Verdict::watching(Standing::Silent, true);
     }
     match gone(o, id) {
-        Proof::Gone => {
-            let message = format!(
-                "The profile {id} is gone from Microsoft Graph: somebody deleted it. To have it created anew, delete this resource and apply it again."
-            );
-            Verdict::watching(Standing::Stalled(Reason::ProfileNotFound, message), false)
-        }
-        Proof::Missing(verdict) => verdict,
+        Proof::Gone => vanished(o, id),
+        Proof::Missing(verdict) => *verdict,
     }
+}
+
+/// The profile is proven gone, and this resource did not delete it.
+fn vanished(o: &Observation, id: &str) -> Verdict {
+    if o.resource.spec.is_observed_only() {
+        let message = format!("The profile {id} is gone from Microsoft Graph: somebody deleted it.");
+        return Verdict::watching(Standing::Stalled(Reason::ProfileNotFound, message), false);
+    }
+    // A tenant that is suddenly empty may be a service that has lost its list.
+    if (o.list.empty || !o.list_is_whole()) && !o.is_confirmed_gone(id) {
+        let message = format!(
+            "The profile {id} is gone from Microsoft Graph, and with it every profile of the tenant, or others that were there. That may be a fault of the service, so no new one is created until the list holds profiles again. If it is right: kubectl annotate educationsyncprofile NAME edusync.dev/confirm-gone={id}"
+        );
+        return Verdict::watching(Standing::Stalled(Reason::UpstreamEmpty, message), false);
+    }
+    Verdict::act(Action::Forget)
 }
 
 /// Right after a create, a list without the profile means "not visible yet".
@@ -113,14 +145,14 @@ pub(super) enum Proof {
     /// Absent from a whole list, and 404 on its own URL, twice, apart in time.
     Gone,
     /// Not proven; this is what to do for it.
-    Missing(Verdict),
+    Missing(Box<Verdict>),
 }
 
 /// What is missing for the proof that a profile is gone. To be asked only while a list, from after
 /// all that was done to the profile, does not have it.
 pub(super) fn gone(o: &Observation, id: &str) -> Proof {
     if !matches!(&o.list.failure, None | Some(GraphError::Waiting(_))) {
-        return Proof::Missing(Verdict::watching(Standing::Silent, true));
+        return Proof::Missing(Box::new(Verdict::watching(Standing::Silent, true)));
     }
     if o.memory.absences >= ABSENCES_THAT_PROVE {
         return Proof::Gone;
@@ -130,11 +162,14 @@ pub(super) fn gone(o: &Observation, id: &str) -> Proof {
     match due {
         Some(due) if o.now < due => {
             let left = Duration::try_from(due.duration_since(o.now)).unwrap_or_default();
-            Proof::Missing(Verdict { recheck: Some(left), ..Verdict::watching(Standing::Silent, true) })
+            Proof::Missing(Box::new(Verdict {
+                recheck: Some(left),
+                ..Verdict::watching(Standing::Silent, true)
+            }))
         }
-        _ => Proof::Missing(Verdict {
+        _ => Proof::Missing(Box::new(Verdict {
             interest: Some(Interest::Every { fast: true }),
             ..Verdict::act(Action::Probe { id: id.to_owned() })
-        }),
+        })),
     }
 }

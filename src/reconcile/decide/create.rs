@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use super::{
-    Action, NameKey, Standing, Verdict, is_held, set_back, standing_refusal, wanted_name, without_list,
-    wording,
+    Action, NameKey, Standing, Verdict, adopt, is_held, set_back, standing_refusal, wanted_name,
+    without_list, wording,
 };
 use crate::api::conditions::Reason;
 use crate::api::status::{CreationAttempt, ProfileState};
@@ -50,9 +50,16 @@ fn begin(o: &Observation) -> Verdict {
     if o.list.empty && o.list.alive > 0 {
         return upstream_empty(o);
     }
+    if let Some(adoption) = &o.resource.spec.adopt {
+        return adopt::decide(o, adoption);
+    }
     let wanted = wanted_name(o);
     if let Some(namesake) = worst(o.namesakes.iter().filter(|n| n.profile.name == wanted)) {
         return taken(o, namesake);
+    }
+    if o.resource.spec.is_observed_only() {
+        let stalled = Standing::Stalled(Reason::WouldCreate, wording::would_create(o));
+        return Verdict::watching(stalled, false);
     }
     if let SourceSecret::Missing(message) = &o.source_secret {
         let stalled = Standing::Stalled(Reason::CredentialsMissing, message.clone());
@@ -142,7 +149,7 @@ fn could_be(profile: &RemoteProfile, attempt: &CreationAttempt) -> bool {
 }
 
 /// The namesake that says most: a claimed one, then an unclaimed one, then one that is going.
-fn worst<'a>(namesakes: impl Iterator<Item = &'a Namesake>) -> Option<&'a Namesake> {
+pub(super) fn worst<'a>(namesakes: impl Iterator<Item = &'a Namesake>) -> Option<&'a Namesake> {
     namesakes.min_by_key(|namesake| match (&namesake.claimed_by, namesake.profile.state) {
         (Some(_), _) => 0,
         (None, ProfileState::Deleting) => 2,
@@ -150,7 +157,7 @@ fn worst<'a>(namesakes: impl Iterator<Item = &'a Namesake>) -> Option<&'a Namesa
     })
 }
 
-fn taken(o: &Observation, namesake: &Namesake) -> Verdict {
+pub(super) fn taken(o: &Observation, namesake: &Namesake) -> Verdict {
     let name = &o.resource.spec.display_name;
     let id = &namesake.profile.id;
     if let Some(owner) = &namesake.claimed_by {
@@ -167,7 +174,7 @@ fn taken(o: &Observation, namesake: &Namesake) -> Verdict {
         return Verdict::watching(Standing::Waiting(Reason::NameBeingDeleted, message), true);
     }
     let message = format!(
-        "A profile with the displayName \"{name}\" is in the tenant already ({id}), and no resource owns it. edusync creates no second one: give this resource another displayName, or delete that profile in School Data Sync."
+        "A profile with the displayName \"{name}\" is in the tenant already ({id}), and no resource owns it. edusync creates no second one. To take that one over: spec.adopt.profileId: {id}, with a deletionPolicy; otherwise give this resource another displayName, or delete that profile in School Data Sync."
     );
     Verdict::watching(Standing::Stalled(Reason::AlreadyExists, message), false)
 }

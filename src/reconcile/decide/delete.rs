@@ -40,7 +40,9 @@ fn without_a_call(o: &Observation) -> Option<Farewell> {
     if is_foreign(o) || o.bound_to_other.is_some() {
         return Some(Farewell::NotOurs);
     }
-    (o.resource.spec.deletion_policy() == DeletionPolicy::Retain).then_some(Farewell::Retained)
+    let stays =
+        o.resource.spec.deletion_policy() == DeletionPolicy::Retain || o.resource.spec.is_observed_only();
+    stays.then_some(Farewell::Retained)
 }
 
 fn with_connection(o: &Observation, connection: &ConnectionFacts) -> Verdict {
@@ -126,8 +128,8 @@ fn absent(o: &Observation, connection: &ConnectionFacts, binding: &Binding) -> V
         Proof::Gone if !o.list_is_whole() => list_lacks_others(o),
         Proof::Gone => Verdict::act(Action::LetGo(Farewell::Deleted)),
         Proof::Missing(verdict) => match verdict.standing {
-            Standing::Silent => Verdict { standing: wording::following(ProfileState::Deleting), ..verdict },
-            _ => verdict,
+            Standing::Silent => Verdict { standing: wording::following(ProfileState::Deleting), ..*verdict },
+            _ => *verdict,
         },
     }
 }

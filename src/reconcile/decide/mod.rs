@@ -3,12 +3,15 @@
 //! Pure: no await, no client, no clock. The chain below is the whole order of precedence; each link
 //! has a file of its own.
 
+mod adopt;
 mod bound;
+mod correct;
 mod create;
 mod delete;
 mod wording;
 
 pub(super) use bound::ABSENCES_THAT_PROVE;
+pub use correct::{Drift, Outlook};
 pub(super) use wording::{HOW_TO_LET_GO, failure as failure_standing, following, refusal as refusal_words};
 
 use std::time::Duration;
@@ -51,6 +54,20 @@ pub enum Action {
         /// Id of the profile.
         id: String,
     },
+    /// Take over this profile, as spec.adopt asks.
+    Adopt {
+        /// Id of the profile.
+        id: String,
+    },
+    /// Give Graph what the manifest says.
+    Update {
+        /// Fields that differ.
+        fields: Vec<String>,
+        /// Fields that are taken away.
+        cleared: Vec<String>,
+    },
+    /// The profile is gone from Graph: forget it, so that another one can be created.
+    Forget,
     /// Nothing came of the attempt: keep it in mind and start over.
     GiveUpAttempt,
     /// Ask Graph to delete this profile.
@@ -96,12 +113,14 @@ pub enum Standing {
 /// Conditions beside Ready.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Notices {
-    /// Paths at which the profile differs from the manifest. None: not known at this look.
-    pub differences: Option<Vec<String>>,
+    /// Where the profile differs from the manifest, and what becomes of it. None: not known at this look.
+    pub drift: Option<Drift>,
     /// Ids of unclaimed profiles with our name. None: not known at this look.
     pub duplicates: Option<Vec<String>>,
     /// State of the profile in Graph, where it has been seen.
     pub state: Option<ProfileState>,
+    /// Last day of the profile as Graph has it, where it has been seen; within: None for no end.
+    pub expiration_date: Option<Option<String>>,
 }
 
 /// Decides.
@@ -125,7 +144,7 @@ pub fn decide(o: &Observation) -> Verdict {
     if leads_elsewhere(o, connection) {
         return Verdict::stalled(Reason::ConnectionChanged, wording::connection_changed(o));
     }
-    if o.status().binding.is_some() { bound::decide(o) } else { create::decide(o, connection) }
+    if o.status().binding.is_some() { bound::decide(o, connection) } else { create::decide(o, connection) }
 }
 
 /// Was the status written for another object, which was copied or restored as this one?
@@ -183,7 +202,7 @@ impl Verdict {
         Self {
             action: Action::Nothing,
             standing: Standing::Silent,
-            notices: Notices { differences: None, duplicates: None, state: None },
+            notices: Notices { drift: None, duplicates: None, state: None, expiration_date: None },
             interest: None,
             ask: false,
             recheck: None,

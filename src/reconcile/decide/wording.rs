@@ -21,7 +21,7 @@ pub(in crate::reconcile) fn following(state: ProfileState) -> Standing {
         }
         ProfileState::ProvisioningFailed => Standing::Stalled(
             Reason::ProvisioningFailed,
-            "Microsoft Graph could not set the profile up. Look at the profile in School Data Sync, then delete this resource and apply it again, corrected.".to_owned(),
+            "Microsoft Graph could not set the profile up. Correct the manifest: the profile is then sent again. To have it sent again as it is: kubectl annotate educationsyncprofile NAME --overwrite reconcile.edusync.dev/requestedAt=\"$(date)\"".to_owned(),
         ),
         ProfileState::Deleting => Standing::Waiting(
             Reason::Deleting,
@@ -111,6 +111,13 @@ pub(in crate::reconcile) fn refusal(
             ),
         ),
     }
+}
+
+pub(super) fn would_create(o: &Observation) -> String {
+    format!(
+        "There is no profile \"{}\" in the tenant. edusync would create it, but spec.managementPolicy is Observe.",
+        o.resource.spec.display_name
+    )
 }
 
 pub(super) fn status_not_trusted() -> String {

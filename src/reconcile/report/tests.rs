@@ -35,7 +35,7 @@ fn connection() -> ConnectionFacts {
 }
 
 fn decided() -> Decided {
-    Decided { generation: 2, request: Some("now".to_owned()) }
+    Decided { generation: 2, request: Some("now".to_owned()), ..Decided::default() }
 }
 
 fn bad_request() -> GraphError {
@@ -49,7 +49,7 @@ fn a_refusal_is_of_the_generation_that_was_sent() {
     let Report { status, .. } = refused(
         &latest,
         &decided(),
-        Some(&attempt("a")),
+        Asked::Create(&attempt("a")),
         &connection(),
         &bad_request(),
         Timestamp::UNIX_EPOCH,
@@ -62,7 +62,8 @@ fn a_refusal_is_of_the_generation_that_was_sent() {
 #[test]
 fn a_refusal_answers_the_request_that_led_to_it() {
     let latest = resource(2, &json!({}));
-    let report = refused(&latest, &decided(), None, &connection(), &bad_request(), Timestamp::UNIX_EPOCH);
+    let report =
+        refused(&latest, &decided(), Asked::Delete, &connection(), &bad_request(), Timestamp::UNIX_EPOCH);
     assert_eq!(report.status.last_handled_reconcile_at.as_deref(), Some("now"));
 }
 
@@ -73,7 +74,7 @@ fn the_record_of_a_successor_stays() {
     let open = |report: Report| report.status.creation.map(|attempt| attempt.attempt);
     let now = Timestamp::UNIX_EPOCH;
     let late = attempt("a");
-    let report = refused(&latest, &decided(), Some(&late), &connection(), &bad_request(), now);
+    let report = refused(&latest, &decided(), Asked::Create(&late), &connection(), &bad_request(), now);
     assert_eq!(open(report).as_deref(), Some("b"));
     let error = GraphError::NotConnected(String::new());
     assert_eq!(open(not_sent(&latest, &decided(), &late, &error, now)).as_deref(), Some("b"));

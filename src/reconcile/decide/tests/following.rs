@@ -1,4 +1,4 @@
-//! A bound profile is followed, and nothing is changed.
+//! A bound profile is followed: its states, its loss.
 
 use super::*;
 
@@ -13,7 +13,7 @@ fn every_state_has_its_meaning() {
         ("hibernating", ("waiting", Reason::Provisioning)),
     ] {
         let mut o = look(bound());
-        o.bound = Some(remote("p", state));
+        o.bound = Some(as_wanted("p", state));
         let verdict = decide(&o);
         assert_eq!((verdict.action.clone(), reason(&verdict)), (Action::Nothing, Some(expected)), "{state}");
     }
@@ -61,5 +61,14 @@ fn gone_needs_two_proofs_apart() {
     o.memory.last_absence = Some(at(NOW - 5));
     assert_eq!(decide(&o).action, Action::Probe { id: "p".to_owned() });
     o.memory.absences = 2;
-    assert_eq!(reason(&decide(&o)), Some(("stalled", Reason::ProfileNotFound)));
+    assert_eq!(reason(&decide(&o)), Some(("stalled", Reason::UpstreamEmpty)), "the tenant is suddenly empty");
+    o.list.empty = false;
+    assert_eq!(decide(&o).action, Action::Forget);
+    o.list.missing = 1;
+    assert_eq!(reason(&decide(&o)), Some(("stalled", Reason::UpstreamEmpty)), "others are missing as well");
+    let mut resource = (*o.resource).clone();
+    resource.metadata.annotations =
+        Some([("edusync.dev/confirm-gone".to_owned(), "p".to_owned())].into_iter().collect());
+    o.resource = Arc::new(resource);
+    assert_eq!(decide(&o).action, Action::Forget, "a person has confirmed it");
 }

@@ -5,6 +5,7 @@
 mod creating;
 mod deletion;
 mod following;
+mod managing;
 mod resolving;
 
 use std::sync::Arc;
@@ -76,6 +77,7 @@ fn look(status: Value) -> Observation {
         bound: None,
         bound_to_other: None,
         memory: Memory::default(),
+        adoptee: None,
         source_secret: SourceSecret::NotNeeded,
     }
 }
@@ -96,6 +98,13 @@ fn remote(id: &str, state: &str) -> RemoteProfile {
             "userDomains": [{"appliesTo": "student", "name": "a.example"}]}
     }))
     .unwrap()
+}
+
+/// As [`remote`], with exactly the name that the manifest has.
+fn as_wanted(id: &str, state: &str) -> RemoteProfile {
+    let mut profile = remote(id, state);
+    profile.configuration = profile.configuration.replace("CONTOSO", "Contoso").into();
+    profile
 }
 
 fn unclaimed(id: &str, state: &str) -> Namesake {

@@ -3,6 +3,8 @@
 //! What it does is decided before; what it says is worded in [`super::report`]. Every change to
 //! Graph is stored as a fact before the pass ends.
 
+mod change;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ use super::cluster::{Cluster, ClusterError};
 use super::decide::{ABSENCES_THAT_PROVE, Action, Farewell, Standing, Verdict, failure_standing};
 use super::observation::{Observation, has_finalizer};
 use super::observe::{connection_key, owner};
-use super::report::Decided;
+use super::report::{Asked, Decided};
 use super::{Context, Next, connection, report, store};
 use crate::api::conditions::whole_seconds;
 use crate::api::status::CreationAttempt;
@@ -65,6 +67,11 @@ pub async fn act<C: Cluster>(
             hold(context, &o.resource).await?;
             hold_connection(context, &o.resource).await?;
             Ok(Done::LookAgain(Next::Again))
+        }
+        (Action::Adopt { id }, Some(upstream)) => change::adopt(context, o, upstream, id).await,
+        (Action::Forget, Some(upstream)) => change::forget(context, o, upstream).await,
+        (Action::Update { fields, cleared }, Some(upstream)) => {
+            change::update(context, o, upstream, fields, cleared).await
         }
         (Action::Delete { id }, Some(upstream)) => delete(context, o, upstream, id).await,
         (Action::Probe { id }, Some(upstream)) => {
@@ -137,7 +144,7 @@ async fn not_created<C: Cluster>(
     match error.certainty() {
         Certainty::No => {
             store::fact(context, recorded, |latest| {
-                report::refused(latest, &decided, Some(attempt), &upstream.facts, &error, now)
+                report::refused(latest, &decided, Asked::Create(attempt), &upstream.facts, &error, now)
             })
             .await;
             Done::LookAgain(Next::Again)
@@ -285,7 +292,7 @@ async fn delete<C: Cluster>(
             match error.certainty() {
                 Certainty::No => {
                     store::fact(context, &o.resource, |latest| {
-                        report::refused(latest, &decided, None, &upstream.facts, &error, now)
+                        report::refused(latest, &decided, Asked::Delete, &upstream.facts, &error, now)
                     })
                     .await;
                     Ok(Done::LookAgain(Next::Again))

@@ -1,0 +1,210 @@
+//! A profile is adopted, corrected, or only observed.
+
+use super::*;
+use crate::reconcile::cluster::SecretValue;
+
+/// The resource with this added to its spec.
+fn with_spec(mut o: Observation, change: impl FnOnce(&mut Value)) -> Observation {
+    let mut value = serde_json::to_value(&*o.resource).unwrap();
+    change(&mut value["spec"]);
+    o.resource = Arc::new(serde_json::from_value(value).unwrap());
+    o
+}
+
+fn following() -> Observation {
+    let mut o = look(bound());
+    o.bound = Some(remote("p", "provisioned"));
+    (o.list.empty, o.name) = (false, None);
+    o
+}
+
+/// The remote profile is named CONTOSO, the manifest says Contoso: that differs.
+fn update(fields: &[&str], cleared: &[&str]) -> Action {
+    let owned = |paths: &[&str]| paths.iter().map(ToString::to_string).collect();
+    Action::Update { fields: owned(fields), cleared: owned(cleared) }
+}
+
+fn outlook(o: &Observation) -> Option<Outlook> {
+    decide(o).notices.drift.filter(|drift| !drift.fields.is_empty()).map(|drift| drift.outlook)
+}
+
+#[test]
+fn a_difference_is_corrected() {
+    let o = following();
+    assert_eq!(decide(&o).action, update(&["displayName"], &[]));
+    assert_eq!(outlook(&o), Some(Outlook::Corrected));
+}
+
+#[test]
+fn a_profile_that_is_being_set_up_is_not_disturbed() {
+    let mut o = following();
+    o.bound = Some(remote("p", "provisioning"));
+    assert_eq!((decide(&o).action, outlook(&o)), (Action::Nothing, Some(Outlook::Corrected)));
+}
+
+#[test]
+fn observing_only_shows() {
+    let o = with_spec(following(), |spec| spec["managementPolicy"] = json!("Observe"));
+    assert_eq!((decide(&o).action, outlook(&o)), (Action::Nothing, Some(Outlook::Observed)));
+    let mut none = with_spec(look(json!({})), |spec| spec["managementPolicy"] = json!("Observe"));
+    assert_eq!(reason(&decide(&none)), Some(("stalled", Reason::WouldCreate)));
+    none.resource = deleting(none.clone()).resource;
+    assert_eq!(decide(&none).action, Action::LetGo(Farewell::NeverCreated));
+    let gone = deleting(o);
+    assert_eq!(decide(&gone).action, Action::LetGo(Farewell::Retained));
+}
+
+#[test]
+fn what_was_taken_away_is_cleared() {
+    let mut status = bound();
+    status["appliedFields"] = json!(["displayName", "expirationDate", "handleSpecialCharacterConstraint"]);
+    let mut o = look(status);
+    o.list.empty = false;
+    let mut value = json!({
+        "id": "p", "displayName": "Contoso", "state": "provisioned", "expirationDate": "2027-06-30",
+        "handleSpecialCharacterConstraint": false,
+        "dataProvider": {"@odata.type": "#microsoft.graph.educationCsvDataProvider"},
+        "identitySynchronizationConfiguration": {"@odata.type": "#microsoft.graph.educationIdentityCreationConfiguration",
+            "userDomains": [{"appliesTo": "student", "name": "a.example"}]}
+    });
+    o.bound = RemoteProfile::read(&value);
+    assert_eq!(decide(&o).action, update(&[], &["expirationDate"]), "false is as good as cleared");
+    value["expirationDate"] = json!(null);
+    o.bound = RemoteProfile::read(&value);
+    assert_eq!(decide(&o).action, Action::Nothing);
+}
+
+#[test]
+fn after_an_update_lists_may_be_behind() {
+    let mut o = following();
+    o.memory.updated_at = Some(at(NOW - 1));
+    let verdict = decide(&o);
+    assert_eq!(
+        (verdict.action, verdict.standing, verdict.notices.state),
+        (Action::Nothing, Standing::Silent, None)
+    );
+    (o.memory.updated_at, o.memory.updated_generation) = (Some(at(NOW - 10)), 1);
+    let waiting = decide(&o);
+    assert_eq!(waiting.action, Action::Nothing, "the list is newer, and may be behind all the same");
+    assert_eq!(waiting.recheck, Some(Duration::from_secs(110)));
+    o.memory.updated_generation = 0;
+    assert_eq!(decide(&o).action, update(&["displayName"], &[]), "what the user has changed since is sent");
+    o.memory.updated_generation = 1;
+    o.memory.updated_at = Some(at(NOW - 120));
+    assert_eq!(decide(&o).action, update(&["displayName"], &[]));
+}
+
+#[test]
+fn a_service_that_knows_better_gets_no_third_update() {
+    for (updates, generation, action) in [
+        (1, 1, update(&["displayName"], &[])),
+        (2, 1, Action::Nothing),
+        (2, 0, update(&["displayName"], &[])),
+    ] {
+        let mut status = bound();
+        status["unaccepted"] =
+            json!({"fields": ["displayName"], "generation": generation, "updates": updates});
+        let mut o = look(status);
+        (o.list.empty, o.bound) = (false, Some(remote("p", "provisioned")));
+        assert_eq!(decide(&o).action, action, "{updates} {generation}");
+        if action == Action::Nothing {
+            assert_eq!(outlook(&o), Some(Outlook::NotAccepted));
+        }
+    }
+}
+
+#[test]
+fn a_changed_secret_is_sent_again() {
+    let mut status = bound();
+    status["appliedSecretVersion"] = json!("1");
+    let mut o = look(status);
+    (o.list.empty, o.bound) = (false, Some(as_wanted("p", "provisioned")));
+    let secret =
+        |version: &str| SourceSecret::Here(SecretValue { value: "s".into(), version: version.to_owned() });
+    o.source_secret = secret("1");
+    assert_eq!(decide(&o).action, Action::Nothing);
+    o.source_secret = secret("2");
+    assert_eq!(decide(&o).action, update(&[], &[]));
+}
+
+#[test]
+fn a_failed_profile_is_sent_again_when_somebody_asks() {
+    let mut o = following();
+    o.bound = Some(as_wanted("p", "provisioningFailed"));
+    assert_eq!(reason(&decide(&o)), Some(("stalled", Reason::ProvisioningFailed)));
+    let mut resource = (*o.resource).clone();
+    resource.metadata.annotations =
+        Some([("reconcile.edusync.dev/requestedAt".to_owned(), "now".to_owned())].into_iter().collect());
+    o.resource = Arc::new(resource);
+    assert_eq!(decide(&o).action, update(&[], &[]));
+}
+
+#[test]
+fn a_new_name_must_be_free() {
+    let renamed = || with_spec(following(), |spec| spec["displayName"] = json!("Fabrikam"));
+    let mut o = renamed();
+    assert!(decide(&o).ask, "the name has to be ours first, and a list from after that");
+    o.name = Some(NameClaim::Ours(at(NOW - 3)));
+    assert_eq!(decide(&o).action, update(&["displayName"], &[]));
+    o.name = Some(NameClaim::TakenBy(other()));
+    assert_eq!(reason(&decide(&o)), Some(("stalled", Reason::AlreadyClaimed)));
+    o.name = Some(NameClaim::Ours(at(NOW - 3)));
+    let mut namesake = unclaimed("q", "provisioned");
+    namesake.profile.name = NameKey::of("fabrikam");
+    o.namesakes = vec![namesake];
+    assert_eq!(reason(&decide(&o)), Some(("stalled", Reason::AlreadyExists)));
+}
+
+#[test]
+fn a_refused_update_stands_until_something_changes() {
+    let refusal = |generation: i64| json!({"generation": generation, "connection": "c/1/", "status": 400, "clientRequestId": "x", "time": at(1).to_string()});
+    let mut status = bound();
+    status["refusal"] = refusal(1);
+    let mut o = look(status);
+    (o.list.empty, o.bound) = (false, Some(remote("p", "provisioned")));
+    assert_eq!(
+        (decide(&o).action, reason(&decide(&o))),
+        (Action::Nothing, Some(("stalled", Reason::Rejected)))
+    );
+    let mut status = bound();
+    status["refusal"] = refusal(0);
+    o.resource = Arc::new(resource(status));
+    assert_eq!(decide(&o).action, update(&["displayName"], &[]));
+}
+
+fn adopting(adopt: Value) -> Observation {
+    let o = with_spec(look(json!({})), |spec| {
+        spec["adopt"] = adopt;
+        spec["deletionPolicy"] = json!("Retain");
+    });
+    Observation { list: ListFacts { empty: false, ..o.list.clone() }, ..o }
+}
+
+#[test]
+fn a_profile_is_adopted_by_its_id() {
+    let mut o = adopting(json!({"profileId": "p"}));
+    assert_eq!(reason(&decide(&o)), Some(("stalled", Reason::AdoptionFailed)), "there is none");
+    o.adoptee = Some(unclaimed("p", "provisioned"));
+    assert_eq!(decide(&o).action, Action::Adopt { id: "p".to_owned() });
+    o.adoptee = Some(Namesake { claimed_by: Some(other()), ..unclaimed("p", "provisioned") });
+    assert_eq!(reason(&decide(&o)), Some(("stalled", Reason::AlreadyClaimed)));
+    o.adoptee = Some(unclaimed("p", "deleting"));
+    assert_eq!(reason(&decide(&o)), Some(("waiting", Reason::NameBeingDeleted)));
+    let mut other_kind = unclaimed("p", "provisioned");
+    other_kind.profile.data_provider = None;
+    o.adoptee = Some(other_kind);
+    assert_eq!(reason(&decide(&o)), Some(("stalled", Reason::AdoptionFailed)), "a kind cannot be changed");
+}
+
+#[test]
+fn a_profile_is_adopted_by_its_name_if_it_is_the_only_one() {
+    let mut o = adopting(json!({"byDisplayName": true}));
+    assert_eq!(reason(&decide(&o)), Some(("stalled", Reason::AdoptionFailed)));
+    o.namesakes = vec![unclaimed("p", "provisioned")];
+    assert_eq!(decide(&o).action, Action::Adopt { id: "p".to_owned() });
+    o.namesakes.push(unclaimed("q", "provisioned"));
+    assert_eq!(reason(&decide(&o)), Some(("stalled", Reason::AdoptionFailed)));
+    o.namesakes.truncate(1);
+    o.namesakes.push(unclaimed("q", "deleting"));
+    assert_eq!(reason(&decide(&o)), Some(("waiting", Reason::NameBeingDeleted)), "the name is not free yet");
+}

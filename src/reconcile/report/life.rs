@@ -1,0 +1,121 @@
+//! Reports of what becomes of a profile that is there: taken over, updated, vanished.
+
+use jiff::Timestamp;
+
+use super::{Decided, Report, conditions, normal, warning};
+use crate::api::EducationSyncProfile;
+use crate::api::status::{Binding, HandledTriggers, ProfileState, UnacceptedUpdate};
+use crate::graph::RemoteProfile;
+use crate::reconcile::claims::Tenant;
+use crate::reconcile::decide::following;
+use crate::reconcile::observation::Observation;
+
+/// A profile has been taken over.
+#[must_use]
+pub fn adopted(o: &Observation, tenant: &Tenant, profile: &RemoteProfile) -> Report {
+    let mut status = o.status().clone();
+    status.binding = Some(Binding {
+        uid: o.uid().to_owned(),
+        endpoint: tenant.endpoint.clone(),
+        tenant_id: tenant.tenant_id.clone(),
+        profile_id: profile.id.clone(),
+        display_name: profile.display_name.clone(),
+    });
+    status.refusal = None;
+    status.applied_fields.clear();
+    status.applied_secret_version = None;
+    status.unaccepted = None;
+    status.state = Some(profile.state);
+    // Values that are there from the beginning ask for nothing.
+    status.handled_triggers = Decided::by(o).triggers();
+    if let Some(request) = o.request() {
+        status.last_handled_reconcile_at = Some(request.to_owned());
+    }
+    let note =
+        format!("Took over the profile {} of tenant {}, as spec.adopt says.", profile.id, tenant.tenant_id);
+    let mut notices = vec![normal("Adopted", "Adopt", note)];
+    notices.extend(conditions(&mut status, &following(profile.state), o.generation(), o.now));
+    Report { status, notices }
+}
+
+/// The profile is gone; another one will be created.
+#[must_use]
+pub fn vanished(o: &Observation) -> Report {
+    let mut status = o.status().clone();
+    let mut notices = Vec::new();
+    if let Some(binding) = status.binding.take() {
+        let note = format!(
+            "The profile {} is gone from Microsoft Graph: somebody deleted it. It is created anew.",
+            binding.profile_id
+        );
+        notices.push(warning("ProfileVanished", "Follow", note));
+    }
+    status.state = None;
+    status.sync = None;
+    status.errors.clear();
+    status.applied_fields.clear();
+    status.applied_secret_version = None;
+    status.unaccepted = None;
+    status.expiration_date = None;
+    status.paused_by_manifest = None;
+    Report { status, notices }
+}
+
+/// Graph has accepted an update.
+#[must_use]
+pub fn updated(
+    latest: &EducationSyncProfile,
+    decided: &Decided,
+    (fields, cleared): (&[String], &[String]),
+    state: Option<ProfileState>,
+    now: Timestamp,
+) -> Report {
+    let mut status = latest.status.clone().unwrap_or_default();
+    decided.answer(&mut status);
+    status.refusal = None;
+    status.applied_fields.clone_from(&decided.applied_fields);
+    status.applied_secret_version.clone_from(&decided.secret_version);
+    let before = status
+        .unaccepted
+        .take()
+        .filter(|before| before.generation == decided.generation && before.fields == fields);
+    status.unaccepted = (!fields.is_empty()).then(|| UnacceptedUpdate {
+        fields: fields.to_vec(),
+        generation: decided.generation,
+        updates: before.map_or(1, |before| before.updates.saturating_add(1)),
+    });
+    let mut id = String::new();
+    if let Some(binding) = &mut status.binding {
+        binding.display_name.clone_from(&decided.display_name);
+        id.clone_from(&binding.profile_id);
+    }
+    let mut notices = vec![normal("Updated", "Update", sentence(&id, fields, cleared))];
+    if let Some(state) = state {
+        status.state = Some(state);
+        notices.extend(conditions(&mut status, &following(state), decided.generation, now));
+    }
+    Report { status, notices }
+}
+
+fn sentence(id: &str, fields: &[String], cleared: &[String]) -> String {
+    let mut sentence = format!("Updated the profile {id}");
+    if !fields.is_empty() {
+        sentence.push_str(": changed ");
+        sentence.push_str(&fields.join(", "));
+    }
+    if !cleared.is_empty() {
+        sentence.push_str(if fields.is_empty() { ": cleared " } else { "; cleared " });
+        sentence.push_str(&cleared.join(", "));
+    }
+    if fields.is_empty() && cleared.is_empty() {
+        sentence.push_str(": sent it again");
+    }
+    sentence.push('.');
+    sentence
+}
+
+impl Decided {
+    pub(super) fn triggers(&self) -> Option<HandledTriggers> {
+        Some(self.triggers.clone()).filter(|triggers| *triggers != HandledTriggers::default())
+    }
+}
