@@ -19,7 +19,8 @@ use crate::cli_profiles::ProfileFlags;
 /// It listens with TLS, under a certificate authority it makes at each start (--state keeps it), and prints
 /// one line on standard output once it does: "ready https://ADDRESS:PORT". Logs go to standard error.
 /// Graph, the Entra token endpoint and the managed identity endpoint are all at that address; a browser
-/// finds a page there that shows profiles, requests and faults.
+/// finds a page there that shows profiles, requests and faults. --identity-port serves the managed identity
+/// endpoint without TLS besides, and prints a second line: "identity http://ADDRESS:PORT".
 #[derive(Parser)]
 #[command(version, after_long_help = long_help(), after_help = SHORT)]
 pub(crate) struct Cli {
@@ -172,11 +173,14 @@ const EXAMPLES: &str = r#"EXAMPLES
     curl --cacert ca.pem https://127.0.0.1:8443/_simulator/time --json '{"advance": "24h"}'
     curl --cacert ca.pem https://127.0.0.1:8443/_simulator/state/save --json '{}'
 
-  Try a client with a certificate, and one with a workload identity:
+  Try a client with a certificate, one with a workload identity, and one with a managed identity:
 
     graph-simulator --client-certificate client.pem
     graph-simulator --federated-keys jwks.json --federated-issuer https://oidc.cluster.example/ \
       --federated-subject system:serviceaccount:edusync:edusync
+    graph-simulator --identity-port 8081
+    curl -H 'Metadata: true' \
+      'http://127.0.0.1:8081/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https://graph.microsoft.com'
 
   See what clients have asked, and what is there (no token needed):
 
@@ -240,6 +244,7 @@ mod tests {
         assert_eq!(settings.create_status, defaults.create_status);
         assert_eq!(format!("{:?}", settings.profiles), format!("{:?}", defaults.profiles));
         assert_eq!(settings.managed_identities, defaults.managed_identities);
+        assert_eq!(settings.identity_port, defaults.identity_port);
         assert_eq!(settings.long_token_lifetime, defaults.long_token_lifetime);
         assert_eq!(settings.refresh_token_rotation, defaults.refresh_token_rotation);
         assert_eq!(settings.refresh_token_lifetime, defaults.refresh_token_lifetime);

@@ -32,6 +32,10 @@ pub(crate) struct Platform {
     /// replaces the default
     #[arg(long = "managed-identity", value_name = "CLIENT_ID[,OBJECT_ID[,RESOURCE_ID]]", default_value = EXAMPLE_CLIENT_ID)]
     managed_identities: Vec<ManagedIdentity>,
+    /// A second port, for /metadata/identity/oauth2/token alone and without TLS, as on a machine in Azure; 0 takes any
+    /// free one. A second line on standard output names it: "identity http://ADDRESS:PORT"
+    #[arg(long, value_name = "PORT")]
+    identity_port: Option<u16>,
     /// How long tokens of workload and managed identities are good for
     #[arg(long, value_name = "DURATION", default_value = "86399s", value_parser = duration)]
     long_token_lifetime: Duration,
@@ -86,6 +90,7 @@ impl Platform {
         Settings {
             client_certificates: self.client_certificates.clone(),
             federated_credentials: federated.into_iter().collect(),
+            identity_port: self.identity_port,
             managed_identities: self.managed_identities.clone(),
             long_token_lifetime: self.long_token_lifetime,
             refresh_token_rotation: match self.refresh_token_rotation {

@@ -8,7 +8,7 @@
 //! - `fault`: what goes wrong, with which call, when. `clock`: the simulator's own time.
 //! - `settings`, `settings_profiles`: what it can be told.
 //! - `credentials`: certificates, federated issuers and managed identities it can be told.
-//! - `line`: connections that can be reset. `state`: what is kept over restarts.
+//! - `listen`: ports, with and without TLS. `line`: connections that can be reset. `state`: what is kept over restarts.
 //! - `tls`: its certificates. `json`: JSON with ordered members.
 //!
 //! It shares nothing with any client of that API: a mistake in both would hide from every test.
@@ -20,6 +20,7 @@ mod fault;
 mod http;
 mod json;
 mod line;
+mod listen;
 mod model;
 mod server;
 mod settings;

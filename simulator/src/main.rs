@@ -28,7 +28,7 @@ async fn main() -> Result<()> {
     std::fs::write(&cli.ca_file, server.ca_pem())
         .with_context(|| format!("cannot write the certificate authority to {}", cli.ca_file.display()))?;
     tracing::info!(ca_file = %cli.ca_file.display(), url = %server.url(), "listening");
-    say_ready(&server.url())?;
+    say_ready(&server)?;
 
     let signal = tokio::select! {
         _ = terminate.recv() => "SIGTERM",
@@ -39,10 +39,13 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// The one line on standard output; programs wait for it.
-fn say_ready(url: &str) -> Result<()> {
+/// The line on standard output that programs wait for, and one for the second port if there is one.
+fn say_ready(server: &Server) -> Result<()> {
+    let identity = server.identity_url().map(|url| format!("identity {url}\n")).unwrap_or_default();
     let mut out = std::io::stdout().lock();
-    writeln!(out, "ready {url}").and_then(|()| out.flush()).context("cannot write the ready line")
+    write!(out, "ready {}\n{identity}", server.url())
+        .and_then(|()| out.flush())
+        .context("cannot write the ready line")
 }
 
 /// Logs to standard error, at `info` unless `RUST_LOG` says otherwise.

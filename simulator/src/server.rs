@@ -1,18 +1,18 @@
-//! A simulator behind TLS on a port: listening, stopping, and the faults that need a connection. Every request goes
-//! through [`Simulator`]; nothing is answered here.
+//! A simulator behind TLS on a port: starting, stopping, and the faults that need a connection. Every request goes
+//! through [`Simulator`]; nothing is answered here. The managed identity endpoint may have a second port without TLS.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use axum_server::Handle;
-use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
+use axum::routing::any;
+use axum_server::tls_rustls::RustlsConfig;
 use bytes::Bytes;
 use futures::stream::{self, StreamExt};
 use http::StatusCode;
@@ -24,7 +24,8 @@ use tokio::task::JoinHandle;
 
 use crate::fault::ActiveFault;
 use crate::http::{Cut, RecordedRequest, Simulator};
-use crate::line::{Lines, Switch};
+use crate::line::Switch;
+use crate::listen::{self, Listening};
 use crate::model::SyncOutcome;
 use crate::settings::Settings;
 use crate::state::{Authority, StateFile};
@@ -32,13 +33,17 @@ use crate::{tls, upload};
 
 /// Larger bodies are refused with 413, except for uploads. Profiles are a few kilobytes.
 const LARGEST_BODY: usize = 4 * 1024 * 1024;
+/// The managed identity endpoint: all there is at the port without TLS.
+const IDENTITY_PATH: &str = "/metadata/identity/oauth2/token";
 
 /// A running simulator. Dropping it stops it.
 pub struct Server {
     face: Arc<Face>,
     tls: RustlsConfig,
     address: SocketAddr,
-    listening: Mutex<Option<Listening>>,
+    /// Where the managed identity endpoint is besides, without TLS.
+    identity: Option<SocketAddr>,
+    listening: Mutex<Vec<Listening>>,
     saver: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -48,11 +53,6 @@ struct Face {
     /// While true, answers of successful creates are held back.
     hold: watch::Sender<bool>,
     authority: Authority,
-}
-
-struct Listening {
-    handle: Handle<SocketAddr>,
-    task: JoinHandle<io::Result<()>>,
 }
 
 impl Server {
@@ -74,9 +74,9 @@ impl Server {
         }
         let saved = settings.state.as_deref().map(StateFile::load).transpose()?.flatten();
         let certificates = tls::make(&names, saved.as_ref().map(|saved| &saved.authority))?;
-        let wanted = SocketAddr::new(settings.bind, settings.port);
-        let listener = TcpListener::bind(wanted).with_context(|| format!("cannot listen on {wanted}"))?;
-        let address = listener.local_addr().context("cannot tell the port")?;
+        let (listener, address) = listen::bind(SocketAddr::new(settings.bind, settings.port))?;
+        let identity = settings.identity_port.map(|port| SocketAddr::new(settings.bind, port));
+        let (identity_listener, identity) = identity.map(listen::bind).transpose()?.unzip();
         let simulator = Simulator::new(settings);
         if let Some(saved) = saved {
             simulator.restore(saved.simulator);
@@ -86,10 +86,11 @@ impl Server {
             face: Arc::new(face),
             tls: RustlsConfig::from_config(certificates.server),
             address,
-            listening: Mutex::new(None),
+            identity,
+            listening: Mutex::default(),
             saver: Mutex::new(None),
         };
-        server.serve(listener)?;
+        server.serve(listener, identity_listener)?;
         if server.settings().state.is_some() {
             server.save_state()?;
             *server.saver() = Some(tokio::spawn(keep_saving(Arc::clone(&server.face))));
@@ -100,12 +101,14 @@ impl Server {
     /// Where it listens, `https://127.0.0.1:PORT`. Graph and the token endpoint are both there.
     #[must_use]
     pub fn url(&self) -> String {
-        let host = match self.address.ip() {
-            ip if !ip.is_unspecified() => ip,
-            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
-            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        };
-        format!("https://{}", SocketAddr::new(host, self.address.port()))
+        listen::url("https", self.address)
+    }
+
+    /// Where the managed identity endpoint answers without TLS, as on a machine in Azure: `http://127.0.0.1:PORT`.
+    /// `None` without [`Settings::identity_port`].
+    #[must_use]
+    pub fn identity_url(&self) -> Option<String> {
+        self.identity.map(|address| listen::url("http", address))
     }
 
     /// The certificate authority to trust, as PEM.
@@ -216,22 +219,13 @@ impl Server {
 
     /// Stops listening and cuts open connections: from then on, connections are refused. The state stays.
     pub async fn close(&self) {
-        let Some(Listening { handle, task }) = self.listening().take() else {
-            return;
-        };
-        handle.shutdown();
-        // The task ends by dropping its listener; whether it ended well is of no interest any more.
-        let _ = task.await;
-        // A connection that is still shaking hands ends by itself; nobody is answered on it any more.
-        let cut = async {
-            while handle.connection_count() > 0 {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        };
-        let _ = tokio::time::timeout(Duration::from_secs(1), cut).await;
+        let all = std::mem::take(&mut *self.listening());
+        for one in all {
+            one.close().await;
+        }
     }
 
-    /// Listens again on the same port, with the same state and certificate. Does nothing while listening.
+    /// Listens again on the same ports, with the same state and certificate. Does nothing while listening.
     ///
     /// # Errors
     /// When something else has taken the port.
@@ -240,13 +234,12 @@ impl Server {
         reason = "part of the asynchronous interface; needs a running tokio runtime"
     )]
     pub async fn reopen(&self) -> Result<()> {
-        if self.listening().is_some() {
+        if !self.listening().is_empty() {
             return Ok(());
         }
-        let address = self.address;
-        let listener =
-            TcpListener::bind(address).with_context(|| format!("cannot listen on {address} again"))?;
-        self.serve(listener)
+        let (listener, _) = listen::bind(self.address)?;
+        let identity = self.identity.map(listen::bind).transpose()?;
+        self.serve(listener, identity.map(|(listener, _)| listener))
     }
 
     /// Ends it: [`Self::close`], and the state is saved.
@@ -261,14 +254,14 @@ impl Server {
         self.face.save_or_say();
     }
 
-    fn serve(&self, listener: TcpListener) -> Result<()> {
-        listener.set_nonblocking(true).context("cannot make the listener non-blocking")?;
-        let handle = Handle::new();
-        let acceptor = RustlsAcceptor::new(self.tls.clone()).acceptor(Lines);
-        let server = axum_server::from_tcp(listener).context("cannot use the listener")?.acceptor(acceptor);
-        let router = Router::new().fallback(answer).with_state(Arc::clone(&self.face));
-        let serving = server.http1_only().handle(handle.clone()).serve(router.into_make_service());
-        *self.listening() = Some(Listening { handle, task: tokio::spawn(serving) });
+    fn serve(&self, listener: TcpListener, identity: Option<TcpListener>) -> Result<()> {
+        let everything = Router::new().fallback(answer).with_state(Arc::clone(&self.face));
+        let mut all = vec![Listening::begin(listener, Some(self.tls.clone()), everything)?];
+        if let Some(listener) = identity {
+            let alone = Router::new().route(IDENTITY_PATH, any(answer)).fallback(elsewhere);
+            all.push(Listening::begin(listener, None, alone.with_state(Arc::clone(&self.face)))?);
+        }
+        *self.listening() = all;
         Ok(())
     }
 
@@ -276,7 +269,7 @@ impl Server {
         self.saver.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn listening(&self) -> std::sync::MutexGuard<'_, Option<Listening>> {
+    fn listening(&self) -> std::sync::MutexGuard<'_, Vec<Listening>> {
         self.listening.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -312,10 +305,7 @@ impl Drop for Server {
         if let Some(saver) = self.saver().take() {
             saver.abort();
         }
-        if let Some(listening) = self.listening().take() {
-            listening.handle.shutdown();
-            listening.task.abort();
-        }
+        self.listening().iter().for_each(Listening::abort);
     }
 }
 
@@ -323,6 +313,11 @@ impl Drop for Server {
 #[expect(clippy::disallowed_methods, reason = "the face is where real time enters the model")]
 fn now() -> Timestamp {
     Timestamp::now()
+}
+
+/// What is not at the port without TLS: everything but the managed identity endpoint.
+async fn elsewhere() -> (StatusCode, String) {
+    (StatusCode::NOT_FOUND, format!("Nothing but {IDENTITY_PATH} is at this port.\n"))
 }
 
 /// Answers every request, whatever its method and path.

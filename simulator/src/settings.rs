@@ -41,6 +41,9 @@ pub struct Settings {
     pub bind: IpAddr,
     /// Port to listen on; 0 takes any free one.
     pub port: u16,
+    /// A second port, for the managed identity endpoint alone, and without TLS as on a machine in Azure; 0 takes any
+    /// free one. `None`: the endpoint is at `port` only.
+    pub identity_port: Option<u16>,
     /// Names and addresses the server certificate is valid for, besides `localhost`, `127.0.0.1` and `::1`.
     pub sans: Vec<String>,
     /// Id of the tenant.
@@ -120,6 +123,7 @@ impl Default for Settings {
         Self {
             bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 0,
+            identity_port: None,
             sans: Vec::new(),
             tenant: EXAMPLE_TENANT.to_owned(),
             extra_tenants: Vec::new(),

@@ -15,7 +15,7 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use crate::state::Authority;
 
 /// Names every server certificate is valid for.
-const OWN_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+pub(crate) const OWN_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
 /// What a server needs to speak TLS, and a client to believe it.
 pub(crate) struct Certificates {

@@ -32,7 +32,8 @@ async fn start(flags: &[&str]) -> Running {
         .spawn()
         .unwrap();
     let mut line = String::new();
-    let mut out = BufReader::new(child.stdout.as_mut().unwrap());
+    // No more than this line: what follows it is left for `end`.
+    let mut out = BufReader::with_capacity(1, child.stdout.as_mut().unwrap());
     tokio::time::timeout(LIMIT, out.read_line(&mut line)).await.unwrap().unwrap();
     let url = line.trim_end().strip_prefix("ready ").unwrap_or_else(|| panic!("{line:?}")).to_owned();
     let authority = Certificate::from_pem(&std::fs::read(&ca_file).unwrap()).unwrap();
@@ -128,6 +129,14 @@ async fn ends_on_sigint_and_logs_no_bodies_unless_told() {
     let (code, _, err) = running.end("-INT").await;
     assert_eq!(code, Some(0), "{err}");
     assert!(err.contains("answered") && !err.contains("telltale"), "{err}");
+}
+
+#[tokio::test]
+async fn a_second_line_names_the_port_without_tls() {
+    let running = start(&["--identity-port", "0"]).await;
+    let (code, out, err) = running.end("-TERM").await;
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.starts_with("identity http://127.0.0.1:") && out.ends_with('\n'), "{out:?}");
 }
 
 #[tokio::test]

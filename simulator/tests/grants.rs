@@ -222,6 +222,12 @@ fn the_identity_endpoint_is_strict() {
     let world = World::default();
     let good = "api-version=2018-02-01&resource=https://graph.microsoft.com/";
     assert_eq!(identity(&world, good).status, 200);
+    // Whoever came over plain HTTP came to another port than that of Graph.
+    for own in ["https://127.0.0.1:8443", "https://localhost/", "https://[::1]:1", "https://sim.example:8443"]
+    {
+        let query = format!("api-version=2018-02-01&resource={own}");
+        assert_eq!(identity(&world, &query).status, 200, "{own}");
+    }
     let bare = world.get(&format!("/metadata/identity/oauth2/token?{good}"), "");
     assert_eq!((bare.status.as_u16(), &bare.json()["error"]), (400, &json!("invalid_request")));
     for query in [
@@ -231,6 +237,9 @@ fn the_identity_endpoint_is_strict() {
         "api-version=2018-02-01&scope=https://graph.microsoft.com/.default",
         "api-version=2018-02-01&resource=https://graph.microsoft.com/.default",
         "api-version=2018-02-01&resource=https://vault.azure.net",
+        "api-version=2018-02-01&resource=https://localhost/.default",
+        "api-version=2018-02-01&resource=http://localhost",
+        "api-version=2018-02-01&resource=https://sim.example:1",
     ] {
         assert_eq!(identity(&world, query).status, 400, "{query}");
     }

@@ -145,6 +145,56 @@ async fn further_names_are_in_the_certificate_and_wrong_ones_are_named() {
     assert!(refused.to_string().contains("--san"), "{refused}");
 }
 
+const IDENTITY: &str = "/metadata/identity/oauth2/token?api-version=2018-02-01";
+
+/// Asks without TLS for a token for the simulator's own Graph.
+async fn ask_the_machine(server: &Server, at: &str) -> reqwest::Result<reqwest::Response> {
+    let client = Client::builder().no_proxy().build().unwrap();
+    client.get(format!("{at}{IDENTITY}&resource={}", server.url())).header("Metadata", "true").send().await
+}
+
+#[tokio::test]
+async fn the_managed_identity_endpoint_answers_without_tls_and_nothing_else_does() {
+    let (bare, _) = start().await;
+    assert_eq!(bare.identity_url(), None);
+    let server = Server::start(Settings { identity_port: Some(0), ..Settings::default() }).await.unwrap();
+    let plain = server.identity_url().unwrap();
+    assert!(plain.starts_with("http://127.0.0.1:"), "{plain}");
+    let answer = ask_the_machine(&server, &plain).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let answer: Value = answer.json().await.unwrap();
+    let list = client(&server).get(format!("{}{BETA}", server.url()));
+    let list = list.bearer_auth(answer["access_token"].as_str().unwrap()).send().await.unwrap();
+    assert_eq!(list.status(), 200, "the token is good at the other port");
+
+    let client = Client::builder().no_proxy().build().unwrap();
+    let without_header = client.get(format!("{plain}{IDENTITY}")).send().await.unwrap();
+    assert_eq!(without_header.status(), 400);
+    let post = client.post(format!("{plain}{IDENTITY}")).header("Metadata", "true").send().await.unwrap();
+    assert_eq!(post.status(), 405);
+    for path in ["/", "/_simulator/requests", BETA, "/metadata/identity", "/metadata/instance"] {
+        let answer = client.get(format!("{plain}{path}")).header("Metadata", "true").send().await.unwrap();
+        assert_eq!(answer.status(), 404, "{path}");
+    }
+    assert_eq!(server.requests().len(), 4, "a token, a list, two refusals");
+}
+
+#[tokio::test]
+async fn faults_and_outages_reach_the_port_without_tls() {
+    let server = Server::start(Settings { identity_port: Some(0), ..Settings::default() }).await.unwrap();
+    let plain = server.identity_url().unwrap();
+    server.fault("identity:410").unwrap();
+    server.fault("identity:reset").unwrap();
+    assert_eq!(ask_the_machine(&server, &plain).await.unwrap().status(), 410);
+    let reset = ask_the_machine(&server, &plain).await.unwrap_err();
+    assert!(reset.is_request() && !reset.is_connect(), "{reset:?}");
+    server.close().await;
+    assert!(ask_the_machine(&server, &plain).await.unwrap_err().is_connect());
+    server.reopen().await.unwrap();
+    assert_eq!(server.identity_url().as_ref(), Some(&plain));
+    assert_eq!(ask_the_machine(&server, &plain).await.unwrap().status(), 200);
+}
+
 #[tokio::test]
 async fn a_huge_body_is_refused() {
     let (server, client) = start().await;

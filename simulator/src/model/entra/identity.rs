@@ -5,6 +5,8 @@ use super::scopes::Bases;
 use super::{Asked, Entra, Issued};
 use crate::credentials::ManagedIdentity;
 use crate::model::ids::Ids;
+use crate::settings::Settings;
+use crate::tls::OWN_NAMES;
 
 /// The query of a request.
 pub(crate) struct IdentityQuery {
@@ -44,7 +46,7 @@ impl Entra {
         }
         let resource =
             query.resource.as_deref().ok_or_else(|| invalid("The query parameter 'resource' is missing"))?;
-        if !Bases::new(asked.authority).is_resource(resource) {
+        if !Bases::new(asked.authority).is_resource(resource) && !is_own(resource, asked.settings) {
             let why = "The resource is not Microsoft Graph; write it without /.default";
             return Err(IdentityRefusal("invalid_resource", why));
         }
@@ -52,6 +54,19 @@ impl Entra {
         let issued = self.issue_app(ids, asked, asked.settings.long_token_lifetime);
         Ok((issued, identity.client_id.clone()))
     }
+}
+
+/// Whether this is the simulator under one of its own names. The port does not matter, since whoever asks without TLS
+/// came to another port than that of Graph.
+fn is_own(resource: &str, settings: &Settings) -> bool {
+    let Ok(url) = url::Url::parse(resource) else { return false };
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    let names = OWN_NAMES.into_iter().chain(settings.sans.iter().map(String::as_str));
+    let mut names = names.map(str::to_owned).chain([settings.bind.to_string()]);
+    url.scheme() == "https"
+        && url.path() == "/"
+        && url.query().is_none()
+        && names.any(|name| name.eq_ignore_ascii_case(host))
 }
 
 /// At most one selector may be given; without any, the first identity answers.
