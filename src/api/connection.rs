@@ -197,8 +197,12 @@ pub struct DelegatedCredential {
 pub struct SecretKeyReference {
     /// Name of the Secret.
     #[schemars(length(max = 253))]
-    #[x_kube(validation = Rule::new("!format.dns1123Subdomain().validate(self).hasValue()")
-        .message("name must be the name of a Secret in this namespace: lower-case letters, digits, '-' and '.'"))]
+    #[x_kube(
+        validation = Rule::new("!format.dns1123Subdomain().validate(self).hasValue()")
+            .message("name must be the name of a Secret in this namespace: lower-case letters, digits, '-' and '.'"),
+        validation = Rule::new("self != 'edusync-refresh-tokens'")
+            .message("the Secret edusync-refresh-tokens is edusync's own and is named nowhere: put the secret into a Secret of yours")
+    )]
     pub name: String,
     /// Key within the Secret's data.
     #[schemars(length(max = 253))]
@@ -235,6 +239,21 @@ impl GraphConnectionSpec {
     #[must_use]
     pub fn authority(&self) -> &str {
         self.authority.as_deref().unwrap_or("https://login.microsoftonline.com")
+    }
+
+    /// Is this key of a Secret one of the connection's credentials?
+    #[must_use]
+    pub fn refers_to(&self, reference: &SecretKeyReference) -> bool {
+        let application = self.application.as_ref();
+        let delegated = self.delegated.as_ref();
+        let certificate = application.and_then(|a| a.certificate_ref.as_ref());
+        let keys = [
+            application.and_then(|a| a.client_secret_ref.as_ref()),
+            delegated.map(|d| &d.refresh_token_ref),
+            delegated.and_then(|d| d.client_secret_ref.as_ref()),
+        ];
+        certificate.is_some_and(|certificate| certificate.name == reference.name)
+            || keys.into_iter().flatten().any(|key| key == reference)
     }
 
     /// Dialect in force.

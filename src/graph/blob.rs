@@ -52,6 +52,18 @@ impl UploadUrl {
     }
 }
 
+/// Tells one upload of a file from all others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UploadId(u32);
+
+impl UploadId {
+    /// One that no other upload has.
+    #[must_use]
+    pub fn unique() -> Self {
+        Self(uuid::Uuid::new_v4().as_fields().0)
+    }
+}
+
 /// A request to the blob host that did not succeed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BlobError {
@@ -96,7 +108,9 @@ impl BlobClient {
         self.put(url.file(name, ""), content, Some("text/csv")).await
     }
 
-    /// Puts one block of a file. It becomes part of the file with [`Self::put_block_list`].
+    /// Puts one block of a file. It becomes part of the file with [`Self::put_block_list`]. The upload
+    /// tells its blocks from those of another one, perhaps of the same file, that runs at the same time
+    /// or was broken off.
     ///
     /// # Errors
     /// When the host does not take it.
@@ -104,22 +118,28 @@ impl BlobClient {
         &self,
         url: &UploadUrl,
         name: &str,
-        number: u32,
+        (upload, number): (UploadId, u32),
         content: Bytes,
     ) -> Result<(), BlobError> {
-        let more = format!("&comp=block&blockid={}", block_id(number));
+        let more = format!("&comp=block&blockid={}", block_id(upload, number));
         self.put(url.file(name, &more), content, None).await
     }
 
-    /// Makes the file out of its blocks 0 to `blocks`.
+    /// Makes the file out of the blocks 0 to `blocks` of this upload.
     ///
     /// # Errors
     /// When the host does not take it.
-    pub async fn put_block_list(&self, url: &UploadUrl, name: &str, blocks: u32) -> Result<(), BlobError> {
+    pub async fn put_block_list(
+        &self,
+        url: &UploadUrl,
+        name: &str,
+        upload: UploadId,
+        blocks: u32,
+    ) -> Result<(), BlobError> {
         let mut body = String::from("<?xml version=\"1.0\" encoding=\"utf-8\"?><BlockList>");
         for number in 0..blocks {
             body.push_str("<Latest>");
-            body.push_str(&block_id(number));
+            body.push_str(&block_id(upload, number));
             body.push_str("</Latest>");
         }
         body.push_str("</BlockList>");
@@ -161,10 +181,10 @@ impl BlobClient {
     }
 }
 
-/// All ids of a blob must have one length (Azure Blob REST API, Put Block): six digits in base64,
-/// which needs no padding.
-fn block_id(number: u32) -> String {
-    base64::engine::general_purpose::STANDARD.encode(format!("{number:06}"))
+/// All ids of a blob must have one length (Azure Blob REST API, Put Block): the upload and seven
+/// digits in base64, which then needs neither padding nor escapes.
+fn block_id(upload: UploadId, number: u32) -> String {
+    base64::engine::general_purpose::STANDARD.encode(format!("{:08x}{number:07}", upload.0))
 }
 
 /// The host's code, from its header or from the XML of the answer, if it is a word.
@@ -217,8 +237,9 @@ mod tests {
 
     #[test]
     fn block_ids_have_one_length_and_no_padding() {
-        assert_eq!(block_id(0), "MDAwMDAw");
-        assert_eq!(block_id(49_999), "MDQ5OTk5");
+        assert_eq!(block_id(UploadId(255), 0), "MDAwMDAwZmYwMDAwMDAw");
+        assert_eq!(block_id(UploadId(255), 49_999), "MDAwMDAwZmYwMDQ5OTk5");
+        assert_ne!(block_id(UploadId::unique(), 0), block_id(UploadId::unique(), 0));
     }
 
     #[test]

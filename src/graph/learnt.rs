@@ -38,6 +38,10 @@ impl Learnt {
         *self.update.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn forget_update_verb(&self) {
+        *self.update.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     pub(super) fn set_update_verb(&self, verb: UpdateVerb) {
         *self.update.lock().unwrap_or_else(PoisonError::into_inner) = Some(verb);
     }

@@ -98,7 +98,7 @@ impl SyncError {
     pub fn read(value: &Value) -> Self {
         let personal = |name| PersonalText::new(text(value, &[name]).unwrap_or_default().to_owned());
         Self {
-            id: text(value, &["id"]).filter(|id| id.len() <= 128).map(str::to_owned),
+            id: text(value, &["id"]).filter(|id| is_id(id)).map(str::to_owned),
             entry_type: word(text(value, &["entryType"])),
             error_code: word(text(value, &["errorCode"])),
             recorded: time(value, &["recordedDateTime"]),
@@ -118,7 +118,11 @@ impl VerificationMessage {
             "information" => Severity::Information,
             _ => Severity::Error,
         };
-        let file_name = text(value, &["fileName", "filename"]).filter(|name| name.len() <= 256);
+        let is_name = |name: &&str| {
+            name.len() <= 64
+                && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
+        };
+        let file_name = text(value, &["fileName", "filename"]).filter(is_name);
         Self {
             severity,
             file_name: file_name.map(str::to_owned),
@@ -135,6 +139,11 @@ fn text<'a>(value: &'a Value, names: &[&str]) -> Option<&'a str> {
 fn time(value: &Value, names: &[&str]) -> Option<Timestamp> {
     let text = text(value, names).filter(|text| !text.starts_with("0001-01-01"))?;
     text.parse().ok()
+}
+
+/// Ids are GUIDs.
+fn is_id(id: &str) -> bool {
+    id.len() <= 128 && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
 }
 
 /// A word that may be shown: what is no word could be a sentence about a pupil.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::blob::{BlobClient, BlobError, UploadUrl};
+use super::blob::{BlobClient, BlobError, UploadId, UploadUrl};
 use super::client::{GraphClient, UploadTarget};
 use super::error::{Certainty, GraphError};
 
@@ -71,8 +71,8 @@ pub struct Uploader<'a> {
 /// A request to the blob host, which can be made again as it is.
 enum Piece {
     Whole(Bytes),
-    Block(u32, Bytes),
-    List(u32),
+    Block(UploadId, u32, Bytes),
+    List(UploadId, u32),
 }
 
 impl<'a> Uploader<'a> {
@@ -103,13 +103,14 @@ impl<'a> Uploader<'a> {
             progress(size);
             return Ok(());
         }
+        let upload = UploadId::unique();
         let mut number = 0;
         while !block.is_empty() {
             if number == MOST_BLOCKS {
                 return Err(UploadError::TooLarge(name.to_owned()));
             }
             let size = size_of(&block);
-            self.send(name, &Piece::Block(number, block)).await?;
+            self.send(name, &Piece::Block(upload, number, block)).await?;
             progress(size);
             number += 1;
             block = std::mem::take(&mut next);
@@ -117,21 +118,24 @@ impl<'a> Uploader<'a> {
                 next = read_block(&mut content).await.map_err(unreadable)?;
             }
         }
-        self.send(name, &Piece::List(number)).await
+        self.send(name, &Piece::List(upload, number)).await
     }
 
     /// Sends a piece, again and again where that can help.
     async fn send(&mut self, name: &str, piece: &Piece) -> Result<(), UploadError> {
+        let began = tokio::time::Instant::now();
         let mut failures = 0;
         let mut refused_addresses = 0;
         loop {
             let address = self.address().await?;
             let result = match piece {
                 Piece::Whole(content) => self.blobs.put_blob(&address, name, content.clone()).await,
-                Piece::Block(number, content) => {
-                    self.blobs.put_block(&address, name, *number, content.clone()).await
+                Piece::Block(upload, number, content) => {
+                    self.blobs.put_block(&address, name, (*upload, *number), content.clone()).await
                 }
-                Piece::List(blocks) => self.blobs.put_block_list(&address, name, *blocks).await,
+                Piece::List(upload, blocks) => {
+                    self.blobs.put_block_list(&address, name, *upload, *blocks).await
+                }
             };
             match result {
                 Ok(()) => return Ok(()),
@@ -144,6 +148,9 @@ impl<'a> Uploader<'a> {
                 }
                 Err(BlobError::Unavailable { what, retry_after }) if failures < REPEATS => {
                     let pause = retry_after.unwrap_or_else(|| growing(failures));
+                    if began.elapsed() + pause > self.patience {
+                        return Err(BlobError::Unavailable { what, retry_after }.into());
+                    }
                     tracing::warn!(file = name, what, "the blob host did not take a block; trying again");
                     failures += 1;
                     tokio::time::sleep(pause).await;
@@ -161,21 +168,21 @@ impl<'a> Uploader<'a> {
         let began = tokio::time::Instant::now();
         let mut failures = 0;
         loop {
-            let pause = match self.ask().await {
+            let (pause, what) = match self.ask().await {
                 Ok(UploadTarget::Ready(address)) => {
                     self.address = Some(address.clone());
                     return Ok(address);
                 }
-                Ok(UploadTarget::Busy) => WHILE_BUSY,
+                Ok(UploadTarget::Busy) => (WHILE_BUSY, UploadError::Busy),
                 // A look is not a change: whatever came of it, it can be repeated.
-                Err(error) if error.certainty() != Certainty::No && failures < REPEATS => {
+                Err(error) if may_pass(&error) && failures < REPEATS => {
                     failures += 1;
-                    error.retry_after().unwrap_or_else(|| growing(failures))
+                    (error.retry_after().unwrap_or_else(|| growing(failures)), error.into())
                 }
                 Err(error) => return Err(error.into()),
             };
             if began.elapsed() + pause > self.patience {
-                return Err(UploadError::Busy);
+                return Err(what);
             }
             tokio::time::sleep(pause).await;
         }
@@ -185,6 +192,12 @@ impl<'a> Uploader<'a> {
         let admission = self.client.ready().await?;
         self.client.upload_url(admission, &self.profile).await
     }
+}
+
+/// Credentials that are refused are refused again.
+fn may_pass(error: &GraphError) -> bool {
+    let refused = matches!(error, GraphError::NoToken(error) if error.is_refusal());
+    !refused && error.certainty() != Certainty::No
 }
 
 fn growing(failures: u32) -> Duration {

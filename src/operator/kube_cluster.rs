@@ -134,6 +134,10 @@ impl Cluster for KubeCluster {
         Some(self.written_connections.newest(cached))
     }
 
+    fn connections(&self) -> Vec<Arc<GraphConnection>> {
+        self.connections.state().into_iter().map(|cached| self.written_connections.newest(cached)).collect()
+    }
+
     async fn fetch_profile(&self, key: &Key) -> Result<Arc<EducationSyncProfile>, ClusterError> {
         let api = self.profile_api(&key.namespace);
         let fetched = Arc::new(within(api.get(&key.name)).await?);

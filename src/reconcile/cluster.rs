@@ -77,6 +77,9 @@ pub trait Cluster: Send + Sync + 'static {
     /// A connection, as this process knows it.
     fn connection(&self, key: &Key) -> Option<Arc<GraphConnection>>;
 
+    /// All connections that this process knows.
+    fn connections(&self) -> Vec<Arc<GraphConnection>>;
+
     /// Reads a resource from the server.
     fn fetch_profile(
         &self,

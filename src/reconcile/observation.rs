@@ -240,8 +240,24 @@ impl Observation {
     /// Is there a list to create by? It is from the last attempt, and its end is a moment ago at most.
     #[must_use]
     pub fn list_is_fresh(&self) -> bool {
+        self.list_is_fresh_at(self.now)
+    }
+
+    /// Is it fresh at `now`, when something has taken time since the look?
+    #[must_use]
+    pub fn list_is_fresh_at(&self, now: Timestamp) -> bool {
         let moment = |ended: Timestamp| ended.saturating_add(FRESH).unwrap_or(ended);
-        self.list.failure.is_none() && self.list.ended.is_some_and(|ended| self.now <= moment(ended))
+        self.list.failure.is_none() && self.list.ended.is_some_and(|ended| now <= moment(ended))
+    }
+
+    /// What a refusal is of, besides the generation: the connection with its Secrets, and the Secret of
+    /// the source.
+    #[must_use]
+    pub fn refusal_key(connection: &ConnectionFacts, source_version: Option<&str>) -> String {
+        match source_version {
+            Some(version) => format!("{} source {version}", connection.fingerprint),
+            None => connection.fingerprint.clone(),
+        }
     }
 
     /// Does the list hold everything that is known to be alive?

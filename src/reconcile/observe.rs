@@ -33,13 +33,22 @@ pub struct Sight {
 
 /// Looks at a resource and everything that concerns it. None: the resource is gone.
 pub async fn observe<C: Cluster>(context: &Context<C>, key: &Key) -> Option<(Observation, Option<Sight>)> {
-    let resource = context.cluster.profile(key)?;
+    let mut resource = context.cluster.profile(key)?;
     context.claims_built.get_or_init(|| async { build_claims(context, context.clock.now()) }).await;
-    let upstream = connect(context, &resource).await;
-    let source_secret = source_secret(context, &resource).await;
-    // The resource may have gone meanwhile; then it must leave no claim behind.
-    let uid = resource.metadata.uid.clone();
-    let resource = context.cluster.profile(key).filter(|newest| newest.metadata.uid == uid)?;
+    // What is looked at must be of one version: the way and the secret of an old spec are not those of
+    // a new one. If the resource goes meanwhile, it must leave no claim behind.
+    let (upstream, source_secret) = loop {
+        let upstream = connect(context, &resource).await;
+        let source_secret = source_secret(context, &resource).await;
+        let uid = resource.metadata.uid.clone();
+        let newest = context.cluster.profile(key).filter(|newest| newest.metadata.uid == uid)?;
+        let is_same = newest.metadata.generation == resource.metadata.generation
+            && newest.metadata.deletion_timestamp == resource.metadata.deletion_timestamp;
+        resource = newest;
+        if is_same {
+            break (upstream, source_secret);
+        }
+    };
     let now = context.clock.now();
     let view = upstream.as_ref().map_or_else(|_| View::default(), |upstream| upstream.poller.view());
     let owner = owner(&resource);
@@ -97,7 +106,11 @@ async fn source_secret<C: Cluster>(context: &Context<C>, resource: &EducationSyn
         return SourceSecret::NotNeeded;
     };
     let uid = resource.metadata.uid.as_deref().unwrap_or_default();
-    let at_rest = binding(resource).is_some();
+    if let Some(message) = belongs_to_connection(context, resource, reference) {
+        return SourceSecret::Missing(message);
+    }
+    let refused = resource.status.as_ref().is_some_and(|status| status.refusal.is_some());
+    let at_rest = binding(resource).is_some() && !refused;
     if let Some(known) = context.known_secret(uid, reference, at_rest) {
         return SourceSecret::Here(known);
     }
@@ -115,6 +128,27 @@ async fn source_secret<C: Cluster>(context: &Context<C>, resource: &EducationSyn
             "spec.dataProvider needs the key {key} of the Secret {name}, but it cannot be read: {error}."
         )),
     }
+}
+
+/// A credential of a connection is not for a source: whoever may write a profile, but read no
+/// Secret, could have it sent to an address of theirs.
+fn belongs_to_connection<C: Cluster>(
+    context: &Context<C>,
+    resource: &EducationSyncProfile,
+    reference: &SecretKeyReference,
+) -> Option<String> {
+    let namespace = &resource.metadata.namespace;
+    let connections = context.cluster.connections();
+    let owner = connections
+        .iter()
+        .filter(|connection| connection.metadata.namespace == *namespace)
+        .find(|connection| connection.spec.refers_to(reference))?;
+    Some(format!(
+        "spec.dataProvider names the key {} of the Secret {}, which is a credential of the GraphConnection {}. Put the client secret of the source into a Secret of its own.",
+        reference.key,
+        reference.name,
+        owner.metadata.name.as_deref().unwrap_or_default()
+    ))
 }
 
 /// Which profile belongs to a resource, as its status says.

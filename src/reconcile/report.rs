@@ -252,7 +252,7 @@ pub fn refused(
     }
     status.refusal = Some(Refusal {
         generation,
-        connection: connection.fingerprint.clone(),
+        connection: Observation::refusal_key(connection, decided.secret_version.as_deref()),
         status: http_status,
         code,
         request_id: ids.request_id,

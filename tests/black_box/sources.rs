@@ -140,6 +140,24 @@ async fn wrong_sources_are_refused_with_a_sentence() {
     }
 }
 
+/// Whoever may write a profile, but read no Secret, must not have a credential sent to an address of theirs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_credential_of_a_connection_is_no_secret_of_a_source() {
+    let scene = Scene::begin("thief").await;
+    let mut manifest = example("powerschool");
+    let reference = "/spec/dataProvider/powerSchool/clientSecretRef";
+    *manifest.pointer_mut(reference).unwrap() = json!({"name": "graph", "key": "refreshToken"});
+    scene.apply::<EducationSyncProfile>(manifest.clone()).await.unwrap();
+    let stalled = scene.until_ready_is("powerschool", "False", "CredentialsMissing").await;
+    let (_, _, message) = condition(&stalled, "Ready").unwrap();
+    assert!(message.contains("is a credential of the GraphConnection default"), "{message}");
+    assert!(scene.requests("POST").is_empty());
+    *manifest.pointer_mut(reference).unwrap() =
+        json!({"name": "edusync-refresh-tokens", "key": "default.refresh-token"});
+    let refused = scene.apply::<EducationSyncProfile>(manifest).await.unwrap_err();
+    assert!(refused.to_string().contains("is edusync's own and is named nowhere"), "{refused}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_kind_of_source_cannot_be_changed() {
     let scene = Scene::begin("kindofsource").await;

@@ -139,3 +139,19 @@ async fn an_id_cannot_lead_elsewhere() {
     let _ = client.get("a/../b?c#d").await;
     assert_eq!(transport.lines(), ["GET …/a%2F..%2Fb%3Fc%23d"]);
 }
+
+/// The POST was answered: a second start would be one too many.
+#[tokio::test(start_paused = true)]
+async fn a_start_whose_messages_are_cut_short_is_not_one_that_was_never_sent() {
+    for status in [404, 429, 500] {
+        let first = json!({"value": [{"type": "Warning"}],
+            "@odata.nextLink": "https://graph.microsoft.com/beta/education/synchronizationProfiles/p/start?$skiptoken=x"});
+        let transport = answered_by(move |request| match request.uri().query() {
+            None => (200, first.to_string()),
+            Some(_) => (status, "{}".to_owned()),
+        });
+        let client = client_of(&transport);
+        let error = client.start(client.ready().await.unwrap(), "p").await.unwrap_err();
+        assert_eq!(error.certainty(), Certainty::Unknown, "{status}");
+    }
+}

@@ -1,5 +1,7 @@
 //! By which verb a profile is changed, and whether a list takes `$expand`: learnt once.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use edusync::graph::client::{Update, Updated};
 use edusync::graph::learnt::UpdateVerb;
 use edusync::graph::wire::RequestBody;
@@ -107,4 +109,46 @@ async fn a_failing_service_teaches_nothing_about_expand() {
         assert!(client.list_with_status().await.is_err());
         assert_eq!(client.learnt.expand(), None, "{status}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_learnt_from_a_404_and_a_wrong_lesson_is_unlearnt() {
+    let transport = answered_by(|request| match *request.method() {
+        Method::GET => (200, PROFILE.to_owned()),
+        _ => (404, "{}".to_owned()),
+    });
+    let client = client_of(&transport);
+    assert_eq!(update(&client).await.unwrap_err().status(), Some(404), "it is there, and cannot be changed");
+    assert_eq!(client.learnt.update_verb(), None);
+
+    let put_works = AtomicBool::new(false);
+    let transport = answered_by(move |request| {
+        let is_put = *request.method() == Method::PUT;
+        let takes = is_put == put_works.load(Ordering::SeqCst);
+        put_works.store(true, Ordering::SeqCst);
+        if takes { (200, PROFILE.to_owned()) } else { (405, "{}".to_owned()) }
+    });
+    let client = client_of(&transport);
+    // PUT is refused, and right after it nothing but PUT is taken.
+    assert!(update(&client).await.is_err());
+    assert!(update(&client).await.is_ok());
+    assert_eq!(client.learnt.update_verb(), Some(UpdateVerb::Put));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_allowed_once_is_not_forbidden_by_one_answer() {
+    let calls = std::sync::atomic::AtomicUsize::new(0);
+    let transport = answered_by(move |_| match calls.fetch_add(1, Ordering::SeqCst) {
+        1 => (400, "{}".to_owned()),
+        _ => (
+            200,
+            json!({"value": [{"id": "p", "state": "provisioned", "profileStatus": {"status": "success"}}]})
+                .to_string(),
+        ),
+    });
+    let client = client_of(&transport);
+    client.list_with_status().await.unwrap();
+    assert!(client.list_with_status().await.is_err());
+    assert_eq!(client.learnt.expand(), Some(true));
+    assert!(client.list_with_status().await.unwrap()["p"].sync.is_some());
 }

@@ -93,8 +93,7 @@ async fn exactly_one_block_is_no_list() {
 #[tokio::test(start_paused = true)]
 async fn an_expired_address_is_asked_for_again_in_the_middle_of_a_file() {
     let file = vec![b'x'; 13 * MIB];
-    let transport =
-        host(|_, address| if address.contains("sig=0") && address.contains("MDAwMDAy") { 403 } else { 201 });
+    let transport = host(|number, address| if address.contains("sig=0") && number >= 2 { 403 } else { 201 });
     upload(&transport, &file).await.0.unwrap();
     let asked = transport.lines().iter().filter(|line| line.contains("uploadUrl")).count();
     assert_eq!(asked, 2);
@@ -137,4 +136,38 @@ async fn an_earlier_upload_is_waited_for() {
     let transport = answered_by(|_| (409, "{}".to_owned()));
     let error = upload(&transport, b"x").await.0.unwrap_err();
     assert!(matches!(error, UploadError::Busy), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_uploads_of_one_file_do_not_mix() {
+    let transport = host(|_, _| 201);
+    upload(&transport, &vec![b'a'; 9 * MIB]).await.0.unwrap();
+    upload(&transport, &vec![b'b'; 9 * MIB]).await.0.unwrap();
+    let blocks: std::collections::BTreeSet<String> =
+        transport.lines().into_iter().filter(|line| line.contains("blockid=")).collect();
+    assert_eq!(blocks.len(), 6, "no block of the one stands for one of the other");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_true_cause_is_told_and_a_long_wait_is_not_waited_for() {
+    let refusing = crate::support::scripted(|request| {
+        assert!(request.uri().path().ends_with("/token"));
+        let body = json!({"error": "invalid_client", "error_codes": [7_000_215]}).to_string();
+        Ok(http::Response::builder().status(401).body(bytes::Bytes::from(body)).unwrap())
+    });
+    let error = upload(&refusing, b"x").await.0.unwrap_err();
+    assert!(error.to_string().contains("AADSTS7000215"), "{error}");
+    let busy = crate::support::scripted(|request| {
+        if request.uri().path().ends_with("/token") {
+            return Ok(crate::support::token_answer());
+        }
+        let body = json!({"value": format!("{SAS}0")}).to_string();
+        let is_graph = request.uri().host() == Some("graph.microsoft.com");
+        let answer =
+            http::Response::builder().status(if is_graph { 200 } else { 503 }).header("retry-after", "3600");
+        Ok(answer.body(bytes::Bytes::from(body)).unwrap())
+    });
+    let began = tokio::time::Instant::now();
+    assert!(matches!(upload(&busy, b"x").await.0, Err(UploadError::Blob(_))));
+    assert!(began.elapsed() < Duration::from_mins(5));
 }

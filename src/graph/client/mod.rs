@@ -66,6 +66,12 @@ impl GraphClient {
         self.admit(Urgency::Change).await
     }
 
+    /// Waits for the budget before a look. Only who has a token takes from it: others share it.
+    async fn may_read(&self, urgency: Urgency) -> Result<(), GraphError> {
+        self.tokens.token().await.map_err(GraphError::NoToken)?;
+        self.admit(urgency).await.map(drop)
+    }
+
     async fn admit(&self, urgency: Urgency) -> Result<Admission, GraphError> {
         self.gate.admit(urgency, self.clock).await.map_err(GraphError::Waiting)
     }

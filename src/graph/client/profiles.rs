@@ -65,17 +65,19 @@ impl GraphClient {
         if self.learnt.expand() == Some(false) {
             return self.list_all(false).await;
         }
+        let unknown = self.learnt.expand().is_none();
         match self.list_all(true).await {
             Ok(profiles) => {
                 // Some services ignore options that they do not have (Graph docs, "query parameters").
                 if profiles.values().any(|profile| profile.sync.is_some()) {
                     self.learnt.set_expand(true);
-                } else if profiles.values().any(RemoteProfile::should_have_status) {
+                } else if unknown && profiles.values().any(RemoteProfile::should_have_status) {
                     self.learnt.set_expand(false);
                 }
                 Ok(profiles)
             }
-            Err(GraphError::Refused { status: 400, .. } | GraphError::Retired { .. }) => {
+            // What was allowed once is not forbidden by one answer.
+            Err(GraphError::Refused { status: 400, .. } | GraphError::Retired { .. }) if unknown => {
                 let profiles = self.list_all(false).await?;
                 self.learnt.set_expand(false);
                 tracing::info!(endpoint = self.endpoint, "the list does not take $expand=profileStatus");
@@ -92,7 +94,7 @@ impl GraphClient {
             url.set_query(Some("$expand=profileStatus"));
         }
         for _ in 0..MOST_PAGES {
-            drop(self.admit(Urgency::Poll).await?);
+            self.may_read(Urgency::Poll).await?;
             let mut call = self.read_call("list", url);
             call.prefer = with_status.then_some(UNKNOWN_ENUM_MEMBERS);
             let page = match self.page(call).await? {
@@ -125,7 +127,7 @@ impl GraphClient {
     }
 
     pub(super) async fn count_at(&self, operation: &'static str, url: Url) -> Result<u64, GraphError> {
-        drop(self.admit(Urgency::Poll).await?);
+        self.may_read(Urgency::Poll).await?;
         let call = Call { accept: "text/plain", ..self.read_call(operation, url) };
         let answer = self.call(call).await?;
         if answer.status != StatusCode::OK {
@@ -142,7 +144,7 @@ impl GraphClient {
     /// # Errors
     /// When Graph does not say clearly whether the profile is there.
     pub async fn get(&self, id: &str) -> Result<Option<RemoteProfile>, GraphError> {
-        drop(self.admit(Urgency::Change).await?);
+        self.may_read(Urgency::Change).await?;
         let answer = self.call(self.read_call("get", self.item(&[id])?)).await?;
         match answer.status {
             StatusCode::OK => match answer.profile() {
@@ -199,42 +201,49 @@ impl GraphClient {
         id: &str,
         update: &Update,
     ) -> Result<Updated, GraphError> {
-        if self.learnt.update_verb() == Some(UpdateVerb::Patch) {
-            return self.patch(admission, id, &update.patch).await;
-        }
-        let answer = self.send_update(admission, id, Method::PUT, &update.put).await?;
-        let is_known = self.learnt.update_verb().is_some();
-        let no_such_verb = match answer.status.as_u16() {
-            405 | 501 => true,
+        let known = self.learnt.update_verb();
+        let first = known.unwrap_or(UpdateVerb::Put);
+        let answer = self.send_update(admission, id, first, update).await?;
+        let is_there = match answer.status.as_u16() {
+            405 | 501 => None,
             // 404 to a verb can mean that only the verb is not there.
-            404 if !is_known => self.get(id).await?.is_some(),
-            _ => false,
+            404 if known.is_none() => Some(self.get(id).await?.is_some()),
+            _ => return self.learn_update(first, answer),
         };
-        if no_such_verb {
-            let admission = self.ready().await?;
-            let updated = self.patch(admission, id, &update.patch).await?;
-            self.learnt.set_update_verb(UpdateVerb::Patch);
-            return Ok(updated);
+        if is_there == Some(false) {
+            return Ok(Updated::NotFound);
         }
-        let updated = read_update(answer)?;
-        if matches!(updated, Updated::Accepted(_)) {
-            self.learnt.set_update_verb(UpdateVerb::Put);
+        self.learnt.forget_update_verb();
+        let second = if first == UpdateVerb::Put { UpdateVerb::Patch } else { UpdateVerb::Put };
+        let answer = self.send_update(self.ready().await?, id, second, update).await?;
+        if answer.status == StatusCode::NOT_FOUND && is_there == Some(true) {
+            // The profile was there a moment ago: it is the call that is not.
+            return Err(answer.into_error());
         }
-        Ok(updated)
+        self.learn_update(second, answer)
     }
 
-    async fn patch(&self, admission: Admission, id: &str, body: &RequestBody) -> Result<Updated, GraphError> {
-        read_update(self.send_update(admission, id, Method::PATCH, body).await?)
+    /// A verb is learnt from nothing but a change that was accepted.
+    fn learn_update(&self, verb: UpdateVerb, answer: Answer) -> Result<Updated, GraphError> {
+        let updated = read_update(answer)?;
+        if matches!(updated, Updated::Accepted(_)) {
+            self.learnt.set_update_verb(verb);
+        }
+        Ok(updated)
     }
 
     async fn send_update(
         &self,
         _admission: Admission,
         id: &str,
-        verb: Method,
-        body: &RequestBody,
+        verb: UpdateVerb,
+        update: &Update,
     ) -> Result<Answer, GraphError> {
-        let call = Call { body: Some(body), ..self.change_call("update", verb, self.item(&[id])?) };
+        let (method, body) = match verb {
+            UpdateVerb::Put => (Method::PUT, &update.put),
+            UpdateVerb::Patch => (Method::PATCH, &update.patch),
+        };
+        let call = Call { body: Some(body), ..self.change_call("update", method, self.item(&[id])?) };
         self.call(call).await
     }
 

@@ -2,9 +2,10 @@
 
 use http::{Method, StatusCode};
 use serde_json::Value;
+use url::Url;
 
 use super::call::{Answer, Call, UNKNOWN_ENUM_MEMBERS};
-use super::pages::{MOST_PAGES, NextPage};
+use super::pages::{MOST_PAGES, NextPage, Page};
 use super::{GraphClient, unreadable};
 use crate::graph::blob::UploadUrl;
 use crate::graph::budget::Urgency;
@@ -98,14 +99,22 @@ impl GraphClient {
         for _ in 0..MOST_PAGES {
             messages.extend(page.items.iter().map(VerificationMessage::read));
             let Some(NextPage(next)) = page.next else { break };
-            drop(self.admit(Urgency::Change).await?);
-            page = match self.page(self.read_call("start.page", next)).await? {
-                Ok(page) => page,
-                Err(answer) => return Err(answer.into_error()),
-            };
+            page = self.further_messages(next, &answer.ids).await?;
         }
         let started = accepted && messages.iter().all(|message| message.severity != Severity::Error);
         Ok(Start { started, messages })
+    }
+
+    /// Whatever goes wrong with a further page, the POST was answered: it must not pass for one that
+    /// was never sent, or was refused.
+    async fn further_messages(&self, next: Url, ids: &CallIds) -> Result<Page, GraphError> {
+        let lost = |_| unreadable("the messages of the verification are not complete", ids.clone());
+        drop(self.admit(Urgency::Change).await.map_err(lost)?);
+        match self.page(self.read_call("start.page", next)).await {
+            Ok(Ok(page)) => Ok(page),
+            Ok(Err(answer)) => Err(lost(answer.into_error())),
+            Err(error) => Err(lost(error)),
+        }
     }
 
     /// Asks where the files of a CSV profile can be put. It needs the right to write.
@@ -135,7 +144,7 @@ impl GraphClient {
     /// # Errors
     /// When Graph does not answer clearly.
     pub async fn profile_status(&self, id: &str) -> Result<Option<ProfileStatus>, GraphError> {
-        drop(self.admit(Urgency::Poll).await?);
+        self.may_read(Urgency::Poll).await?;
         let url = self.item(&[id, "profileStatus"])?;
         let call = Call { prefer: Some(UNKNOWN_ENUM_MEMBERS), ..self.read_call("profileStatus", url) };
         let answer = self.call(call).await?;
@@ -154,7 +163,7 @@ impl GraphClient {
     /// # Errors
     /// When the page does not come or cannot be read.
     pub async fn errors(&self, id: &str, next: Option<NextPage>) -> Result<SyncErrors, GraphError> {
-        drop(self.admit(Urgency::Poll).await?);
+        self.may_read(Urgency::Poll).await?;
         let url = match next {
             Some(NextPage(url)) => url,
             None => self.item(&[id, "errors"])?,
@@ -180,7 +189,7 @@ impl GraphClient {
     /// # Errors
     /// When Graph does not answer clearly.
     pub async fn error(&self, id: &str, error_id: &str) -> Result<Option<SyncError>, GraphError> {
-        drop(self.admit(Urgency::Poll).await?);
+        self.may_read(Urgency::Poll).await?;
         let url = self.item(&[id, "errors", error_id])?;
         let answer = self.call(self.read_call("errors.get", url)).await?;
         match answer.status {

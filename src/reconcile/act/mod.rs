@@ -101,6 +101,11 @@ async fn create<C: Cluster>(
     if !context.claims.establish(&upstream.facts.tenant, &name, &owner) {
         return Ok(Done::LookAgain(Next::In(AFTER_CONFLICT)));
     }
+    if !o.list_is_fresh_at(context.clock.now()) {
+        // Token, budget and finalizers took so long that somebody may have made a namesake meanwhile.
+        upstream.poller.ask();
+        return Ok(Done::LookAgain(Next::In(AFTER_CONFLICT)));
+    }
     let attempt = attempt(context, o, upstream);
     let recorded = match context.cluster.write_status(&held, report::intent(o, &attempt)).await {
         Ok(recorded) => recorded,

@@ -179,7 +179,8 @@ fn without_list(o: &Observation) -> Verdict {
 /// A definite refusal that still stands: the same spec, the same connection, nobody asked.
 fn standing_refusal(o: &Observation, connection: &ConnectionFacts) -> Option<Verdict> {
     let refusal = o.status().refusal.as_ref()?;
-    let same = refusal.generation == o.generation() && refusal.connection == connection.fingerprint;
+    let key = Observation::refusal_key(connection, o.source_secret.version());
+    let same = refusal.generation == o.generation() && refusal.connection == key;
     if !same || o.request().is_some() {
         return None;
     }
@@ -194,7 +195,10 @@ fn standing_refusal(o: &Observation, connection: &ConnectionFacts) -> Option<Ver
     let (reason, message) = wording::refusal(refusal.status, refusal.code.as_deref(), connection, deleting);
     // Whoever follows hears of a connection whose Secrets have changed.
     let interest = Some(Interest::Health);
-    Some(Verdict { interest, recheck: may_pass.then_some(left), ..Verdict::stalled(reason, message) })
+    // The Secret of the source is not watched, so it is looked at again.
+    let source = o.source_secret.version().map(|_| Duration::from_mins(1));
+    let recheck = may_pass.then_some(left).into_iter().chain(source).min();
+    Some(Verdict { interest, recheck, ..Verdict::stalled(reason, message) })
 }
 
 impl Verdict {

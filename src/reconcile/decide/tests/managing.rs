@@ -208,3 +208,19 @@ fn a_profile_is_adopted_by_its_name_if_it_is_the_only_one() {
     o.namesakes.push(unclaimed("q", "deleting"));
     assert_eq!(reason(&decide(&o)), Some(("waiting", Reason::NameBeingDeleted)), "the name is not free yet");
 }
+
+#[test]
+fn a_corrected_secret_of_the_source_lifts_a_refusal() {
+    let refusal = json!({"generation": 1, "connection": "c/1/ source 1", "status": 400, "clientRequestId": "x", "time": at(1).to_string()});
+    let mut o = look(json!({"refusal": refusal}));
+    let secret =
+        |version: &str| SourceSecret::Here(SecretValue { value: "s".into(), version: version.to_owned() });
+    o.source_secret = secret("1");
+    let stalled = decide(&o);
+    assert_eq!(
+        (reason(&stalled), stalled.recheck),
+        (Some(("stalled", Reason::Rejected)), Some(Duration::from_mins(1)))
+    );
+    o.source_secret = secret("2");
+    assert_eq!(decide(&o).action, Action::Create);
+}
