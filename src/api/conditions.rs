@@ -17,6 +17,11 @@ pub const DRIFTED: &str = "Drifted";
 /// Another, unclaimed profile of the tenant has the same name. Present only while True.
 pub const DUPLICATE_PROFILE: &str = "DuplicateProfile";
 
+/// The last synchronization succeeded.
+pub const SYNCHRONIZED: &str = "Synchronized";
+/// The profile ends before long. Present only while True.
+pub const EXPIRING_SOON: &str = "ExpiringSoon";
+
 /// Why a condition is what it is. Every reason has its paragraph in `docs/troubleshooting.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
@@ -74,6 +79,20 @@ pub enum Reason {
     WouldCreate,
     /// Graph accepted updates that changed nothing.
     NotAccepted,
+    /// The last synchronization is done.
+    SyncSucceeded,
+    /// A synchronization is under way.
+    SyncRunning,
+    /// The synchronization is paused.
+    SyncPaused,
+    /// The last synchronization failed.
+    SyncFailed,
+    /// The service stopped, since the data looks wrong.
+    ValidationError,
+    /// The service stopped because of too many errors.
+    Quarantined,
+    /// The last day of the profile is near.
+    ExpirationNear,
     /// Graph is deleting the profile.
     Deleting,
     /// Graph could not delete the profile.
@@ -118,6 +137,13 @@ impl Reason {
             Self::AdoptionFailed => "AdoptionFailed",
             Self::WouldCreate => "WouldCreate",
             Self::NotAccepted => "NotAccepted",
+            Self::SyncSucceeded => "SyncSucceeded",
+            Self::SyncRunning => "SyncRunning",
+            Self::SyncPaused => "SyncPaused",
+            Self::SyncFailed => "SyncFailed",
+            Self::ValidationError => "ValidationError",
+            Self::Quarantined => "Quarantined",
+            Self::ExpirationNear => "ExpirationNear",
             Self::Deleting => "Deleting",
             Self::DeletionFailed => "DeletionFailed",
             Self::Connected => "Connected",

@@ -25,8 +25,11 @@ pub struct RemoteProfile {
     pub identity: Option<IdentityKind>,
     /// What the caller may set, as compact JSON; it is compared with the manifest.
     pub configuration: Box<str>,
-    /// Status of the synchronization, where it came with the profile.
+    /// Status of the synchronization, where it came with the profile. Only what lasts: not when it was
+    /// last active, nor what it says.
     pub sync: Option<ProfileStatus>,
+    /// Did the answer have the status at all, be it an empty one?
+    pub is_expanded: bool,
 }
 
 /// Ids are GUIDs. What is longer than this fits no status, and what is a step in a path leads elsewhere.
@@ -69,7 +72,8 @@ impl RemoteProfile {
                 }
             }),
             configuration: configuration(value),
-            sync: value.get("profileStatus").and_then(ProfileStatus::read),
+            sync: value.get("profileStatus").and_then(ProfileStatus::read).map(ProfileStatus::lasting),
+            is_expanded: value.get("profileStatus").is_some(),
         })
     }
 

@@ -92,6 +92,14 @@ impl ProfileStatus {
     }
 }
 
+impl ProfileStatus {
+    /// Without what changes from moment to moment.
+    #[must_use]
+    pub fn lasting(self) -> Self {
+        Self { last_activity: None, message: None, ..self }
+    }
+}
+
 impl SyncError {
     /// Reads an error. Nothing in it is needed.
     #[must_use]

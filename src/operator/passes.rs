@@ -187,7 +187,7 @@ where
 async fn look(profile: Arc<EducationSyncProfile>, context: Shared) -> Result<Action, ClusterError> {
     let key = Key::of(&*profile);
     for _ in 0..MOST_AT_ONCE {
-        match pass_in_span(Arc::clone(&context), key.clone()).await? {
+        match Box::pin(pass_in_span(Arc::clone(&context), key.clone())).await? {
             Next::Again => {}
             Next::Wait => return Ok(Action::await_change()),
             Next::In(wait) => return Ok(Action::requeue(wait)),

@@ -210,7 +210,7 @@ impl Shared {
     async fn poll(&self) {
         let began = self.clock.now();
         self.lock().pace.began(began);
-        let result = self.client.list().await;
+        let result = self.client.list_with_status().await;
         let wake = match result {
             Ok(profiles) => {
                 let ended = self.clock.now();

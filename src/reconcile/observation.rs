@@ -13,6 +13,7 @@ use crate::api::connection::Dialect;
 use crate::api::status::{EducationSyncProfileStatus, ProfileState};
 use crate::api::{CONFIRM_GONE, EducationSyncProfile, FINALIZER, REQUESTED_AT};
 use crate::graph::name::NameKey;
+use crate::graph::sync::ProfileStatus;
 use crate::graph::{GraphError, RemoteProfile};
 
 /// So long a list counts as fresh after its end: time enough for a burst, and none for a person.
@@ -166,6 +167,14 @@ pub struct Memory {
     pub updated_at: Option<Timestamp>,
     /// Generation of the resource that was sent then.
     pub updated_generation: i64,
+    /// When this process last paused, resumed or started the synchronization.
+    pub run_at: Option<Timestamp>,
+    /// Status of the synchronization, as its own URL told it.
+    pub sync: Option<ProfileStatus>,
+    /// When it was asked for.
+    pub sync_at: Option<Timestamp>,
+    /// Number of errors for which they were counted by kind.
+    pub errors_looked_for: Option<u64>,
     /// When this process asked for the deletion.
     pub delete_sent: Option<Timestamp>,
     /// Answers of 404 on the profile's own URL since it was last seen.

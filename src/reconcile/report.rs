@@ -3,10 +3,12 @@
 //! Nothing that Graph wrote in free text comes through here.
 
 mod life;
+mod running;
 
 use jiff::Timestamp;
 
 pub use life::{adopted, updated, vanished};
+pub use running::{after_reset, after_start, counted, not_triggered, paused, triggered};
 
 use super::cluster::{EventKind, Notice};
 use super::decide::{
@@ -112,6 +114,10 @@ pub fn standing(o: &Observation, standing: &Standing, notices: &Notices) -> Opti
     status.refusal = status.refusal.filter(|refusal| refusal.generation == o.generation());
     let mut events = conditions(&mut status, standing, o.generation(), o.now);
     events.extend(further_conditions(&mut status, notices, o.generation(), o.now));
+    if let Some(sync) = &notices.sync {
+        events.extend(running::show(&mut status, sync.as_ref(), o.generation(), o.now));
+    }
+    events.extend(running::expiry(&mut status, o.generation(), o.now));
     Some(Report { status, notices: events })
 }
 

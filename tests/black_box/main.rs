@@ -20,5 +20,6 @@ mod refusals;
 mod rights;
 mod scene;
 mod sources;
+mod synchronize;
 mod tokens;
 mod world;

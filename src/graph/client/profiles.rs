@@ -69,7 +69,7 @@ impl GraphClient {
         match self.list_all(true).await {
             Ok(profiles) => {
                 // Some services ignore options that they do not have (Graph docs, "query parameters").
-                if profiles.values().any(|profile| profile.sync.is_some()) {
+                if profiles.values().any(|profile| profile.is_expanded) {
                     self.learnt.set_expand(true);
                 } else if unknown && profiles.values().any(RemoteProfile::should_have_status) {
                     self.learnt.set_expand(false);

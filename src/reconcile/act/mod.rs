@@ -4,6 +4,7 @@
 //! Graph is stored as a fact before the pass ends.
 
 mod change;
+mod run;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,6 +73,17 @@ pub async fn act<C: Cluster>(
         (Action::Forget, Some(upstream)) => change::forget(context, o, upstream).await,
         (Action::Update { fields, cleared }, Some(upstream)) => {
             change::update(context, o, upstream, fields, cleared).await
+        }
+        (Action::LookAtSync { id }, Some(upstream)) => Ok(run::look(context, o, upstream, id).await),
+        (Action::CountErrors { id, count }, Some(upstream)) => {
+            Ok(run::count_errors(context, o, upstream, id, *count).await)
+        }
+        (Action::Pause { id }, Some(upstream)) => run::pause(context, o, upstream, id).await,
+        (Action::Resume { id, is_paused }, Some(upstream)) => {
+            run::resume(context, o, upstream, id, *is_paused).await
+        }
+        (Action::Trigger { id, trigger, value }, Some(upstream)) => {
+            run::trigger(context, o, upstream, id, (*trigger, value)).await
         }
         (Action::Delete { id }, Some(upstream)) => delete(context, o, upstream, id).await,
         (Action::Probe { id }, Some(upstream)) => {

@@ -5,8 +5,10 @@
 use std::time::Duration;
 
 use super::{
-    Action, Interest, NameKey, Notices, Standing, Verdict, correct, is_held, standing_refusal, wording,
+    Action, Interest, NameKey, Notices, Standing, Verdict, correct, is_held, running, standing_refusal,
+    wording,
 };
+
 use crate::api::conditions::Reason;
 use crate::api::status::ProfileState;
 use crate::graph::{GraphError, RemoteProfile};
@@ -47,12 +49,16 @@ fn follow(o: &Observation, connection: &ConnectionFacts, profile: &RemoteProfile
             duplicates: Some(duplicates(o, profile)),
             state: (!is_behind).then_some(profile.state),
             expiration_date: (!is_behind).then(|| profile.expiration_date()),
+            sync: is_sync_known(o, profile).then(|| running::known(o, profile).cloned()),
         },
         interest: Some(interest(o, profile)),
         ..Verdict::nothing()
     };
-    if is_behind || o.resource.spec.is_observed_only() {
+    if is_behind {
         return shown;
+    }
+    if o.resource.spec.is_observed_only() {
+        return run(o, profile, shown);
     }
     if let Some(refusal) = standing_refusal(o, connection).filter(|_| !correction.is_empty()) {
         shown.standing = refusal.standing;
@@ -60,13 +66,24 @@ fn follow(o: &Observation, connection: &ConnectionFacts, profile: &RemoteProfile
         return shown;
     }
     match correct::decide(o, profile, &correction) {
-        None => shown,
+        None => run(o, profile, shown),
         Some(Verdict { action: Action::Nothing, standing, recheck, ask, interest, .. }) => {
             let standing = if standing == Standing::Silent { shown.standing } else { standing };
             Verdict { standing, recheck, ask, interest: interest.or(shown.interest), ..shown }
         }
         Some(act) => Verdict { notices: shown.notices, interest: shown.interest, ..act },
     }
+}
+
+fn is_sync_known(o: &Observation, profile: &RemoteProfile) -> bool {
+    profile.state == ProfileState::Provisioned && (profile.is_expanded || o.memory.sync_at.is_some())
+}
+
+/// The profile is as it should be; what of its synchronization?
+fn run(o: &Observation, profile: &RemoteProfile, shown: Verdict) -> Verdict {
+    let next = running::decide(o, profile);
+    let recheck = shown.recheck.into_iter().chain(next.recheck).chain([LOOK_AT_THE_CALENDAR]).min();
+    Verdict { action: next.action, recheck, ..shown }
 }
 
 fn interest(o: &Observation, profile: &RemoteProfile) -> Interest {
@@ -136,6 +153,9 @@ pub(super) fn not_visible_yet(o: &Observation) -> bool {
     };
     o.now < bound.saturating_add(o.settings.settle_window).unwrap_or(*bound)
 }
+
+/// A day may pass without anything happening, and a profile may come near its end.
+const LOOK_AT_THE_CALENDAR: Duration = Duration::from_hours(12);
 
 /// So many answers of 404, apart in time, prove that a profile is gone.
 pub(in crate::reconcile) const ABSENCES_THAT_PROVE: u32 = 2;

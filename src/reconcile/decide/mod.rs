@@ -8,10 +8,12 @@ mod bound;
 mod correct;
 mod create;
 mod delete;
+mod running;
 mod wording;
 
 pub(super) use bound::ABSENCES_THAT_PROVE;
 pub use correct::{Drift, Outlook};
+pub(super) use running::is_under_way;
 pub(super) use wording::{HOW_TO_LET_GO, failure as failure_standing, following, refusal as refusal_words};
 
 use std::time::Duration;
@@ -20,6 +22,7 @@ use super::observation::{ConnectionFacts, ConnectionProblem, Observation};
 use crate::api::conditions::Reason;
 use crate::api::status::ProfileState;
 use crate::graph::name::NameKey;
+use crate::graph::sync::ProfileStatus;
 use crate::poller::Interest;
 
 /// What is to be done, what is to be said, and when to look again.
@@ -66,6 +69,39 @@ pub enum Action {
         /// Fields that are taken away.
         cleared: Vec<String>,
     },
+    /// Ask for the status of the synchronization by its own URL.
+    LookAtSync {
+        /// Id of the profile.
+        id: String,
+    },
+    /// Count the errors of the synchronization by kind.
+    CountErrors {
+        /// Id of the profile.
+        id: String,
+        /// How many there are.
+        count: u64,
+    },
+    /// Pause the synchronization.
+    Pause {
+        /// Id of the profile.
+        id: String,
+    },
+    /// Resume what edusync has paused; if somebody else has resumed it, only take note.
+    Resume {
+        /// Id of the profile.
+        id: String,
+        /// Is it still paused?
+        is_paused: bool,
+    },
+    /// Do once what a trigger asks for.
+    Trigger {
+        /// Id of the profile.
+        id: String,
+        /// What it asks for.
+        trigger: Trigger,
+        /// Its value.
+        value: String,
+    },
     /// The profile is gone from Graph: forget it, so that another one can be created.
     Forget,
     /// Nothing came of the attempt: keep it in mind and start over.
@@ -82,6 +118,15 @@ pub enum Action {
     },
     /// Take the finalizer off: the resource may go.
     LetGo(Farewell),
+}
+
+/// What a trigger asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    /// The synchronization starts over.
+    Reset,
+    /// Uploaded files are verified and synchronized.
+    Start,
 }
 
 /// Why a resource may go.
@@ -121,6 +166,8 @@ pub struct Notices {
     pub state: Option<ProfileState>,
     /// Last day of the profile as Graph has it, where it has been seen; within: None for no end.
     pub expiration_date: Option<Option<String>>,
+    /// The synchronization, where it is known; within: None while nothing has run.
+    pub sync: Option<Option<ProfileStatus>>,
 }
 
 /// Decides.
@@ -206,7 +253,13 @@ impl Verdict {
         Self {
             action: Action::Nothing,
             standing: Standing::Silent,
-            notices: Notices { drift: None, duplicates: None, state: None, expiration_date: None },
+            notices: Notices {
+                drift: None,
+                duplicates: None,
+                state: None,
+                expiration_date: None,
+                sync: None,
+            },
             interest: None,
             ask: false,
             recheck: None,

@@ -4,7 +4,7 @@ use super::*;
 use crate::reconcile::cluster::SecretValue;
 
 /// The resource with this added to its spec.
-fn with_spec(mut o: Observation, change: impl FnOnce(&mut Value)) -> Observation {
+pub(super) fn with_spec(mut o: Observation, change: impl FnOnce(&mut Value)) -> Observation {
     let mut value = serde_json::to_value(&*o.resource).unwrap();
     change(&mut value["spec"]);
     o.resource = Arc::new(serde_json::from_value(value).unwrap());
@@ -61,7 +61,7 @@ fn what_was_taken_away_is_cleared() {
     let mut o = look(status);
     o.list.empty = false;
     let mut value = json!({
-        "id": "p", "displayName": "Contoso", "state": "provisioned", "expirationDate": "2027-06-30",
+        "id": "p", "displayName": "Contoso", "state": "provisioned", "profileStatus": null, "expirationDate": "2027-06-30",
         "handleSpecialCharacterConstraint": false,
         "dataProvider": {"@odata.type": "#microsoft.graph.educationCsvDataProvider"},
         "identitySynchronizationConfiguration": {"@odata.type": "#microsoft.graph.educationIdentityCreationConfiguration",

@@ -7,6 +7,7 @@ mod deletion;
 mod following;
 mod managing;
 mod resolving;
+mod synchronizing;
 
 use std::sync::Arc;
 
@@ -92,7 +93,7 @@ fn deleting(mut o: Observation) -> Observation {
 
 fn remote(id: &str, state: &str) -> RemoteProfile {
     RemoteProfile::read(&json!({
-        "id": id, "displayName": "CONTOSO", "state": state,
+        "id": id, "displayName": "CONTOSO", "state": state, "profileStatus": null,
         "dataProvider": {"@odata.type": "#microsoft.graph.educationCsvDataProvider"},
         "identitySynchronizationConfiguration": {"@odata.type": "#microsoft.graph.educationIdentityCreationConfiguration",
             "userDomains": [{"appliesTo": "student", "name": "a.example"}]}

@@ -1,0 +1,196 @@
+//! What runs a profile: look at its synchronization, pause, resume, reset, start.
+
+use std::sync::Arc;
+
+use super::{AFTER_CONFLICT, Done, not_now, set_back};
+use crate::api::EducationSyncProfile;
+use crate::graph::error::UnknownOutcome;
+use crate::graph::{Certainty, GraphError};
+use crate::reconcile::cluster::{Cluster, ClusterError};
+use crate::reconcile::decide::Trigger;
+use crate::reconcile::observation::Observation;
+use crate::reconcile::{Context, Next, report, store};
+use crate::upstream::Upstream;
+
+/// Asks for the status by its own URL.
+pub(super) async fn look<C: Cluster>(
+    context: &Context<C>,
+    o: &Observation,
+    upstream: &Upstream,
+    id: &str,
+) -> Done {
+    let answer = upstream.reads.profile_status(id).await;
+    let now = context.clock.now();
+    context.remember(o.uid(), |memory| {
+        memory.sync_at = Some(now);
+        // A failure leaves what is known; the next look comes at its time.
+        if let Ok(sync) = answer {
+            memory.sync = sync.map(crate::graph::sync::ProfileStatus::lasting);
+        }
+    });
+    Done::LookAgain(Next::Again)
+}
+
+/// Counts the errors by kind.
+pub(super) async fn count_errors<C: Cluster>(
+    context: &Context<C>,
+    o: &Observation,
+    upstream: &Upstream,
+    id: &str,
+    count: u64,
+) -> Done {
+    let answer = upstream.reads.error_counts(id).await;
+    // Whatever came of it: it is not tried again before their number changes.
+    context.remember(o.uid(), |memory| memory.errors_looked_for = Some(count));
+    match answer {
+        Ok(counts) => {
+            store::fact(context, &o.resource, |latest| report::counted(latest, &counts)).await;
+            Done::LookAgain(Next::Again)
+        }
+        Err(error) => {
+            tracing::warn!(%error, "could not count the errors of the synchronization");
+            Done::LookAgain(Next::Again)
+        }
+    }
+}
+
+/// Pauses. The mark comes first: what is paused by us must be known to be.
+pub(super) async fn pause<C: Cluster>(
+    context: &Context<C>,
+    o: &Observation,
+    upstream: &Upstream,
+    id: &str,
+) -> Result<Done, ClusterError> {
+    let admission = match upstream.writes.ready().await {
+        Ok(admission) => admission,
+        Err(error) => return Ok(not_now(context, upstream, &error).await),
+    };
+    let marked = report::paused(&o.resource, true, None);
+    let Some(resource) = record(context, o, marked.status).await? else {
+        return Ok(Done::LookAgain(Next::In(AFTER_CONFLICT)));
+    };
+    let result = upstream.writes.pause(admission, id).await;
+    Ok(ran(context, o, upstream, &resource, result, true).await)
+}
+
+/// Resumes what was paused by us; if somebody else has done so, only the mark goes.
+pub(super) async fn resume<C: Cluster>(
+    context: &Context<C>,
+    o: &Observation,
+    upstream: &Upstream,
+    id: &str,
+    is_paused: bool,
+) -> Result<Done, ClusterError> {
+    if !is_paused {
+        store::view(context, o, report::paused(&o.resource, false, None)).await?;
+        return Ok(Done::LookAgain(Next::Again));
+    }
+    let admission = match upstream.writes.ready().await {
+        Ok(admission) => admission,
+        Err(error) => return Ok(not_now(context, upstream, &error).await),
+    };
+    let result = upstream.writes.resume(admission, id).await;
+    Ok(ran(context, o, upstream, &o.resource, result, false).await)
+}
+
+async fn ran<C: Cluster>(
+    context: &Context<C>,
+    o: &Observation,
+    upstream: &Upstream,
+    resource: &Arc<EducationSyncProfile>,
+    result: Result<(), GraphError>,
+    pausing: bool,
+) -> Done {
+    let word = if pausing { "Paused" } else { "Resumed" };
+    match result {
+        Ok(()) => {
+            note_run(context, o);
+            store::fact(context, resource, |latest| report::paused(latest, pausing, Some(word))).await;
+            upstream.poller.ask();
+            Done::LookAgain(Next::Again)
+        }
+        Err(error) => {
+            tracing::warn!(%error, pausing, "the synchronization was not paused or resumed");
+            match error.certainty() {
+                Certainty::Later(wait) => Done::LookAgain(Next::In(set_back(context, o.uid(), wait))),
+                // It can be repeated, as it does nothing twice; but not hotly.
+                Certainty::No | Certainty::Unknown => {
+                    Done::LookAgain(Next::In(set_back(context, o.uid(), None)))
+                }
+            }
+        }
+    }
+}
+
+/// Does once what a trigger asks for: recorded first, so that it is never done twice for a value.
+pub(super) async fn trigger<C: Cluster>(
+    context: &Context<C>,
+    o: &Observation,
+    upstream: &Upstream,
+    id: &str,
+    (trigger, value): (Trigger, &str),
+) -> Result<Done, ClusterError> {
+    let admission = match upstream.writes.ready().await {
+        Ok(admission) => admission,
+        Err(error) => return Ok(not_now(context, upstream, &error).await),
+    };
+    let Some(recorded) = record(context, o, report::triggered(o, trigger, value).status).await? else {
+        return Ok(Done::LookAgain(Next::In(AFTER_CONFLICT)));
+    };
+    let (error, notice) = match trigger {
+        Trigger::Reset => {
+            let result = upstream.writes.reset(admission, id).await;
+            (result.as_ref().err().cloned(), report::after_reset(&result))
+        }
+        Trigger::Start => {
+            let result = upstream.writes.start(admission, id).await;
+            (result.as_ref().err().cloned(), report::after_start(&result))
+        }
+    };
+    if let Some(error) = error.as_ref().filter(|error| was_not_done(error)) {
+        let handled = o.status().handled_triggers.as_ref();
+        let before = handled.and_then(|handled| match trigger {
+            Trigger::Reset => handled.reset.as_ref(),
+            Trigger::Start => handled.start.as_ref(),
+        });
+        store::fact(context, &recorded, |latest| report::not_triggered(latest, trigger, value, before)).await;
+        return Ok(Done::LookAgain(Next::In(set_back(context, o.uid(), error.retry_after()))));
+    }
+    note_run(context, o);
+    tracing::info!(profile = id, ?trigger, value, "answered a trigger");
+    context.cluster.publish(&recorded, notice).await;
+    upstream.poller.ask();
+    Ok(Done::LookAgain(Next::Again))
+}
+
+/// Is it certain that Graph did nothing, and may it be asked again? 409 says that it is still busy
+/// with what it was asked before (Graph docs, uploadUrl).
+fn was_not_done(error: &GraphError) -> bool {
+    let is_busy = matches!(error, GraphError::Unknown { what: UnknownOutcome::Status(409), .. });
+    is_busy || matches!(error.certainty(), Certainty::Later(_))
+}
+
+/// Writes a status before a call. None: somebody else wrote first, and nothing may be sent.
+async fn record<C: Cluster>(
+    context: &Context<C>,
+    o: &Observation,
+    status: crate::api::status::EducationSyncProfileStatus,
+) -> Result<Option<Arc<EducationSyncProfile>>, ClusterError> {
+    if o.resource.status.as_ref() == Some(&status) {
+        return Ok(Some(Arc::clone(&o.resource)));
+    }
+    match context.cluster.write_status(&o.resource, status).await {
+        Ok(resource) => Ok(Some(resource)),
+        Err(ClusterError::Conflict) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn note_run<C: Cluster>(context: &Context<C>, o: &Observation) {
+    let now = context.clock.now();
+    context.remember(o.uid(), |memory| {
+        memory.run_at = Some(now);
+        memory.sync_at = None;
+        (memory.setbacks, memory.not_before) = (0, None);
+    });
+}
