@@ -82,7 +82,7 @@ async fn errors_are_counted_by_kind_and_name_nobody() {
     scene.create("contoso", spec).await;
     let failed = scene
         .until("contoso", "with counted errors", |profile| {
-            !profile.status.as_ref().unwrap().errors.is_empty()
+            !profile.status.as_ref().unwrap().errors.is_empty() && is(SyncStatus::Error)(profile)
         })
         .await;
     let text = serde_json::to_string(&failed).unwrap();
