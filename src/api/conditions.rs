@@ -97,6 +97,8 @@ pub enum Reason {
     Deleting,
     /// Graph could not delete the profile.
     DeletionFailed,
+    /// Very many deletions came at once.
+    DeletionHeld,
     /// Graph answers with the connection's credentials.
     Connected,
     /// The manifest and the profile differ.
@@ -146,6 +148,7 @@ impl Reason {
             Self::ExpirationNear => "ExpirationNear",
             Self::Deleting => "Deleting",
             Self::DeletionFailed => "DeletionFailed",
+            Self::DeletionHeld => "DeletionHeld",
             Self::Connected => "Connected",
             Self::Differs => "Differs",
             Self::SameName => "SameName",

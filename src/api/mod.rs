@@ -33,5 +33,8 @@ pub const IN_USE_FINALIZER: &str = "edusync.dev/in-use";
 /// Confirms that a profile is gone although the tenant is suddenly empty; the value is the profile's id.
 pub const CONFIRM_GONE: &str = "edusync.dev/confirm-gone";
 
+/// Confirms a deletion that is held because very many came at once; the value is "true".
+pub const CONFIRM_DELETION: &str = "edusync.dev/confirm-deletion";
+
 /// Asks for a pass now; the value is answered in `status.lastHandledReconcileAt` (the contract of Flux).
 pub const REQUESTED_AT: &str = "reconcile.edusync.dev/requestedAt";

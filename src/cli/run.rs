@@ -44,6 +44,11 @@ pub struct Arguments {
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=2000), value_name = "NUMBER")]
     graph_requests_per_second: u32,
 
+    /// How many profiles may be deleted within ten minutes. More are held until somebody confirms each
+    /// by the annotation edusync.dev/confirm-deletion=true.
+    #[arg(long, default_value_t = 10, value_name = "NUMBER")]
+    most_deletions: usize,
+
     /// Life of the lease; so long a successor waits after a leader that died.
     #[arg(long, default_value = "15s", value_parser = duration, value_name = "DURATION")]
     lease_duration: Duration,
@@ -150,6 +155,7 @@ impl Arguments {
                 settle_window: self.settle_window,
                 lease_duration: self.lease_duration,
                 probe_interval: self.fast_poll_interval,
+                most_deletions: self.most_deletions,
                 refusal_retry: Duration::from_hours(1),
             },
             allowed_hosts: allowed,

@@ -14,7 +14,7 @@ pub mod observe;
 pub mod report;
 pub mod store;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -32,6 +32,9 @@ use observation::{Memory, Observation, Settings};
 
 /// The client secret of a source is read again after this time, so that a changed one is noticed.
 const SECRET_REREAD: Duration = Duration::from_mins(15);
+
+/// So long a deletion counts as one of many.
+const DELETIONS_COUNT_FOR: Duration = Duration::from_mins(10);
 
 /// What every pass works with.
 #[derive(Debug)]
@@ -51,6 +54,8 @@ pub struct Context<C> {
     following: Mutex<HashMap<Follower, Weak<Poller>>>,
     /// Connections that we have put our finalizer on, until the store shows it.
     held_connections: Mutex<HashSet<String>>,
+    /// Resources whose profiles are to be deleted, or were: when that was last seen.
+    deletions: Mutex<HashMap<String, Timestamp>>,
     /// Client secrets of sources, by the uid of the resource: when they were read, and by which reference.
     secrets: Mutex<HashMap<String, (Timestamp, SecretKeyReference, SecretValue)>>,
     /// One write of a connection's finalizer at a time.
@@ -83,6 +88,7 @@ impl<C: Cluster> Context<C> {
             following: Mutex::default(),
             held_connections: Mutex::default(),
             secrets: Mutex::default(),
+            deletions: Mutex::default(),
             holding: tokio::sync::Mutex::default(),
         }
     }
@@ -117,6 +123,17 @@ impl<C> Context<C> {
     fn remember_held(&self, connection: &GraphConnection) {
         let uid = connection.metadata.uid.clone().unwrap_or_default();
         self.held_connections.lock().unwrap_or_else(PoisonError::into_inner).insert(uid);
+    }
+
+    /// How many deletions there are: those that are going on, and those of the last minutes.
+    fn count_deletions(&self, going: BTreeSet<String>, now: Timestamp) -> usize {
+        let mut seen = self.deletions.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.extend(going.into_iter().map(|uid| (uid, now)));
+        let recent = |at: &Timestamp| {
+            Duration::try_from(now.duration_since(*at)).unwrap_or_default() < DELETIONS_COUNT_FOR
+        };
+        seen.retain(|_, at| recent(at));
+        seen.len()
     }
 
     /// The client secret of a source, if it was read a short while ago.

@@ -10,8 +10,9 @@ use secrecy::SecretString;
 use super::claims::{NameClaim, Owner, Tenant};
 use super::cluster::SecretValue;
 use crate::api::connection::Dialect;
+use crate::api::lifecycle::DeletionPolicy;
 use crate::api::status::{EducationSyncProfileStatus, ProfileState};
-use crate::api::{CONFIRM_GONE, EducationSyncProfile, FINALIZER, REQUESTED_AT};
+use crate::api::{CONFIRM_DELETION, CONFIRM_GONE, EducationSyncProfile, FINALIZER, REQUESTED_AT};
 use crate::graph::name::NameKey;
 use crate::graph::sync::ProfileStatus;
 use crate::graph::{GraphError, RemoteProfile};
@@ -33,6 +34,8 @@ pub struct Settings {
     pub lease_duration: Duration,
     /// Time between two proofs that a profile is gone.
     pub probe_interval: Duration,
+    /// So many profiles may be deleted within ten minutes; more are held until somebody confirms.
+    pub most_deletions: usize,
     /// A refusal that a person can lift in Graph alone (consent, licence) is tried again so seldom.
     pub refusal_retry: Duration,
 }
@@ -64,6 +67,8 @@ pub struct Observation {
     pub adoptee: Option<Namesake>,
     /// The client secret of the source.
     pub source_secret: SourceSecret,
+    /// How many profiles are to be deleted, or were within the last ten minutes.
+    pub deletions: usize,
     /// What this process remembers.
     pub memory: Memory,
 }
@@ -233,6 +238,13 @@ impl Observation {
         (self.status().last_handled_reconcile_at.as_deref() != Some(value)).then_some(value)
     }
 
+    /// Has a person confirmed the deletion, although very many came at once?
+    #[must_use]
+    pub fn is_deletion_confirmed(&self) -> bool {
+        let annotations = self.resource.metadata.annotations.as_ref();
+        annotations.and_then(|all| all.get(CONFIRM_DELETION)).is_some_and(|value| value == "true")
+    }
+
     /// Has a person confirmed that this profile is gone?
     #[must_use]
     pub fn is_confirmed_gone(&self, id: &str) -> bool {
@@ -280,6 +292,16 @@ impl Observation {
 #[must_use]
 pub fn has_finalizer(resource: &EducationSyncProfile) -> bool {
     resource.metadata.finalizers.iter().flatten().any(|finalizer| finalizer == FINALIZER)
+}
+
+/// Is the profile of this resource to be deleted in Graph?
+#[must_use]
+pub fn is_to_be_deleted(resource: &EducationSyncProfile) -> bool {
+    resource.metadata.deletion_timestamp.is_some()
+        && has_finalizer(resource)
+        && resource.status.as_ref().is_some_and(|status| status.binding.is_some())
+        && resource.spec.deletion_policy() == DeletionPolicy::Delete
+        && !resource.spec.is_observed_only()
 }
 
 /// Was everything in the status written for the object of this uid? Else it was copied or restored.

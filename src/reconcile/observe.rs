@@ -12,8 +12,8 @@ use super::Context;
 use super::claims::{NameClaim, Owner, Tenant};
 use super::cluster::{Cluster, ClusterError, Key};
 use super::observation::{
-    ConnectionProblem, ListFacts, Memory, Namesake, Observation, SourceSecret, is_alive, is_own, names_in,
-    tenants_in,
+    ConnectionProblem, ListFacts, Memory, Namesake, Observation, SourceSecret, is_alive, is_own,
+    is_to_be_deleted, names_in, tenants_in,
 };
 use crate::api::EducationSyncProfile;
 use crate::api::connection::SecretKeyReference;
@@ -83,6 +83,7 @@ pub async fn observe<C: Cluster>(context: &Context<C>, key: &Key) -> Option<(Obs
         adoptee: tenant
             .as_ref()
             .and_then(|tenant| adoptee(context, &resource, tenant, &owner, snapshot.as_deref())),
+        deletions: deletions(context, &resource, now),
         bound,
         bound_to_other,
         memory,
@@ -254,6 +255,21 @@ fn wish<C: Cluster>(
         return None;
     }
     Some(context.claims.wish(tenant, &wanted, owner, now))
+}
+
+/// How many profiles are to be deleted, or were a short while ago.
+fn deletions<C: Cluster>(context: &Context<C>, resource: &EducationSyncProfile, now: Timestamp) -> usize {
+    if !is_to_be_deleted(resource) {
+        return 0;
+    }
+    let going: BTreeSet<String> = context
+        .cluster
+        .profiles()
+        .iter()
+        .filter(|other| is_to_be_deleted(other))
+        .filter_map(|other| other.metadata.uid.clone())
+        .collect();
+    context.count_deletions(going, now)
 }
 
 /// The profile that spec.adopt names by its id, if the list has it.

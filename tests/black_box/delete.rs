@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use serde_json::json;
 
-use crate::scene::{Scene, condition, foreign_body, profile_id, spec};
+use crate::scene::{Scene, condition, foreign_body, profile_id, quick, spec};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_profile_goes_first_with_one_delete() {
@@ -192,4 +192,40 @@ async fn a_delete_that_graph_forbids_is_asked_for_once_and_once_more_on_request(
     scene.apply::<GraphConnection>(scene.connection_manifest()).await.unwrap();
     scene.until_gone("contoso").await;
     assert!(scene.simulator.profiles().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn very_many_deletions_wait_for_a_confirmation() {
+    let mut scene = Scene::without_operator("many", quick()).await.with_flags(&["--most-deletions", "2"]);
+    scene.start_operator();
+    let names = ["one", "two", "three", "four"];
+    for name in names {
+        scene.create(name, spec(name)).await;
+    }
+    for name in names {
+        scene.until_ready_is(name, "True", "Provisioned").await;
+    }
+    scene.kill_operator();
+    for name in names {
+        scene.delete(name).await;
+    }
+    scene.start_operator();
+    for name in names {
+        scene.until_ready_is(name, "False", "DeletionHeld").await;
+    }
+    assert!(scene.requests("DELETE").is_empty());
+    let namespace = scene.namespace.clone();
+    let mut annotate = scene.world.kubectl([
+        "annotate",
+        "educationsyncprofiles",
+        "--all",
+        "--namespace",
+        &namespace,
+        "edusync.dev/confirm-deletion=true",
+    ]);
+    assert!(annotate.output().unwrap().status.success());
+    for name in names {
+        scene.until_gone(name).await;
+    }
+    assert_eq!(scene.requests("DELETE").len(), 4);
 }

@@ -102,8 +102,21 @@ fn listed(
 
 fn ask(o: &Observation, connection: &ConnectionFacts, binding: &Binding) -> Verdict {
     standing_refusal(o, connection)
+        .or_else(|| held(o))
         .or_else(|| set_back(o))
         .unwrap_or_else(|| Verdict::act(Action::Delete { id: binding.profile_id.clone() }))
+}
+
+/// Very many at once are more likely a mistake than a wish.
+fn held(o: &Observation) -> Option<Verdict> {
+    let most = o.settings.most_deletions;
+    (o.deletions > most && !o.is_deletion_confirmed() && o.memory.delete_sent.is_none()).then(|| {
+        let message = format!(
+            "{} profiles are to be deleted within ten minutes, more than {most}, so none is deleted before somebody confirms it. If it is right: kubectl annotate educationsyncprofile NAME edusync.dev/confirm-deletion=true (or --all).",
+            o.deletions
+        );
+        Verdict::watching(Standing::Stalled(Reason::DeletionHeld, message), false)
+    })
 }
 
 fn recently_asked(o: &Observation, span: std::time::Duration) -> bool {

@@ -132,3 +132,17 @@ fn without_a_connection_it_says_how_to_let_go() {
     assert_eq!(reason(&verdict), Some(("stalled", Reason::CredentialsMissing)));
     assert!(matches!(&verdict.standing, Standing::Stalled(_, message) if message.contains("Retain")));
 }
+
+#[test]
+fn very_many_deletions_are_held_until_somebody_confirms() {
+    let mut o = deleting(look(bound()));
+    (o.bound, o.list.empty, o.deletions) = (Some(remote("p", "provisioned")), false, 10);
+    assert_eq!(decide(&o).action, Action::Delete { id: "p".to_owned() });
+    o.deletions = 11;
+    assert_eq!(reason(&decide(&o)), Some(("stalled", Reason::DeletionHeld)));
+    let mut resource = (*o.resource).clone();
+    resource.metadata.annotations =
+        Some([("edusync.dev/confirm-deletion".to_owned(), "true".to_owned())].into_iter().collect());
+    o.resource = Arc::new(resource);
+    assert_eq!(decide(&o).action, Action::Delete { id: "p".to_owned() });
+}

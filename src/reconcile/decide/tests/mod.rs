@@ -33,6 +33,7 @@ fn settings() -> Settings {
         settle_window: Duration::from_mins(2),
         lease_duration: Duration::from_secs(15),
         probe_interval: Duration::from_secs(5),
+        most_deletions: 10,
         refusal_retry: Duration::from_hours(1),
     }
 }
@@ -79,6 +80,7 @@ fn look(status: Value) -> Observation {
         bound_to_other: None,
         memory: Memory::default(),
         adoptee: None,
+        deletions: 1,
         source_secret: SourceSecret::NotNeeded,
     }
 }
