@@ -2,24 +2,21 @@
 //!
 //! Nothing that Graph wrote in free text comes through here.
 
+mod conditions;
 mod life;
 mod running;
 
 use jiff::Timestamp;
 
+use conditions::{conditions, further_conditions, normal, set_further, statement, warning};
 pub use life::{adopted, updated, vanished};
 pub use running::{after_reset, after_start, counted, not_triggered, paused, triggered};
 
-use super::cluster::{EventKind, Notice};
-use super::decide::{
-    Drift, Farewell, HOW_TO_LET_GO, Notices, Outlook, Standing, failure_standing, following, refusal_words,
-};
+use super::cluster::Notice;
+use super::decide::{Farewell, HOW_TO_LET_GO, Notices, Standing, failure_standing, following, refusal_words};
 use super::observation::{ConnectionFacts, Observation};
 use crate::api::EducationSyncProfile;
-use crate::api::conditions::{
-    DRIFTED, DUPLICATE_PROFILE, READY, RECONCILING, Reason, STALLED, Statement, set, set_while_true,
-    whole_seconds,
-};
+use crate::api::conditions::{Reason, whole_seconds};
 use crate::api::status::{
     Binding, CreationAttempt, EducationSyncProfileStatus, HandledTriggers, ProfileState, Refusal,
 };
@@ -322,126 +319,6 @@ pub fn farewell(o: &Observation, farewell: Farewell) -> Option<Notice> {
             Some(normal("Retained", "Delete", note))
         }
     }
-}
-
-/// Sets Ready, Reconciling and Stalled, and returns the event that the change deserves.
-fn conditions(
-    status: &mut EducationSyncProfileStatus,
-    standing: &Standing,
-    generation: i64,
-    now: Timestamp,
-) -> Vec<Notice> {
-    let (ready, reconciling, stalled) = match standing {
-        Standing::Silent => return Vec::new(),
-        Standing::Ready(reason, message) => (statement(true, *reason, message), None, None),
-        Standing::Waiting(reason, message) => {
-            (statement(false, *reason, message), Some(statement(true, *reason, message)), None)
-        }
-        Standing::Stalled(reason, message) => {
-            (statement(false, *reason, message), None, Some(statement(true, *reason, message)))
-        }
-    };
-    let before = status.conditions.iter().find(|condition| condition.type_ == READY);
-    let is_news = before.is_none_or(|before| before.reason != ready.reason.as_str());
-    let event = if is_news { event(standing) } else { None };
-    status.observed_generation = Some(generation);
-    set(&mut status.conditions, READY, &ready, generation, now);
-    set_while_true(&mut status.conditions, RECONCILING, reconciling.as_ref(), generation, now);
-    set_while_true(&mut status.conditions, STALLED, stalled.as_ref(), generation, now);
-    event.into_iter().collect()
-}
-
-/// What a person should hear of; ordinary progress has its own events.
-fn event(standing: &Standing) -> Option<Notice> {
-    match standing {
-        Standing::Ready(reason, message) => Some(normal(reason.as_str(), "Follow", message.clone())),
-        Standing::Stalled(reason, message) => Some(warning(reason.as_str(), "Reconcile", message.clone())),
-        Standing::Waiting(reason, message) => match reason {
-            Reason::CreateUnresolved
-            | Reason::UpstreamUnavailable
-            | Reason::UpstreamEmpty
-            | Reason::Throttled => Some(warning(reason.as_str(), "Reconcile", message.clone())),
-            _ => None,
-        },
-        Standing::Silent => None,
-    }
-}
-
-fn further_conditions(
-    status: &mut EducationSyncProfileStatus,
-    notices: &Notices,
-    generation: i64,
-    now: Timestamp,
-) -> Vec<Notice> {
-    let mut events = Vec::new();
-    if let Some(drift) = &notices.drift {
-        let drifted = (!drift.fields.is_empty()).then(|| drifted(drift));
-        events.extend(set_further(status, DRIFTED, drifted.as_ref(), generation, now));
-    }
-    if let Some(ids) = &notices.duplicates {
-        let duplicate = (!ids.is_empty()).then(|| {
-            let message = format!(
-                "Microsoft Graph has further profiles with this displayName that no resource owns: {}. Delete them in School Data Sync if they are not wanted.",
-                ids.join(", ")
-            );
-            statement(true, Reason::SameName, &message)
-        });
-        events.extend(set_further(status, DUPLICATE_PROFILE, duplicate.as_ref(), generation, now));
-    }
-    events
-}
-
-fn drifted(drift: &Drift) -> Statement {
-    let fields = drift.fields.join(", ");
-    let (reason, message) = match drift.outlook {
-        Outlook::Corrected => (
-            Reason::Differs,
-            format!(
-                "The profile in Microsoft Graph differs from the manifest in {fields}; edusync corrects it."
-            ),
-        ),
-        Outlook::Observed => (
-            Reason::Differs,
-            format!(
-                "The profile in Microsoft Graph differs from the manifest in {fields}. edusync would correct it, but spec.managementPolicy is Observe."
-            ),
-        ),
-        Outlook::NotAccepted => (
-            Reason::NotAccepted,
-            format!(
-                "Microsoft Graph accepted the manifest's {fields} twice, and the profile still has other values. Take over in the manifest what the service makes of them, or change them in School Data Sync; nothing more is sent before the manifest changes."
-            ),
-        ),
-    };
-    statement(true, reason, &message)
-}
-
-fn set_further(
-    status: &mut EducationSyncProfileStatus,
-    kind: &'static str,
-    statement: Option<&Statement>,
-    generation: i64,
-    now: Timestamp,
-) -> Option<Notice> {
-    let before =
-        status.conditions.iter().find(|condition| condition.type_ == kind).map(|c| c.message.clone());
-    let event = statement
-        .filter(|statement| before.as_ref() != Some(&statement.message))
-        .map(|statement| warning(kind, "Follow", statement.message.clone()));
-    set_while_true(&mut status.conditions, kind, statement, generation, now);
-    event
-}
-
-fn statement(holds: bool, reason: Reason, message: &str) -> Statement {
-    Statement { holds, reason, message: message.to_owned() }
-}
-
-fn normal(reason: &str, action: &'static str, note: String) -> Notice {
-    Notice { kind: EventKind::Normal, reason: reason.to_owned(), action, note }
-}
-
-fn warning(reason: &str, action: &'static str, note: String) -> Notice {
-    Notice { kind: EventKind::Warning, reason: reason.to_owned(), action, note }
 }
 
 #[cfg(test)]

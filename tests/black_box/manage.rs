@@ -234,3 +234,19 @@ async fn a_failed_profile_is_sent_again_when_it_is_corrected_or_asked_for() {
     scene.until_ready_is("contoso", "True", "Provisioned").await;
     assert_eq!(scene.requests("PUT").len(), 2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_example_adopts() {
+    let scene = begin("adoptexample", quick()).await;
+    let id = scene.simulator.plant(foreign_body("Contoso SDS")).unwrap();
+    let file = xtask::repository_root().join("examples/adopt.yaml");
+    let mut apply =
+        scene.world.kubectl(["apply", "--namespace", &scene.namespace, "-f", file.to_str().unwrap()]);
+    let output = apply.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let adopted = scene.until("adopt", "as it should be", |profile| {
+        let ready = condition(profile, "Ready").is_some_and(|(value, _, _)| value == "True");
+        ready && profile.status.as_ref().is_some_and(|status| !status.applied_fields.is_empty())
+    });
+    assert_eq!(profile_id(&adopted.await), id);
+}

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::api::conditions::{READY, RECONCILING, STALLED};
 use crate::api::connection::Dialect;
 use crate::graph::CallIds;
 use crate::reconcile::claims::Tenant;

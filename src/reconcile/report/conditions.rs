@@ -1,0 +1,130 @@
+//! Conditions of a profile, and the events that their changes deserve.
+
+use jiff::Timestamp;
+
+use crate::api::conditions::{
+    DRIFTED, DUPLICATE_PROFILE, READY, RECONCILING, Reason, STALLED, Statement, set, set_while_true,
+};
+use crate::api::status::EducationSyncProfileStatus;
+use crate::reconcile::cluster::{EventKind, Notice};
+use crate::reconcile::decide::{Drift, Notices, Outlook, Standing};
+
+/// Sets Ready, Reconciling and Stalled, and returns the event that the change deserves.
+pub(super) fn conditions(
+    status: &mut EducationSyncProfileStatus,
+    standing: &Standing,
+    generation: i64,
+    now: Timestamp,
+) -> Vec<Notice> {
+    let (ready, reconciling, stalled) = match standing {
+        Standing::Silent => return Vec::new(),
+        Standing::Ready(reason, message) => (statement(true, *reason, message), None, None),
+        Standing::Waiting(reason, message) => {
+            (statement(false, *reason, message), Some(statement(true, *reason, message)), None)
+        }
+        Standing::Stalled(reason, message) => {
+            (statement(false, *reason, message), None, Some(statement(true, *reason, message)))
+        }
+    };
+    let before = status.conditions.iter().find(|condition| condition.type_ == READY);
+    let is_news = before.is_none_or(|before| before.reason != ready.reason.as_str());
+    let event = if is_news { event(standing) } else { None };
+    status.observed_generation = Some(generation);
+    set(&mut status.conditions, READY, &ready, generation, now);
+    set_while_true(&mut status.conditions, RECONCILING, reconciling.as_ref(), generation, now);
+    set_while_true(&mut status.conditions, STALLED, stalled.as_ref(), generation, now);
+    event.into_iter().collect()
+}
+
+/// What a person should hear of; ordinary progress has its own events.
+fn event(standing: &Standing) -> Option<Notice> {
+    match standing {
+        Standing::Ready(reason, message) => Some(normal(reason.as_str(), "Follow", message.clone())),
+        Standing::Stalled(reason, message) => Some(warning(reason.as_str(), "Reconcile", message.clone())),
+        Standing::Waiting(reason, message) => match reason {
+            Reason::CreateUnresolved
+            | Reason::UpstreamUnavailable
+            | Reason::UpstreamEmpty
+            | Reason::Throttled => Some(warning(reason.as_str(), "Reconcile", message.clone())),
+            _ => None,
+        },
+        Standing::Silent => None,
+    }
+}
+
+pub(super) fn further_conditions(
+    status: &mut EducationSyncProfileStatus,
+    notices: &Notices,
+    generation: i64,
+    now: Timestamp,
+) -> Vec<Notice> {
+    let mut events = Vec::new();
+    if let Some(drift) = &notices.drift {
+        let drifted = (!drift.fields.is_empty()).then(|| drifted(drift));
+        events.extend(set_further(status, DRIFTED, drifted.as_ref(), generation, now));
+    }
+    if let Some(ids) = &notices.duplicates {
+        let duplicate = (!ids.is_empty()).then(|| {
+            let message = format!(
+                "Microsoft Graph has further profiles with this displayName that no resource owns: {}. Delete them in School Data Sync if they are not wanted.",
+                ids.join(", ")
+            );
+            statement(true, Reason::SameName, &message)
+        });
+        events.extend(set_further(status, DUPLICATE_PROFILE, duplicate.as_ref(), generation, now));
+    }
+    events
+}
+
+fn drifted(drift: &Drift) -> Statement {
+    let fields = drift.fields.join(", ");
+    let (reason, message) = match drift.outlook {
+        Outlook::Corrected => (
+            Reason::Differs,
+            format!(
+                "The profile in Microsoft Graph differs from the manifest in {fields}; edusync corrects it."
+            ),
+        ),
+        Outlook::Observed => (
+            Reason::Differs,
+            format!(
+                "The profile in Microsoft Graph differs from the manifest in {fields}. edusync would correct it, but spec.managementPolicy is Observe."
+            ),
+        ),
+        Outlook::NotAccepted => (
+            Reason::NotAccepted,
+            format!(
+                "Microsoft Graph accepted the manifest's {fields} twice, and the profile still has other values. Take over in the manifest what the service makes of them, or change them in School Data Sync; nothing more is sent before the manifest changes."
+            ),
+        ),
+    };
+    statement(true, reason, &message)
+}
+
+pub(super) fn set_further(
+    status: &mut EducationSyncProfileStatus,
+    kind: &'static str,
+    statement: Option<&Statement>,
+    generation: i64,
+    now: Timestamp,
+) -> Option<Notice> {
+    let before =
+        status.conditions.iter().find(|condition| condition.type_ == kind).map(|c| c.message.clone());
+    let event = statement
+        .filter(|statement| before.as_ref() != Some(&statement.message))
+        .map(|statement| warning(kind, "Follow", statement.message.clone()));
+    set_while_true(&mut status.conditions, kind, statement, generation, now);
+    event
+}
+
+pub(super) fn statement(holds: bool, reason: Reason, message: &str) -> Statement {
+    Statement { holds, reason, message: message.to_owned() }
+}
+
+pub(super) fn normal(reason: &str, action: &'static str, note: String) -> Notice {
+    Notice { kind: EventKind::Normal, reason: reason.to_owned(), action, note }
+}
+
+pub(super) fn warning(reason: &str, action: &'static str, note: String) -> Notice {
+    Notice { kind: EventKind::Warning, reason: reason.to_owned(), action, note }
+}
