@@ -10,7 +10,7 @@ fn main() -> ExitCode {
     // An error would mean that it is there already.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     match Cli::parse().execute() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             use std::io::Write;
             let _ = writeln!(std::io::stderr(), "edusync: {error:#}");

@@ -7,6 +7,8 @@
 #![allow(clippy::needless_pass_by_value, reason = "json! values are handed on as they are made")]
 
 mod admission;
+mod cli;
+mod cli_upload;
 mod cost;
 mod crash;
 mod create;

@@ -65,6 +65,11 @@ impl World {
         Client::try_from(config).unwrap()
     }
 
+    /// The kubeconfig with all rights.
+    pub fn kubeconfig(&self) -> &std::path::Path {
+        self.control_plane.kubeconfig()
+    }
+
     /// The kubeconfig of the operator.
     pub fn operator_kubeconfig(&self) -> &std::path::Path {
         &self.operator_kubeconfig
