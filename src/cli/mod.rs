@@ -1,9 +1,13 @@
 //! The command line. It parses and dispatches; what a command does stands in a file of its own.
 
 mod access;
+mod claims;
 mod crd;
+mod errors;
+mod orphans;
 mod output;
 mod run;
+mod status;
 mod upload;
 
 use std::process::ExitCode;
@@ -39,6 +43,12 @@ enum Command {
     Crd(crd::Arguments),
     /// Check, upload and synchronize the CSV files of a profile.
     Upload(Box<upload::Arguments>),
+    /// Show the errors of a profile's synchronization in detail.
+    Errors(errors::Arguments),
+    /// Show how all profiles and connections stand, and what needs attention.
+    Status(status::Arguments),
+    /// List profiles that no resource claims, and resources whose profile is gone.
+    Orphans(orphans::Arguments),
 }
 
 impl Cli {
@@ -51,6 +61,9 @@ impl Cli {
             Command::Run(arguments) => arguments.execute().map(|()| ExitCode::SUCCESS),
             Command::Crd(arguments) => arguments.execute().map(|()| ExitCode::SUCCESS),
             Command::Upload(arguments) => arguments.execute(),
+            Command::Errors(arguments) => arguments.execute(),
+            Command::Status(arguments) => arguments.execute(),
+            Command::Orphans(arguments) => arguments.execute(),
         }
     }
 }

@@ -163,6 +163,12 @@ pub fn show<T: Serialize>(form: Form, value: &T, table: impl FnOnce() -> String)
     print(&text)
 }
 
+/// Adds a line to a text.
+pub fn add_line(text: &mut String, line: &str) {
+    text.push_str(line);
+    text.push('\n');
+}
+
 /// `1 profile`, `2 profiles`.
 #[must_use]
 pub fn count(number: usize, what: &str) -> String {

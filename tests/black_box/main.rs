@@ -8,6 +8,7 @@
 
 mod admission;
 mod cli;
+mod cli_look;
 mod cli_upload;
 mod cost;
 mod crash;
