@@ -4,6 +4,7 @@ mod access;
 mod claims;
 mod crd;
 mod errors;
+mod import;
 mod orphans;
 mod output;
 mod run;
@@ -49,6 +50,8 @@ enum Command {
     Status(status::Arguments),
     /// List profiles that no resource claims, and resources whose profile is gone.
     Orphans(orphans::Arguments),
+    /// Write manifests for profiles that exist already.
+    Import(import::Arguments),
 }
 
 impl Cli {
@@ -64,6 +67,7 @@ impl Cli {
             Command::Errors(arguments) => arguments.execute(),
             Command::Status(arguments) => arguments.execute(),
             Command::Orphans(arguments) => arguments.execute(),
+            Command::Import(arguments) => arguments.execute(),
         }
     }
 }
