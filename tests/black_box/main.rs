@@ -8,7 +8,9 @@
 
 mod admission;
 mod cli;
+mod cli_act;
 mod cli_look;
+mod cli_manifests;
 mod cli_upload;
 mod cost;
 mod crash;
