@@ -68,6 +68,53 @@ async fn an_administrator_signs_in_and_the_connection_works() {
     assert!(none.err.contains("there is no GraphConnection nobody"), "{}", none.err);
 }
 
+const READER: &str = "
+apiVersion: v1
+kind: ServiceAccount
+metadata: { name: reader }
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: { name: reader }
+rules:
+  - { apiGroups: [edusync.dev], resources: [educationsyncprofiles, graphconnections], verbs: [get, list] }
+  - { apiGroups: [\"\"], resources: [secrets], verbs: [get] }
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: { name: reader }
+roleRef: { apiGroup: rbac.authorization.k8s.io, kind: Role, name: reader }
+subjects: [ { kind: ServiceAccount, name: reader } ]
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_keep_a_renewed_token_or_see_all_namespaces_is_told() {
+    let scene = Scene::without_operator("cli-reader", quick()).await;
+    let mut connection = scene.connection_manifest();
+    connection["spec"].as_object_mut().unwrap().remove("application");
+    connection["metadata"]["name"] = json!("delegated");
+    scene.apply::<GraphConnection>(connection).await.unwrap();
+    let file = scene.world.folder().join("reader.yaml");
+    std::fs::write(&file, READER).unwrap();
+    let mut apply =
+        scene.world.kubectl(["apply", "--namespace", &scene.namespace, "--filename", file.to_str().unwrap()]);
+    xtask::control_plane::output_of(&mut apply).unwrap();
+    let kubeconfig = scene.world.service_account_kubeconfig(&scene.namespace, "reader");
+    let run = run_as(&kubeconfig, &[&["orphans", "--connection", "delegated"], &HOST[..]].concat(), "").await;
+    let run = run.ended_with(0);
+    assert!(run.err.contains(&format!("only the namespace {} is looked at", scene.namespace)), "{}", run.err);
+    assert!(run.err.contains("the renewed refresh token is not kept"), "{}", run.err);
+    let refused =
+        run_as(&kubeconfig, &[&["login", "--connection", "delegated"], &HOST[..]].concat(), "").await;
+    let refused = refused.ended_with(1);
+    assert!(
+        refused.err.contains("the Secret graph of the namespace"),
+        "nobody signs in for nothing: {}",
+        refused.err
+    );
+    assert!(!refused.err.contains("enter  "), "{}", refused.err);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn resources_are_let_go_only_when_the_operator_is_gone() {
     let mut scene = Scene::begin("cli-release").await;

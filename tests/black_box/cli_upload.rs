@@ -6,7 +6,7 @@ use std::time::Duration;
 use graph_simulator::{ProfileSettings, Settings, SyncOutcome};
 use serde_json::json;
 
-use crate::cli::{Run, edusync};
+use crate::cli::{Run, edusync, run_as};
 use crate::scene::{Scene, quick, spec};
 
 const GOOD: [(&str, &str); 6] = [
@@ -148,4 +148,33 @@ async fn who_cannot_upload_is_told_why() {
     );
     let nowhere = run("contoso", &["--kubeconfig", "/nowhere"]).await;
     assert!(nowhere.contains("cannot read the kubeconfig /nowhere"), "{nowhere}");
+}
+
+/// The example is taken by the API server, and its ServiceAccount may do what it has to.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rights_of_the_example_are_enough() {
+    let scene = provisioned("uploadcronjob").await;
+    let example = xtask::repository_root().join("examples/upload-cronjob.yaml");
+    let example = std::fs::read_to_string(example).unwrap();
+    let here = example.replace("create-accounts", "contoso").replace("graph-credentials", "graph");
+    let file = scene.world.folder().join("upload-cronjob.yaml");
+    std::fs::write(&file, here).unwrap();
+    let mut apply =
+        scene.world.kubectl(["apply", "--namespace", &scene.namespace, "--filename", file.to_str().unwrap()]);
+    xtask::control_plane::output_of(&mut apply).unwrap();
+    let kubeconfig = scene.world.service_account_kubeconfig(&scene.namespace, "edusync-upload");
+    let folder = files();
+    let arguments = [
+        "upload",
+        folder.path().to_str().unwrap(),
+        "--profile=contoso",
+        "--wait",
+        "--interval=100ms",
+        "--allowed-host=127.0.0.1",
+    ];
+    let run = run_as(&kubeconfig, &arguments, "").await.ended_with(0);
+    assert!(run.out.contains("the synchronization is over: success"), "{}", run.out);
+    let other = ["status"];
+    let refused = run_as(&kubeconfig, &other, "").await.ended_with(1);
+    assert!(refused.err.contains("cannot list GraphConnections: "), "{}", refused.err);
 }
