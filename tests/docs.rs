@@ -26,6 +26,21 @@ fn every_reason_is_explained() {
     }
 }
 
+/// Every command has its section in the page about the command line.
+#[test]
+fn every_command_is_explained() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/cli.md")).unwrap();
+    let help = std::process::Command::new(env!("CARGO_BIN_EXE_edusync")).arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let listed = help.split("Commands:").nth(1).unwrap().split("Options:").next().unwrap();
+    let commands: Vec<&str> = listed.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(commands.len() > 10, "the commands are found: {commands:?}");
+    for command in commands.into_iter().filter(|command| !matches!(*command, "run" | "help")) {
+        assert!(page.contains(&format!("\n## {command}\n")), "docs/cli.md lacks \"## {command}\"");
+    }
+}
+
 /// The pages that others link to are there.
 #[test]
 fn every_link_between_the_pages_leads_somewhere() {
@@ -33,6 +48,7 @@ fn every_link_between_the_pages_leads_somewhere() {
     for page in [
         "README.md",
         "docs/architecture.md",
+        "docs/cli.md",
         "docs/troubleshooting.md",
         "simulator/README.md",
         "charts/edusync/README.md",

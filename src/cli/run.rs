@@ -108,7 +108,7 @@ Examples:
     edusync run --allowed-host 127.0.0.1 --fast-poll-interval 1s";
 
 /// Microsoft's hosts of Graph and of the token service (Graph docs, \"National cloud deployments\").
-const MICROSOFT: [&str; 7] = [
+pub(super) const MICROSOFT: [&str; 7] = [
     "graph.microsoft.com",
     "login.microsoftonline.com",
     "graph.microsoft.us",
@@ -184,7 +184,7 @@ fn address(text: &str) -> Result<String, String> {
 }
 
 /// Reads a duration such as 500ms, 90s, 5m or 1h30m.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text} is not a duration such as 500ms, 90s, 5m or 1h30m");
     let span: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
     let duration = Duration::try_from(span).map_err(|_| wrong())?;

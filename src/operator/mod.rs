@@ -60,7 +60,7 @@ pub struct OperatorSettings {
 
 /// Transports over HTTP.
 #[derive(Debug)]
-struct HttpTransports;
+pub(crate) struct HttpTransports;
 
 impl Transports for HttpTransports {
     fn transport(&self, extra_ca: Option<&[u8]>) -> Result<Arc<dyn Transport>, String> {

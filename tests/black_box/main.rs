@@ -7,6 +7,11 @@
 #![allow(clippy::needless_pass_by_value, reason = "json! values are handed on as they are made")]
 
 mod admission;
+mod cli;
+mod cli_act;
+mod cli_look;
+mod cli_manifests;
+mod cli_upload;
 mod cost;
 mod crash;
 mod create;

@@ -65,6 +65,16 @@ impl World {
         Client::try_from(config).unwrap()
     }
 
+    /// The kubeconfig with all rights.
+    pub fn kubeconfig(&self) -> &std::path::Path {
+        self.control_plane.kubeconfig()
+    }
+
+    /// The kubeconfig of a ServiceAccount, for what somebody with few rights does.
+    pub fn service_account_kubeconfig(&self, namespace: &str, name: &str) -> PathBuf {
+        self.control_plane.service_account_kubeconfig(namespace, name).unwrap()
+    }
+
     /// The kubeconfig of the operator.
     pub fn operator_kubeconfig(&self) -> &std::path::Path {
         &self.operator_kubeconfig

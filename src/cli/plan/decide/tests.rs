@@ -1,0 +1,118 @@
+//! Wishes against tenants, as a table.
+
+use serde_json::json;
+
+use super::*;
+use crate::cli::output::Paint;
+use crate::cli::plan::read::read;
+use crate::cli::plan::render;
+
+const ENDPOINT: &str = "https://graph.microsoft.com";
+
+fn resource(name: &str, more: &Value) -> Value {
+    let mut spec = json!({
+        "displayName": "Contoso", "dataProvider": {"csv": {}},
+        "identitySynchronizationConfiguration": {"creation": {"userDomains": [{"appliesTo": "student", "name": "school.example"}]}}
+    });
+    for (member, value) in more.as_object().unwrap() {
+        spec[member] = value.clone();
+    }
+    json!({"apiVersion": "edusync.dev/v1alpha1", "kind": "EducationSyncProfile",
+        "metadata": {"name": name, "namespace": "school", "uid": name}, "spec": spec})
+}
+
+fn bound(mut resource: Value, id: &str, applied: &[&str]) -> EducationSyncProfile {
+    let uid = resource["metadata"]["uid"].clone();
+    resource["status"] = json!({"appliedFields": applied, "binding": {"uid": uid, "endpoint": ENDPOINT, "tenantId": "T",
+        "profileId": id, "displayName": "Contoso"}});
+    serde_json::from_value(resource).unwrap()
+}
+
+fn profile(id: &str, more: &Value) -> RemoteProfile {
+    let mut body = json!({"id": id, "state": "provisioned", "displayName": "Contoso",
+        "dataProvider": {"@odata.type": "#microsoft.graph.educationCsvDataProvider", "customizations": null},
+        "identitySynchronizationConfiguration": {"@odata.type": "#microsoft.graph.educationIdentityCreationConfiguration",
+            "userDomains": [{"appliesTo": "student", "name": "school.example"}]}});
+    for (member, value) in more.as_object().unwrap() {
+        body[member] = value.clone();
+    }
+    RemoteProfile::read(&body).unwrap()
+}
+
+fn planned(document: &Value, resources: Vec<EducationSyncProfile>, profiles: Vec<RemoteProfile>) -> Planned {
+    let (wishes, _) = read(&document.to_string()).unwrap();
+    let tenant = Tenant { endpoint: ENDPOINT.to_owned(), tenant_id: "t".to_owned() };
+    let profiles = profiles.into_iter().map(|profile| (profile.id.clone(), profile)).collect();
+    let resources = Resources::of(resources);
+    decide(&wishes[0], "school", &Known { tenant: &tenant, profiles: &profiles, resources: &resources })
+}
+
+#[test]
+fn each_wish_has_its_outcome() {
+    let none = json!({});
+    let plain = resource("contoso", &none);
+    let there = || profile("p1", &none);
+    let action = |document: &Value, resources, profiles| planned(document, resources, profiles).action;
+    assert_eq!(action(&plain, vec![], vec![]), Action::Create);
+    assert_eq!(action(&plain, vec![], vec![there()]), Action::Blocked, "a namesake");
+    assert_eq!(action(&plain, vec![bound(plain.clone(), "p1", &[])], vec![there()]), Action::Nothing);
+    assert_eq!(action(&plain, vec![bound(plain.clone(), "p1", &[])], vec![]), Action::Blocked, "vanished");
+    let adopting = |adopt: Value| resource("contoso", &json!({"adopt": adopt, "deletionPolicy": "Retain"}));
+    assert_eq!(action(&adopting(json!({"profileId": "p1"})), vec![], vec![there()]), Action::Adopt);
+    assert_eq!(action(&adopting(json!({"profileId": "p2"})), vec![], vec![there()]), Action::Blocked);
+    assert_eq!(action(&adopting(json!({"byDisplayName": true})), vec![], vec![there()]), Action::Adopt);
+    let other = bound(resource("other", &none), "p1", &[]);
+    let taken = planned(&adopting(json!({"profileId": "p1"})), vec![other], vec![there()]);
+    assert_eq!(taken.message.as_deref(), Some("the profile p1 belongs to school/other"));
+    let observing = resource("contoso", &json!({"managementPolicy": "Observe"}));
+    assert_eq!(action(&observing, vec![], vec![]), Action::Nothing);
+}
+
+#[test]
+fn a_change_is_told_field_by_field() {
+    let wish = resource("contoso", &json!({"handleSpecialCharacterConstraint": true}));
+    let live = bound(resource("contoso", &json!({})), "p1", &["displayName", "expirationDate"]);
+    let there =
+        profile("p1", &json!({"handleSpecialCharacterConstraint": false, "expirationDate": "2027-06-30"}));
+    let planned = planned(&wish, vec![live], vec![there]);
+    assert_eq!(
+        render(&[planned], Paint::none()),
+        "change   school/contoso \"Contoso\" (p1)\n\
+         \x20 ~ handleSpecialCharacterConstraint: false -> true\n\
+         \x20 - expirationDate: \"2027-06-30\"\n\
+         \n\
+         1 to change\n"
+    );
+}
+
+#[test]
+fn a_creation_lists_what_would_be_set() {
+    let planned = planned(&resource("contoso", &json!({})), vec![], vec![]);
+    assert_eq!(
+        render(&[planned], Paint::none()),
+        "create   school/contoso \"Contoso\"\n\
+         \x20 + displayName: \"Contoso\"\n\
+         \x20 + identitySynchronizationConfiguration.userDomains: [{\"appliesTo\":\"student\",\"name\":\"school.example\"}]\n\
+         \n\
+         1 to create\n"
+    );
+}
+
+#[test]
+fn a_body_for_graph_is_compared_with_its_namesake() {
+    let body = json!({"displayName": "contoso", "dataProvider": {"@odata.type": "#microsoft.graph.educationPowerSchoolDataProvider",
+        "clientSecret": "canary", "clientId": "c"}});
+    let changed = planned(&body, vec![], vec![profile("p1", &json!({}))]);
+    assert_eq!(changed.action, Action::Change);
+    let text = render(&[changed], Paint::none());
+    assert!(text.contains("dataProvider.@odata.type: \"#microsoft.graph.educationCsvDataProvider\" -> \"#microsoft.graph.educationPowerSchoolDataProvider\""), "{text}");
+    assert!(!text.contains("canary"));
+}
+
+#[test]
+fn what_goes_with_its_resource_and_what_stays() {
+    let delete = bound(resource("a", &json!({})), "p1", &[]);
+    let retain = bound(resource("b", &json!({"deletionPolicy": "Retain"})), "p1", &[]);
+    assert_eq!(pruned(&delete).action, Action::Delete);
+    assert_eq!(pruned(&retain).action, Action::Leave);
+}
