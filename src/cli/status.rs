@@ -16,7 +16,7 @@ use serde::Serialize;
 use super::access::{ClusterFlags, sentence};
 use super::output::{Form, Look, Paint, Table, add_line, count, plain, printable, show};
 use super::{attention_if, block_on};
-use crate::api::conditions::{READY, RECONCILING, STALLED};
+use crate::api::conditions::{READY, RECONCILING, Reason, STALLED, SYNCHRONIZED};
 use crate::api::status::SyncStatus;
 use crate::api::{EducationSyncProfile, GraphConnection};
 use crate::clock::Clock;
@@ -186,8 +186,14 @@ fn look(
     // Whatever else is said only while it is true (Drifted, DuplicateProfile, ...) is said for a person.
     for condition in conditions {
         let is_known = [READY, RECONCILING, STALLED].contains(&condition.type_.as_str());
-        let bad_when = if condition.type_ == "Synchronized" { "False" } else { "True" };
-        if !is_known && condition.status == bad_when {
+        // A synchronization that runs, or was paused on purpose, has not succeeded either.
+        let on_purpose = [Reason::SyncRunning, Reason::SyncPaused].map(Reason::as_str);
+        let is_bad = if condition.type_ == SYNCHRONIZED {
+            condition.status == "False" && !on_purpose.contains(&condition.reason.as_str())
+        } else {
+            condition.status == "True"
+        };
+        if !is_known && is_bad {
             standing = Standing::NeedsAttention;
             messages.push(format!("{}: {}", condition.type_, condition.message));
         }
