@@ -197,7 +197,7 @@ impl Inner {
             }
             Credential::ManagedIdentity { endpoint } => self.ask_the_node(endpoint).await,
             application => {
-                let now = self.clock.now();
+                let now = self.clock.wall_now();
                 let fields = application.application_fields(&self.client_id, &self.token_url, now).await;
                 self.post(fields.inspect_err(|error| tracing::warn!(%error, "no token"))?).await
             }

@@ -297,7 +297,7 @@ impl Upstreams {
             ))
         })?;
         let operator = &self.settings.operator_identity;
-        let application = credentials::application(connection, secrets, operator, self.clock.now())?;
+        let application = credentials::application(connection, secrets, operator, self.clock.wall_now())?;
         let certificate_end = application.as_ref().and_then(Identity::certificate_end);
         let mut client = |identity| self.client(connection, identity, &transport, inner);
         let application = application.map(&mut client).transpose()?;
