@@ -2,6 +2,7 @@
 
 mod certificate;
 mod device_code;
+mod early;
 mod kinds;
 mod refresh;
 
