@@ -187,7 +187,11 @@ impl TokenSource {
             result
         }
         .in_current_span();
-        tokio::spawn(renewal).await.unwrap_or_else(|_| {
+        let task = match &self.inner.credential {
+            Credential::RefreshToken { token, .. } => token.spawn(renewal)?,
+            _ => tokio::spawn(renewal),
+        };
+        task.await.unwrap_or_else(|_| {
             Err(AuthError::new(AuthFailure::Unreachable("the request was broken off".to_owned())))
         })
     }

@@ -1,4 +1,4 @@
-//! Renewals while the old token is good.
+//! Renewals while the old token is good, and redemptions that a stop must not cut off.
 
 use secrecy::SecretString;
 use tokio::time::Instant;
@@ -117,4 +117,26 @@ async fn a_redemption_is_given_its_whole_time_although_nobody_waits_so_long() {
     assert_eq!(timed(&source).await, ("token 0".to_owned(), Duration::from_secs(10)));
     tokio::time::sleep(Duration::from_secs(16)).await;
     assert_eq!(timed(&source).await, ("token 1".to_owned(), Duration::ZERO));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_waits_for_redemptions_and_begins_none() {
+    let store = Arc::new(MemoryStore::default());
+    let tokens = RefreshTokens::new(Arc::clone(&store) as _);
+    let seed = SecretString::from("seed");
+    let token_of_it = tokens.open(owner(), Some(&seed)).await.unwrap().unwrap();
+    let credential = Credential::RefreshToken { token: token_of_it, client_secret: None };
+    let (source, transport) = slow(credential, Duration::from_secs(20));
+    token(&source).await.unwrap();
+    let first = store.kept(&owner()).unwrap().0.redeemed_at;
+    tokio::time::advance(Duration::from_hours(25)).await;
+    assert!(futures::FutureExt::now_or_never(source.token()).is_none(), "it has only begun");
+    let began = Instant::now();
+    tokens.finish().await;
+    assert_eq!(began.elapsed(), Duration::from_secs(20));
+    assert!(store.kept(&owner()).unwrap().0.redeemed_at > first, "stored before the stop goes on");
+    tokio::time::advance(Duration::from_hours(2)).await;
+    let error = token(&source).await.unwrap_err();
+    assert!(error.to_string().contains("stopping") && !error.is_refusal(), "{error}");
+    assert_eq!(transport.count(), 2);
 }

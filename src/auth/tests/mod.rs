@@ -4,6 +4,7 @@ mod certificate;
 mod device_code;
 mod early;
 mod kinds;
+mod lost;
 mod refresh;
 
 use std::collections::HashMap;
