@@ -76,7 +76,8 @@ async fn a_token_that_comes_while_the_old_one_is_taken_back_is_stored() {
         let tokens = Arc::clone(&tokens);
         async move { open(&tokens).await }
     });
-    tokio::task::yield_now().await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(!opening.is_finished(), "what it stored could be taken back with the old one");
     store.through.notify_one();
     retiring.await.unwrap().unwrap();
     let source = client(opening.await.unwrap());
