@@ -68,6 +68,7 @@ struct Claims<'a> {
 
 impl ClientCertificate {
     /// Reads a pair in PEM form: the application's certificate (others may follow) and its RSA key.
+    /// `now` is wall time, as in all of this: Entra compares it with its own.
     ///
     /// # Errors
     /// A sentence for the person who made the Secret.
@@ -80,8 +81,7 @@ impl ClientCertificate {
             .map_err(|_| CertificateError::NoCertificate)?;
         let (_, certificate) =
             X509Certificate::from_der(&leaf).map_err(|_| CertificateError::BadCertificate)?;
-        let not_after = Timestamp::from_second(certificate.validity().not_after.timestamp())
-            .map_err(|_| CertificateError::BadCertificate)?;
+        let not_after = end(certificate.validity().not_after.timestamp());
         let text = key.expose_secret();
         let public = public_key(text)?;
         if certificate.public_key().subject_public_key.data.as_ref() != public.as_slice() {
@@ -125,6 +125,12 @@ impl ClientCertificate {
         let signed = jsonwebtoken::encode(&header, &claims, &self.key);
         signed.map(SecretString::from).map_err(|_| AuthError::unusable(Unusable::CannotSign))
     }
+}
+
+/// When a certificate is over. The last second of the year 9999 says "never" (RFC 5280, 4.1.2.5); it lies
+/// behind the last one that a `Timestamp` can hold, and nothing else does.
+fn end(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap_or(Timestamp::MAX)
 }
 
 /// The public half of a private key, in the form that a certificate has it.

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::credential::delegated_scope;
 use super::error::{AuthError, AuthFailure};
-use super::source::{ask, read_token};
+use super::source::{DEADLINE, ask, read_token};
 use crate::clock::Clock;
 use crate::graph::transport::Transport;
 
@@ -86,7 +86,7 @@ impl DeviceLogin {
         let fields =
             [("client_id", client_id.into()), ("scope", SecretString::from(delegated_scope(endpoint)))];
         let url = format!("{authority}/{tenant}/oauth2/v2.0/devicecode");
-        let answer = ask(&*transport, clock, &url, &fields).await?;
+        let answer = ask(&*transport, clock, &url, &fields, DEADLINE).await?;
         let begun: Begun = serde_json::from_slice(&answer.body)
             .map_err(|_| AuthError::new(AuthFailure::Unavailable(None)))?;
         let now = clock.now();
@@ -132,7 +132,7 @@ impl DeviceLogin {
             ("client_id", self.client_id.as_str().into()),
             ("device_code", self.device_code.clone()),
         ];
-        let error = match ask(&*self.transport, self.clock, &self.token_url, &fields).await {
+        let error = match ask(&*self.transport, self.clock, &self.token_url, &fields, DEADLINE).await {
             Ok(answer) => {
                 let token = read_token(&answer.body)?.refresh_token;
                 return token.map(Poll::Done).ok_or_else(|| AuthError::new(AuthFailure::Unavailable(None)));

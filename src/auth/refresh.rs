@@ -7,8 +7,10 @@
 
 mod memory;
 mod state;
+mod token;
 
 pub use memory::MemoryStore;
+pub use token::RefreshToken;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -17,10 +19,11 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use secrecy::SecretString;
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::Mutex;
+use tokio_util::task::TaskTracker;
 
-use super::error::{AuthError, AuthFailure};
-use state::State;
+use state::{Standing, State};
+use token::Shared;
 
 /// The connection that a refresh token belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -74,37 +77,23 @@ pub trait RefreshTokenStore: Send + Sync + std::fmt::Debug + 'static {
 #[derive(Debug)]
 pub struct RefreshTokens {
     store: Arc<dyn RefreshTokenStore>,
-    by_uid: std::sync::Mutex<HashMap<String, Arc<Shared>>>,
-    /// Connections without a refresh token, for which nothing is stored.
-    retired: std::sync::Mutex<HashSet<String>>,
+    known: std::sync::Mutex<Known>,
+    /// What must not be cut off in the middle.
+    tasks: TaskTracker,
 }
 
-/// The refresh token of one connection, as grown from one seed.
-#[derive(Clone, Debug)]
-pub struct RefreshToken {
-    seed: SecretString,
-    shared: Arc<Shared>,
-}
-
-#[derive(Debug)]
-struct Shared {
-    home: Option<(TokenOwner, Arc<dyn RefreshTokenStore>)>,
-    /// Held over a redemption and the write that follows it.
-    turn: Mutex<()>,
-    state: std::sync::Mutex<State>,
-}
-
-/// The right to redeem the token. Nobody else redeems it, or writes it, meanwhile.
-pub(super) struct Turn<'a> {
-    token: &'a RefreshToken,
-    _turn: MutexGuard<'a, ()>,
+#[derive(Debug, Default)]
+struct Known {
+    by_uid: HashMap<String, Arc<Shared>>,
+    /// Connections for which nothing is stored (any more).
+    without: HashSet<String>,
 }
 
 impl RefreshTokens {
     /// Tokens that are kept in `store`.
     #[must_use]
     pub fn new(store: Arc<dyn RefreshTokenStore>) -> Self {
-        Self { store, by_uid: std::sync::Mutex::default(), retired: std::sync::Mutex::default() }
+        Self { store, known: std::sync::Mutex::default(), tasks: TaskTracker::new() }
     }
 
     /// The token of a connection whose user gave `seed`: what has grown from it, or the seed itself.
@@ -117,18 +106,41 @@ impl RefreshTokens {
         owner: TokenOwner,
         seed: Option<&SecretString>,
     ) -> Result<Option<RefreshToken>, StoreError> {
-        lock(&self.retired).remove(&owner.uid);
-        let known = lock(&self.by_uid).get(&owner.uid).cloned();
-        let shared = if let Some(shared) = known {
-            shared
-        } else {
-            let state = State::stored(self.store.read(&owner).await?);
-            let home = Some((owner.clone(), Arc::clone(&self.store)));
-            let shared = Arc::new(Shared { home, turn: Mutex::default(), state: state.into() });
-            Arc::clone(lock(&self.by_uid).entry(owner.uid).or_insert(shared))
+        let shared = match self.in_use(&owner.uid).await {
+            Some(shared) => shared,
+            None => self.read(owner).await?,
         };
         let seed = lock(&shared.state).grow_from(seed);
-        Ok(seed.map(|seed| RefreshToken { seed, shared }))
+        Ok(seed.map(|seed| RefreshToken { seed, shared, tasks: self.tasks.clone() }))
+    }
+
+    /// The state of a connection, if it is not one that is being taken back. That comes to its end first,
+    /// or it would take back what a new state stores.
+    async fn in_use(&self, uid: &str) -> Option<Arc<Shared>> {
+        let shared = lock(&self.known).by_uid.get(uid).cloned()?;
+        if lock(&shared.state).is_retired() {
+            let _turn = shared.turn.lock().await;
+            return None;
+        }
+        Some(shared)
+    }
+
+    async fn read(&self, owner: TokenOwner) -> Result<Arc<Shared>, StoreError> {
+        let state = State::stored(self.store.read(&owner).await?);
+        let uid = owner.uid.clone();
+        let fresh = self.shared(owner, state);
+        let mut known = lock(&self.known);
+        known.without.remove(&uid);
+        let entry = known.by_uid.entry(uid).or_insert_with(|| Arc::clone(&fresh));
+        if lock(&entry.state).is_retired() {
+            *entry = fresh;
+        }
+        Ok(Arc::clone(entry))
+    }
+
+    fn shared(&self, owner: TokenOwner, state: State) -> Arc<Shared> {
+        let home = Some((owner, Arc::clone(&self.store)));
+        Arc::new(Shared { home, turn: Mutex::default(), state: state.into() })
     }
 
     /// Forgets a connection for good, in the store too. What is renewed after this is not kept.
@@ -136,115 +148,97 @@ impl RefreshTokens {
     /// # Errors
     /// When the store does not take it; then the connection must not go yet.
     pub async fn release(&self, owner: &TokenOwner) -> Result<(), StoreError> {
-        let shared = lock(&self.by_uid).get(&owner.uid).cloned();
-        if let Some(shared) = &shared {
-            lock(&shared.state).closed = true;
-            // A write that is under way comes first.
-            let _turn = shared.turn.lock().await;
-            return self.store.release(owner).await;
-        }
-        self.store.release(owner).await
-    }
-
-    /// Forgets what is stored for a connection that has no refresh token, or not any more.
-    ///
-    /// # Errors
-    /// When the store does not take it.
-    pub async fn retire(&self, owner: &TokenOwner) -> Result<(), StoreError> {
-        if lock(&self.retired).contains(&owner.uid) {
-            return Ok(());
-        }
-        self.release(owner).await?;
-        self.forget(&owner.uid);
-        lock(&self.retired).insert(owner.uid.clone());
+        let shared = lock(&self.known).by_uid.get(&owner.uid).cloned();
+        take_back(&*self.store, owner, shared.as_deref(), Standing::LetGo).await?;
+        lock(&self.known).without.insert(owner.uid.clone());
         Ok(())
     }
 
-    /// Forgets a connection that is gone, here.
-    pub fn forget(&self, uid: &str) {
-        lock(&self.retired).remove(uid);
-        if let Some(shared) = lock(&self.by_uid).remove(uid) {
-            lock(&shared.state).closed = true;
-        }
-    }
-}
-
-impl RefreshToken {
-    /// Waits for the turn. What could not be stored before is tried first: soon there is even more to lose.
-    pub(super) async fn turn(&self) -> Turn<'_> {
-        let turn = Turn { token: self, _turn: self.shared.turn.lock().await };
-        self.shared.store_newest().await;
-        turn
-    }
-
-    /// Has the token not been redeemed since `time`?
-    #[must_use]
-    pub fn is_idle_since(&self, time: Timestamp) -> bool {
-        let state = lock(&self.shared.state);
-        !state.closed && state.redeemed_at.is_none_or(|redeemed| redeemed < time)
-    }
-
-    /// Stores what has not been stored, and whether the connection is held.
+    /// Forgets what is stored for a connection that has no refresh token, or not any more. From this call
+    /// on – not from when it is awaited – whoever opens the token begins with a new state.
     ///
     /// # Errors
-    /// Why the newest token is in memory alone.
-    pub async fn save(&self, held: bool) -> Result<(), StoreError> {
-        if lock(&self.shared.state).set_held(held) {
-            let _turn = self.shared.turn.lock().await;
-            self.shared.store_newest().await;
+    /// When the store does not take it.
+    pub fn retire<'a>(
+        &'a self,
+        owner: &'a TokenOwner,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send + 'a {
+        let retired = self.retired(owner);
+        async move {
+            let Some(retired) = retired else { return Ok(()) };
+            take_back(&*self.store, owner, Some(&retired), Standing::Retired).await?;
+            let mut known = lock(&self.known);
+            // A new state is not ours to forget.
+            if known.by_uid.get(&owner.uid).is_some_and(|now| Arc::ptr_eq(now, &retired)) {
+                known.by_uid.remove(&owner.uid);
+                known.without.insert(owner.uid.clone());
+            }
+            Ok(())
         }
-        lock(&self.shared.state).problem().map_or(Ok(()), Err)
-    }
-}
-
-impl Turn<'_> {
-    /// The token to redeem.
-    pub(super) fn newest(&self) -> Result<SecretString, AuthError> {
-        let newest = lock(&self.token.shared.state).newest(&self.token.seed);
-        newest.ok_or_else(|| {
-            // Whoever holds the old one looks at the connection again, and gets the new one.
-            AuthError::new(AuthFailure::Unreachable("the refresh token has just been replaced".to_owned()))
-        })
     }
 
-    /// The token was redeemed, and this came for it. Returns when that is stored, or could not be.
-    pub(super) async fn redeemed(&self, newer: Option<SecretString>, now: Timestamp) {
-        lock(&self.token.shared.state).redeemed(&self.token.seed, newer, now);
-        self.token.shared.store_newest().await;
-    }
-}
-
-impl Shared {
-    /// To be called by whoever has the turn.
-    async fn store_newest(&self) {
-        let Some((owner, store)) = &self.home else { return };
-        let Some((token, held)) = lock(&self.state).unstored() else { return };
-        let result = store.write(owner, &token, held).await;
-        if let Err(error) = &result {
-            tracing::warn!(
-                namespace = owner.namespace,
-                connection = owner.name,
-                %error,
-                "the renewed refresh token is in memory alone; storing it is tried again"
-            );
+    /// The state of a connection, closed; or one that stands for it, so that it can be waited for. None:
+    /// nothing is stored.
+    fn retired(&self, owner: &TokenOwner) -> Option<Arc<Shared>> {
+        let mut known = lock(&self.known);
+        if known.without.contains(&owner.uid) {
+            return None;
         }
-        lock(&self.state).written(held, result);
+        let stands_for_it = || self.shared(owner.clone(), State::stored(None));
+        let shared = known.by_uid.entry(owner.uid.clone()).or_insert_with(stands_for_it);
+        lock(&shared.state).close(Standing::Retired);
+        Some(Arc::clone(shared))
+    }
+
+    /// Forgets a connection that is gone. Without a finalizer it went without a [`Self::release`], and what
+    /// is stored for it would stay for as long as other connections need the store: it is taken back now,
+    /// if that can be done.
+    pub fn gone(&self, owner: TokenOwner) {
+        let (shared, is_stored) = {
+            let mut known = lock(&self.known);
+            (known.by_uid.remove(&owner.uid), !known.without.remove(&owner.uid))
+        };
+        if let Some(shared) = &shared {
+            lock(&shared.state).close(Standing::LetGo);
+        }
+        if !is_stored {
+            return;
+        }
+        let store = Arc::clone(&self.store);
+        self.tasks.spawn(async move {
+            let taken = take_back(&*store, &owner, shared.as_deref(), Standing::LetGo).await;
+            if let Err(error) = taken {
+                tracing::warn!(
+                    namespace = owner.namespace,
+                    connection = owner.name,
+                    %error,
+                    "the refresh token of a connection that is gone stays in the store"
+                );
+            }
+        });
+    }
+
+    /// Begins no redemption any more, and returns when those under way have ended and are stored.
+    pub async fn finish(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
     }
 }
 
-/// A token that is kept nowhere.
-impl From<SecretString> for RefreshToken {
-    fn from(seed: SecretString) -> Self {
-        let mut state = State::stored(None);
-        let seed = state.grow_from(Some(&seed)).unwrap_or(seed);
-        Self { seed, shared: Arc::new(Shared { home: None, turn: Mutex::default(), state: state.into() }) }
-    }
-}
-
-impl From<String> for RefreshToken {
-    fn from(seed: String) -> Self {
-        SecretString::from(seed).into()
-    }
+/// Closes the state of a connection, and takes back what the store has of it.
+async fn take_back(
+    store: &dyn RefreshTokenStore,
+    owner: &TokenOwner,
+    shared: Option<&Shared>,
+    standing: Standing,
+) -> Result<(), StoreError> {
+    let Some(shared) = shared else {
+        return store.release(owner).await;
+    };
+    lock(&shared.state).close(standing);
+    // A write that is under way comes first.
+    let _turn = shared.turn.lock().await;
+    store.release(owner).await
 }
 
 /// A token is to be redeemed at least so often: unused for long, it dies.

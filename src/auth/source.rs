@@ -10,7 +10,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 use tracing::Instrument as _;
 
 use super::credential::{Credential, form, redemption};
@@ -30,7 +30,9 @@ const FAILURE_HOLDS: Duration = Duration::from_secs(1);
 /// The same while the old token is good, so that nobody is in a hurry (as in Microsoft's libraries).
 const EARLY_FAILURE_HOLDS: Duration = Duration::from_secs(30);
 /// Deadline of a token request.
-const DEADLINE: Duration = Duration::from_secs(30);
+pub(super) const DEADLINE: Duration = Duration::from_secs(30);
+/// The same while the old token is good; and so long the one who renews it waits for the new one.
+const EARLY_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Gets tokens for one application in one tenant, and keeps them.
 #[derive(Debug)]
@@ -47,7 +49,18 @@ struct Inner {
     credential: Credential,
     transport: Arc<dyn Transport>,
     clock: Clock,
+    /// Held for moments only, and never over a request.
     state: Mutex<State>,
+    /// Held over a request. Nobody who has a usable token waits for it.
+    turn: Arc<Mutex<()>>,
+}
+
+/// What there is without a request.
+enum AtHand {
+    Fresh(AccessToken),
+    /// Good for a while, and to be renewed.
+    Old(AccessToken),
+    Nothing,
 }
 
 #[derive(Debug, Default)]
@@ -95,6 +108,7 @@ impl TokenSource {
             transport,
             clock,
             state: Mutex::default(),
+            turn: Arc::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -139,13 +153,44 @@ impl TokenSource {
     }
 
     async fn get(&self, most_idle: Duration) -> Result<AccessToken, AuthError> {
-        let inner = Arc::clone(&self.inner);
-        if !matches!(inner.credential, Credential::RefreshToken { .. }) {
-            return inner.get(most_idle).await;
+        match self.inner.at_hand(most_idle).await? {
+            AtHand::Fresh(token) => Ok(token),
+            AtHand::Old(token) => Ok(self.renew_early(most_idle).await.unwrap_or(token)),
+            AtHand::Nothing => {
+                let turn = Arc::clone(&self.inner.turn).lock_owned().await;
+                self.renew(turn, most_idle, DEADLINE).await
+            }
         }
-        // A redemption that has begun must end, and be stored, even if nobody waits for it any more: the
-        // old refresh token may be worth nothing by then.
-        let task = tokio::spawn(async move { inner.get(most_idle).await }.in_current_span());
+    }
+
+    /// One caller renews. The others go on with the old token at once, and this one after a short while.
+    async fn renew_early(&self, most_idle: Duration) -> Option<AccessToken> {
+        let turn = Arc::clone(&self.inner.turn).try_lock_owned().ok()?;
+        // With the answer to a redemption a refresh token may be lost, so that is never cut short.
+        let is_redemption = matches!(self.inner.credential, Credential::RefreshToken { .. });
+        let deadline = if is_redemption { DEADLINE } else { EARLY_DEADLINE };
+        tokio::time::timeout(EARLY_DEADLINE, self.renew(turn, most_idle, deadline)).await.ok()?.ok()
+    }
+
+    /// In a task of its own: what has begun ends even if nobody waits for it any more. The next caller has
+    /// the answer, and a renewed refresh token must be stored, since the old one may be worth nothing by then.
+    async fn renew(
+        &self,
+        turn: OwnedMutexGuard<()>,
+        most_idle: Duration,
+        deadline: Duration,
+    ) -> Result<AccessToken, AuthError> {
+        let inner = Arc::clone(&self.inner);
+        let renewal = async move {
+            let result = inner.renew(most_idle, deadline).await;
+            drop(turn);
+            result
+        }
+        .in_current_span();
+        let task = match &self.inner.credential {
+            Credential::RefreshToken { token, .. } => token.spawn(renewal)?,
+            _ => tokio::spawn(renewal),
+        };
         task.await.unwrap_or_else(|_| {
             Err(AuthError::new(AuthFailure::Unreachable("the request was broken off".to_owned())))
         })
@@ -153,30 +198,32 @@ impl TokenSource {
 }
 
 impl Inner {
-    async fn get(&self, most_idle: Duration) -> Result<AccessToken, AuthError> {
-        let mut state = self.state.lock().await;
+    async fn at_hand(&self, most_idle: Duration) -> Result<AtHand, AuthError> {
+        let state = self.state.lock().await;
         let now = self.clock.now();
+        let usable = state.usable(now);
         let current = |cached: &&Cached| now < cached.renew_at && !self.is_idle(most_idle, now);
-        if let Some(cached) = state.cached.as_ref().filter(current) {
-            return Ok(Arc::clone(&cached.token));
+        if let Some(cached) = usable.filter(current) {
+            return Ok(AtHand::Fresh(Arc::clone(&cached.token)));
         }
-        let usable = state.cached.clone().filter(|cached| now < cached.expires_at);
-        if let Some((error, until)) = &state.refused
-            && now < *until
-        {
-            return usable.map(|cached| cached.token).ok_or_else(|| error.clone());
+        let usable = usable.map(|cached| Arc::clone(&cached.token));
+        match &state.refused {
+            Some((error, until)) if now < *until => usable.map(AtHand::Fresh).ok_or_else(|| error.clone()),
+            _ => Ok(usable.map_or(AtHand::Nothing, AtHand::Old)),
         }
-        match self.request().await {
+    }
+
+    /// To be called by whoever has the turn.
+    async fn renew(&self, most_idle: Duration, deadline: Duration) -> Result<AccessToken, AuthError> {
+        // Whoever had the turn before may have brought it.
+        if let AtHand::Fresh(token) = self.at_hand(most_idle).await? {
+            return Ok(token);
+        }
+        let result = self.request(deadline).await;
+        let mut state = self.state.lock().await;
+        match result {
             Ok(answer) => Ok(state.keep(answer, self.clock.now())),
-            Err(error) => {
-                let holds =
-                    if error.is_refusal() { REFUSAL_HOLDS } else { error.wait().unwrap_or(FAILURE_HOLDS) };
-                let holds = if usable.is_some() { holds.max(EARLY_FAILURE_HOLDS) } else { holds };
-                let until = self.clock.now().saturating_add(holds).unwrap_or(now);
-                state.refused = Some((error.clone(), until));
-                // An early renewal that fails costs nothing while the old token is good.
-                usable.map(|cached| cached.token).ok_or(error)
-            }
+            Err(error) => state.fail(error, self.clock.now()),
         }
     }
 
@@ -187,34 +234,39 @@ impl Inner {
         }
     }
 
-    async fn request(&self) -> Result<Answer, AuthError> {
+    async fn request(&self, deadline: Duration) -> Result<Answer, AuthError> {
         match &self.credential {
             Credential::RefreshToken { token, client_secret } => {
                 let turn = token.turn().await;
-                let mut answer = self.post(redemption(turn.newest()?, client_secret.as_ref())).await?;
+                let fields = redemption(turn.newest()?, client_secret.as_ref());
+                let mut answer = self.post(fields, deadline).await?;
                 turn.redeemed(answer.refresh_token.take(), self.clock.now()).await;
                 Ok(answer)
             }
-            Credential::ManagedIdentity { endpoint } => self.ask_the_node(endpoint).await,
+            Credential::ManagedIdentity { endpoint } => self.ask_the_node(endpoint, deadline).await,
             application => {
-                let now = self.clock.now();
+                let now = self.clock.wall_now();
                 let fields = application.application_fields(&self.client_id, &self.token_url, now).await;
-                self.post(fields.inspect_err(|error| tracing::warn!(%error, "no token"))?).await
+                self.post(fields.inspect_err(|error| tracing::warn!(%error, "no token"))?, deadline).await
             }
         }
     }
 
-    async fn post(&self, mut fields: Vec<(&'static str, SecretString)>) -> Result<Answer, AuthError> {
+    async fn post(
+        &self,
+        mut fields: Vec<(&'static str, SecretString)>,
+        deadline: Duration,
+    ) -> Result<Answer, AuthError> {
         fields.push(("client_id", self.client_id.as_str().into()));
         fields.push(("scope", self.scope.as_str().into()));
-        let answer = ask(&*self.transport, self.clock, &self.token_url, &fields).await?;
+        let answer = ask(&*self.transport, self.clock, &self.token_url, &fields, deadline).await?;
         read_token(&answer.body)
     }
 
-    async fn ask_the_node(&self, endpoint: &str) -> Result<Answer, AuthError> {
+    async fn ask_the_node(&self, endpoint: &str, deadline: Duration) -> Result<Answer, AuthError> {
         let request = managed_identity::request(endpoint, &self.scope, &self.client_id)
             .map_err(|_| not_a_url("the address of the metadata service"))?;
-        let response = self.transport.send(request, DEADLINE).await.map_err(unreachable)?;
+        let response = self.transport.send(request, deadline).await.map_err(unreachable)?;
         let status = response.status().as_u16();
         tracing::debug!(status, "asked the metadata service for a token");
         if status != 200 {
@@ -240,6 +292,7 @@ pub(super) async fn ask(
     clock: Clock,
     url: &str,
     fields: &[(&'static str, SecretString)],
+    deadline: Duration,
 ) -> Result<Granted, AuthError> {
     let client_request_id = uuid::Uuid::new_v4().to_string();
     let request = http::Request::post(url)
@@ -248,7 +301,7 @@ pub(super) async fn ask(
         .header("client-request-id", client_request_id.as_str())
         .body(Bytes::from(form(fields)))
         .map_err(|_| not_a_url("the authority"))?;
-    let response = transport.send(request, DEADLINE).await.map_err(unreachable)?;
+    let response = transport.send(request, deadline).await.map_err(unreachable)?;
     tracing::debug!(client_request_id, status = response.status().as_u16(), "asked for a token");
     if response.status() == http::StatusCode::OK {
         return Ok(Granted { body: response.into_body() });
@@ -283,6 +336,19 @@ impl Answer {
 }
 
 impl State {
+    fn usable(&self, now: Timestamp) -> Option<&Cached> {
+        self.cached.as_ref().filter(|cached| now < cached.expires_at)
+    }
+
+    /// Remembers a failure, which costs nothing while the old token is good.
+    fn fail(&mut self, error: AuthError, now: Timestamp) -> Result<AccessToken, AuthError> {
+        let holds = if error.is_refusal() { REFUSAL_HOLDS } else { error.wait().unwrap_or(FAILURE_HOLDS) };
+        let left = self.usable(now).map(|cached| cached.expires_at.duration_since(now).unsigned_abs());
+        let holds = left.map_or(holds, |left| holds.max(EARLY_FAILURE_HOLDS.min(left)));
+        self.refused = Some((error.clone(), now.saturating_add(holds).unwrap_or(now)));
+        self.usable(now).map(|cached| Arc::clone(&cached.token)).ok_or(error)
+    }
+
     fn keep(&mut self, answer: Answer, now: Timestamp) -> AccessToken {
         let life = answer.life(now);
         // A short life, as tests and some policies have, is used to its half at least.

@@ -204,12 +204,15 @@ async fn work(
         );
         futures::future::join(profile_passes, connection_passes).await;
     };
-    tokio::select! {
+    let result = tokio::select! {
         () = ready => Ok(()),
         () = watch_profiles => Err(anyhow::anyhow!("the watch of EducationSyncProfiles has ended")),
         () = watch_connections => Err(anyhow::anyhow!("the watch of GraphConnections has ended")),
         () = dispatch => Err(anyhow::anyhow!("the queue has ended")),
-    }
+    };
+    // The old refresh token may be worth nothing when the answer is there: it must be stored before the end.
+    context.upstreams.finish().await;
+    result
 }
 
 async fn client() -> anyhow::Result<Client> {

@@ -110,7 +110,7 @@ pub(super) async fn watch_connections(
                 }
                 Change::Gone(uid, key) => {
                     context.cluster.forget(&uid);
-                    context.upstreams.forget(&uid).await;
+                    context.upstreams.forget(&uid, &key).await;
                     queue_users(&context, &queues, &key);
                 }
             }

@@ -12,6 +12,7 @@ use super::{Context, Next};
 use crate::api::conditions::{READY, RECONCILING, Reason, STALLED, Statement, set, set_while_true};
 use crate::api::connection::GraphConnectionStatus;
 use crate::api::{GraphConnection, IN_USE_FINALIZER};
+use crate::auth::refresh::StoreError;
 use crate::graph::GraphError;
 use crate::poller::{Follower, FollowerKind, Interest, View};
 
@@ -65,6 +66,16 @@ pub async fn pass<C: Cluster>(context: &Context<C>, key: &Key) -> Result<Next, C
     Ok(Next::In(if wrong { RECHECK_WHILE_WRONG } else { RECHECK }))
 }
 
+/// A connection whose stored refresh token cannot be taken back, and its namespace with it.
+fn held_back(error: &StoreError) -> Health {
+    Health::Ailing(
+        Reason::DeletionFailed,
+        format!(
+            "The connection cannot go before its stored refresh token is taken back, but {error}. edusync tries again by itself. If that does not help, take the finalizer {IN_USE_FINALIZER} off that Secret and off this connection by hand; then delete the Secret, unless another connection needs it."
+        ),
+    )
+}
+
 /// Does the status say of this very generation that Graph answers?
 fn is_known_to_work(connection: &GraphConnection) -> bool {
     let conditions = connection.status.iter().flat_map(|status| &status.conditions);
@@ -111,8 +122,10 @@ async fn let_go<C: Cluster>(
     }
     if others.len() < finalizers.len() {
         // Before the finalizer, since nobody would come back for it.
-        let released = context.upstreams.let_go(connection).await;
-        released.map_err(|error| ClusterError::Other(error.to_string()))?;
+        if let Err(error) = context.upstreams.let_go(connection).await {
+            report(context, connection, &held_back(&error)).await?;
+            return Err(ClusterError::Other(error.to_string()));
+        }
         context.cluster.write_connection_finalizers(connection, others).await?;
     }
     Ok(Next::Wait)

@@ -25,6 +25,8 @@ pub(super) struct PollerKey {
     authority: String,
     client_id: String,
     credential: ReadBy,
+    /// Another key of one Secret comes with the same version.
+    ca: Option<SecretKeyReference>,
     versions: String,
     rest: Duration,
 }
@@ -36,8 +38,12 @@ enum ReadBy {
     Certificate(CertificateReference),
     WorkloadIdentity,
     ManagedIdentity,
-    /// A refresh token is renewed for one connection (its uid), so no other one reads by it.
-    RefreshToken(String),
+    RefreshToken {
+        /// A refresh token is renewed for one connection, so no other one reads by it.
+        uid: String,
+        seed: Option<SecretKeyReference>,
+        client_secret: Option<SecretKeyReference>,
+    },
 }
 
 fn poller_key(
@@ -50,11 +56,7 @@ fn poller_key(
     let application = spec.application.as_ref();
     let read_by =
         application.and_then(|application| Some((application.client_id.clone(), kind(application)?)));
-    let (client_id, credential) = read_by.unwrap_or_else(|| {
-        let delegated = spec.delegated.as_ref().map(|delegated| delegated.client_id.clone());
-        let uid = connection.metadata.uid.clone().unwrap_or_default();
-        (delegated.unwrap_or_default(), ReadBy::RefreshToken(uid))
-    });
+    let (client_id, credential) = read_by.unwrap_or_else(|| by_refresh_token(connection));
     PollerKey {
         namespace: connection.metadata.namespace.clone().unwrap_or_default(),
         tenant: facts.tenant.clone(),
@@ -62,9 +64,20 @@ fn poller_key(
         authority: spec.authority().to_owned(),
         client_id,
         credential,
+        ca: spec.ca_bundle_ref.clone(),
         versions: secrets.versions(),
         rest,
     }
+}
+
+fn by_refresh_token(connection: &GraphConnection) -> (String, ReadBy) {
+    let delegated = connection.spec.delegated.as_ref();
+    let credential = ReadBy::RefreshToken {
+        uid: connection.metadata.uid.clone().unwrap_or_default(),
+        seed: delegated.map(|delegated| delegated.refresh_token_ref.clone()),
+        client_secret: delegated.and_then(|delegated| delegated.client_secret_ref.clone()),
+    };
+    (delegated.map(|delegated| delegated.client_id.clone()).unwrap_or_default(), credential)
 }
 
 fn kind(application: &ApplicationCredential) -> Option<ReadBy> {

@@ -4,12 +4,16 @@
 //! time to time. A poller is shared by all connections that name the same endpoint, tenant and Secret.
 
 mod allowed;
+mod care;
 mod credentials;
 mod key;
 mod secrets;
+#[cfg(test)]
+mod tests;
 
 pub use credentials::OperatorIdentity;
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -19,7 +23,8 @@ use jiff::Timestamp;
 use tokio::sync::Mutex;
 
 use crate::api::GraphConnection;
-use crate::auth::refresh::{MOST_IDLE, MemoryStore, RefreshTokenStore, RefreshTokens, StoreError};
+use crate::api::connection::Dialect;
+use crate::auth::refresh::{MemoryStore, RefreshTokenStore, RefreshTokens};
 use crate::auth::{Credential, TokenSource};
 use crate::clock::Clock;
 use crate::graph::budget::BudgetSettings;
@@ -32,7 +37,7 @@ use crate::poller::{Follower, Intervals, Poller};
 use crate::reconcile::claims::Tenant;
 use crate::reconcile::cluster::Cluster;
 use crate::reconcile::observation::{ConnectionFacts, ConnectionProblem};
-use credentials::{Identity, token_owner};
+use credentials::Identity;
 use key::PollerKey;
 use secrets::{LoadError, Secrets};
 
@@ -106,14 +111,10 @@ pub struct Upstreams {
 struct Inner {
     by_uid: HashMap<String, Loaded>,
     pollers: HashMap<PollerKey, Weak<Poller>>,
-    shared: HashMap<(Tenant, String), Shared>,
-}
-
-/// What all clients of one tenant and application share.
-#[derive(Clone, Debug)]
-struct Shared {
-    gate: Arc<Gate>,
-    learnt: Arc<Learnt>,
+    /// One for each tenant and application: Graph counts the calls of both together.
+    gates: HashMap<(Tenant, String), Arc<Gate>>,
+    /// The same for each form of the API, since what one form takes says nothing of another.
+    learnt: HashMap<(Tenant, String, Dialect), Arc<Learnt>>,
 }
 
 #[derive(Debug)]
@@ -160,10 +161,7 @@ impl Upstreams {
         let generation = connection.metadata.generation.unwrap_or_default();
         let mut inner = self.inner.lock().await;
         let now = self.clock.now();
-        if let Some(loaded) = inner.by_uid.get(&uid)
-            && loaded.generation == generation
-            && Duration::try_from(now.duration_since(loaded.at)).unwrap_or_default() < loaded.good_for()
-        {
+        if let Some(loaded) = inner.by_uid.get(&uid).filter(|loaded| loaded.serves(generation, now)) {
             return loaded.result.clone();
         }
         let (result, stale) = match self.load(cluster, connection, &mut inner).await {
@@ -200,45 +198,6 @@ impl Upstreams {
         };
         if let Some(loaded) = inner.by_uid.values_mut().find(is_it) {
             loaded.stale = true;
-        }
-    }
-
-    /// Looks after a connection's refresh token: redeems it before it dies of idleness, and stores what
-    /// could not be stored before. `held`: the connection stays until [`Self::let_go`].
-    ///
-    /// # Errors
-    /// Why the newest refresh token is in memory alone.
-    pub async fn tend(
-        &self,
-        connection: &GraphConnection,
-        upstream: &Upstream,
-        held: bool,
-    ) -> Result<(), StoreError> {
-        if connection.spec.delegated.is_none() {
-            return self.refresh_tokens.retire(&token_owner(connection)).await;
-        }
-        let tokens = &upstream.writes.tokens;
-        // What is wrong with the credential shows where it is used; the log has it already.
-        let _ = tokens.keep_alive(MOST_IDLE).await;
-        tokens.save(held).await
-    }
-
-    /// Forgets what is stored for a connection, which is about to go.
-    ///
-    /// # Errors
-    /// When the store does not take it; then the connection must not go yet.
-    pub async fn let_go(&self, connection: &GraphConnection) -> Result<(), StoreError> {
-        self.refresh_tokens.release(&token_owner(connection)).await
-    }
-
-    /// Forgets a connection that is gone.
-    pub async fn forget(&self, uid: &str) {
-        self.refresh_tokens.forget(uid);
-        let mut inner = self.inner.lock().await;
-        let old = inner.by_uid.remove(uid);
-        drop(inner);
-        if let Some(Loaded { result: Ok(old), .. }) = old {
-            self.wake_all(&old.poller);
         }
     }
 
@@ -297,7 +256,7 @@ impl Upstreams {
             ))
         })?;
         let operator = &self.settings.operator_identity;
-        let application = credentials::application(connection, secrets, operator, self.clock.now())?;
+        let application = credentials::application(connection, secrets, operator, self.clock.wall_now())?;
         let certificate_end = application.as_ref().and_then(Identity::certificate_end);
         let mut client = |identity| self.client(connection, identity, &transport, inner);
         let application = application.map(&mut client).transpose()?;
@@ -337,16 +296,16 @@ impl Upstreams {
         };
         let place = (connection.spec.authority(), tenant.tenant_id.as_str(), tenant.endpoint.as_str());
         let tokens = TokenSource::new(place, &client_id, credential, to_tokens, self.clock);
-        let shared = inner.shared.entry((tenant.clone(), client_id)).or_insert_with(|| Shared {
-            gate: Arc::new(Gate::new(self.settings.budget)),
-            learnt: Arc::default(),
-        });
+        let dialect = connection.spec.dialect();
+        let gate = || Arc::new(Gate::new(self.settings.budget));
+        let gate = inner.gates.entry((tenant.clone(), client_id.clone())).or_insert_with(gate);
+        let learnt = inner.learnt.entry((tenant.clone(), client_id, dialect)).or_default();
         Ok(GraphClient {
             endpoint: tenant.endpoint,
-            dialect: connection.spec.dialect(),
+            dialect,
             tokens: Arc::new(tokens),
-            gate: Arc::clone(&shared.gate),
-            learnt: Arc::clone(&shared.learnt),
+            gate: Arc::clone(gate),
+            learnt: Arc::clone(learnt),
             transport: Arc::clone(transport),
             permission: Arc::clone(&self.permission),
             clock: self.clock,
@@ -356,6 +315,18 @@ impl Upstreams {
 }
 
 impl Loaded {
+    /// Is it what a pass needs that looks at this generation of the connection?
+    fn serves(&self, generation: i64, now: Timestamp) -> bool {
+        let age = || Duration::try_from(now.duration_since(self.at)).unwrap_or_default();
+        match self.generation.cmp(&generation) {
+            Ordering::Less => false,
+            Ordering::Equal => age() < self.good_for(),
+            // The pass has waited, and looks at what the connection once was. Made of that, the upstream
+            // would be the old one again, and its seed with it.
+            Ordering::Greater => true,
+        }
+    }
+
     fn good_for(&self) -> Duration {
         match &self.result {
             _ if self.stale => Duration::from_secs(10),

@@ -140,6 +140,28 @@ async fn a_stored_token_goes_with_its_connection_and_no_other_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_connection_leaves_behind_is_taken_back_and_what_somebody_deletes_is_stored_again() {
+    let scene = Scene::begin("left-behind").await;
+    let mut other = scene.connection_manifest();
+    other["metadata"]["name"] = json!("other");
+    scene.apply::<GraphConnection>(other).await.unwrap();
+    until_stored(&scene, "that of both", |secret| texts(secret).len() == 6).await;
+    // No profile needs it, so no finalizer holds it: it is gone at once.
+    connections(&scene).delete("other", &DeleteParams::default()).await.unwrap();
+    let stored = until_stored(&scene, "that of the one that stays", |secret| {
+        let tokens = texts(secret);
+        tokens.len() == 3 && tokens.contains_key("default.refresh-token")
+    })
+    .await;
+    secrets(&scene).delete(STORE, &DeleteParams::default()).await.unwrap();
+    let mut connection = scene.connection_manifest();
+    connection["spec"]["graph"]["pollInterval"] = json!("5s");
+    scene.apply::<GraphConnection>(connection).await.unwrap();
+    let again = until_stored(&scene, "stored again", |secret| secret.uid() != stored.uid()).await;
+    assert_eq!(texts(&again), texts(&stored));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_that_cannot_be_used_is_explained() {
     let mut scene = Scene::without_operator("certificate", quick()).await;
     let mut connection = scene.connection_manifest();

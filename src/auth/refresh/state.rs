@@ -25,8 +25,18 @@ pub(super) struct State {
     held: Option<bool>,
     /// What the store was told of that.
     stored_held: Option<bool>,
-    /// The connection is let go: nothing is stored any more.
-    pub(super) closed: bool,
+    standing: Standing,
+}
+
+/// Is what comes of the token stored?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It is.
+    Open,
+    /// Not any more: the connection has no refresh token now. It may get one again, in another state.
+    Retired,
+    /// Never again: the connection goes.
+    LetGo,
 }
 
 impl State {
@@ -41,7 +51,7 @@ impl State {
             problem: None,
             held: stored_held,
             stored_held,
-            closed: false,
+            standing: Standing::Open,
         }
     }
 
@@ -58,9 +68,42 @@ impl State {
         self.token.as_ref().map(|(seed, _)| seed.clone())
     }
 
+    /// From now on nothing is stored. Who is let go is not called back.
+    pub(super) fn close(&mut self, standing: Standing) {
+        if self.standing != Standing::LetGo {
+            self.standing = standing;
+        }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.standing != Standing::Open
+    }
+
+    pub(super) fn is_retired(&self) -> bool {
+        self.standing == Standing::Retired
+    }
+
+    /// Does the store have everything, as far as is known here?
+    pub(super) const fn is_stored(&self) -> bool {
+        !self.dirty && self.redeemed_at.is_some() && matches!(self.standing, Standing::Open)
+    }
+
+    /// This is in the store. True: it should be something else, and is to be written again.
+    pub(super) fn found(&mut self, found: Option<&(StoredToken, bool)>) -> bool {
+        if !self.is_stored() {
+            return false;
+        }
+        self.dirty = !found.is_some_and(|(stored, _)| {
+            let ours = self.newest(&stored.seed);
+            ours.is_some_and(|ours| ours.expose_secret() == stored.newest.expose_secret())
+        });
+        self.stored_held = found.map(|(_, held)| *held);
+        self.dirty
+    }
+
     /// Why the newest token is not in the store.
     pub(super) fn problem(&self) -> Option<StoreError> {
-        self.problem.clone().filter(|_| self.dirty && !self.closed)
+        self.problem.clone().filter(|_| self.dirty && !self.is_closed())
     }
 
     fn is_from(&self, seed: &SecretString) -> bool {
@@ -91,12 +134,12 @@ impl State {
         self.held = Some(held);
         let differs = self.redeemed_at.is_some() && self.stored_held != self.held;
         self.dirty = self.dirty || differs;
-        self.dirty && !self.closed
+        self.dirty && !self.is_closed()
     }
 
     /// What the store does not have yet.
     pub(super) fn unstored(&self) -> Option<(StoredToken, bool)> {
-        if !self.dirty || self.closed {
+        if !self.dirty || self.is_closed() {
             return None;
         }
         let (seed, newest) = self.token.clone()?;

@@ -61,6 +61,36 @@ async fn the_assertion_is_what_entra_documents() {
     assert_ne!(ids[0], ids[1]);
 }
 
+/// What stands in the assertion of a request.
+fn claims(transport: &Scripted, number: usize) -> Value {
+    let assertion = transport.form(number)["client_assertion"].clone();
+    jsonwebtoken::dangerous::insecure_decode::<Value>(&assertion).unwrap().claims
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_assertion_follows_the_machine_whose_clock_was_corrected() {
+    let pair = Pair::shared();
+    let certificate = read(&pair.certificate.pem(), &pair.key.serialize_pem()).unwrap();
+    let transport = scripted(|number, _| granted(number));
+    let stepped = clock().with_wall(|| Timestamp::from_second(START + 7200).unwrap());
+    let port = Arc::clone(&transport) as Arc<dyn Transport>;
+    let credential = Credential::Certificate(Arc::new(certificate));
+    let source = TokenSource::new((LOGIN, TENANT, GRAPH), CLIENT, credential, port, stepped);
+    token(&source).await.unwrap();
+    let claims = claims(&transport, 0);
+    assert_eq!((&claims["nbf"], &claims["exp"]), (&json!(START + 7200), &json!(START + 7500)));
+}
+
+#[test]
+fn a_certificate_without_an_end_is_read() {
+    let key = Pair::shared().key.serialize_pem();
+    let mut parameters = rcgen::CertificateParams::default();
+    // RFC 5280, 4.1.2.5: 99991231235959Z.
+    parameters.not_after = rcgen::date_time_ymd(9999, 12, 31) + Duration::from_secs(24 * 3600 - 1);
+    let certificate = parameters.self_signed(&rcgen::KeyPair::from_pem(&key).unwrap()).unwrap();
+    assert_eq!(read(&certificate.pem(), &key).unwrap().not_after(), Timestamp::MAX);
+}
+
 #[test]
 fn both_forms_of_the_key_and_a_chain_are_read() {
     let pair = Pair::shared();

@@ -2,7 +2,9 @@
 
 mod certificate;
 mod device_code;
+mod early;
 mod kinds;
+mod lost;
 mod refresh;
 
 use std::collections::HashMap;

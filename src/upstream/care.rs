@@ -1,0 +1,87 @@
+//! What is done for a connection beside its use: its refresh token is kept alive and stored, and taken
+//! back in the end. What is stored, and how, is not known here.
+
+use super::credentials::token_owner;
+use super::{Inner, Loaded, Upstream, Upstreams};
+use crate::api::GraphConnection;
+use crate::auth::refresh::{MOST_IDLE, StoreError, TokenOwner};
+use crate::reconcile::cluster::Key;
+
+impl Upstreams {
+    /// Looks after a connection's refresh token: redeems it before it dies of idleness, and stores what
+    /// could not be stored before, or is not there any more. `held`: the connection stays until
+    /// [`Self::let_go`].
+    ///
+    /// # Errors
+    /// Why the newest refresh token is in memory alone.
+    pub async fn tend(
+        &self,
+        connection: &GraphConnection,
+        upstream: &Upstream,
+        held: bool,
+    ) -> Result<(), StoreError> {
+        if connection.spec.delegated.is_none() {
+            self.retire(connection).await;
+            return Ok(());
+        }
+        let tokens = &upstream.writes.tokens;
+        // What is wrong with the credential shows where it is used; the log has it already.
+        let _ = tokens.keep_alive(MOST_IDLE).await;
+        tokens.save(held).await
+    }
+
+    /// Takes back what is stored for a connection that has no refresh token (any more). It harms nobody if
+    /// that fails, and it is tried again in the next pass, so the connection's status does not speak of it.
+    async fn retire(&self, connection: &GraphConnection) {
+        let owner = token_owner(connection);
+        let retirement = {
+            let inner = self.inner.lock().await;
+            // Tokens are opened under this lock: one that a newer generation has is not taken away here.
+            if inner.has_newer(connection) {
+                return;
+            }
+            self.refresh_tokens.retire(&owner)
+        };
+        if let Err(error) = retirement.await {
+            tracing::warn!(
+                namespace = owner.namespace,
+                connection = owner.name,
+                %error,
+                "the refresh token that the connection had cannot be taken back; it is tried again"
+            );
+        }
+    }
+
+    /// Forgets what is stored for a connection, which is about to go.
+    ///
+    /// # Errors
+    /// When the store does not take it; then the connection must not go yet.
+    pub async fn let_go(&self, connection: &GraphConnection) -> Result<(), StoreError> {
+        self.refresh_tokens.release(&token_owner(connection)).await
+    }
+
+    /// Forgets a connection that is gone.
+    pub async fn forget(&self, uid: &str, key: &Key) {
+        let Key { namespace, name } = key.clone();
+        self.refresh_tokens.gone(TokenOwner { namespace, name, uid: uid.to_owned() });
+        let mut inner = self.inner.lock().await;
+        let old = inner.by_uid.remove(uid);
+        drop(inner);
+        if let Some(Loaded { result: Ok(old), .. }) = old {
+            self.wake_all(&old.poller);
+        }
+    }
+
+    /// Returns when no refresh token is between its redemption and the store. None is redeemed after that.
+    pub async fn finish(&self) {
+        self.refresh_tokens.finish().await;
+    }
+}
+
+impl Inner {
+    fn has_newer(&self, connection: &GraphConnection) -> bool {
+        let uid = connection.metadata.uid.as_deref().unwrap_or_default();
+        let generation = connection.metadata.generation.unwrap_or_default();
+        self.by_uid.get(uid).is_some_and(|loaded| loaded.generation > generation)
+    }
+}

@@ -1,0 +1,5 @@
+//! Connections over a cluster in memory, and transports that answer nothing.
+
+mod care;
+mod sharing;
+mod world;
