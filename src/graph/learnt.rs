@@ -1,4 +1,5 @@
-//! What the documents leave open and only the service can tell, learnt once for each connection.
+//! What the documents leave open and only the service can tell, learnt once for each
+//! tenant, application and dialect.
 //!
 //! All of it can be lost: it is then learnt again, at the cost of one call.
 

@@ -30,6 +30,7 @@ fn context(world: World, upstreams: Upstreams) -> Context<World> {
         settle_window: Duration::from_mins(2),
         lease_duration: Duration::from_secs(15),
         probe_interval: Duration::from_secs(5),
+        most_deletions: 10,
         refusal_retry: Duration::from_hours(1),
     };
     Context::new(world, upstreams, clock(), settings)

@@ -61,6 +61,10 @@ impl Cluster for World {
         locked(&self.connection).clone()
     }
 
+    fn connections(&self) -> Vec<Arc<GraphConnection>> {
+        locked(&self.connection).clone().into_iter().collect()
+    }
+
     async fn fetch_profile(&self, _key: &Key) -> Result<Arc<EducationSyncProfile>, ClusterError> {
         never()
     }
