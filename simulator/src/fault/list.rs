@@ -150,6 +150,11 @@ impl FaultList {
         self.past.push((now, snapshot));
     }
 
+    /// Forgets every earlier moment, as if there had been none.
+    pub(crate) fn forget_past(&mut self) {
+        self.past.clear();
+    }
+
     /// How things were at a moment; the oldest there is, when it lies before them all.
     pub(crate) fn past(&self, moment: Timestamp) -> Option<(Timestamp, Snapshot)> {
         let at = self.past.iter().rev().find(|(time, _)| *time <= moment);

@@ -176,6 +176,11 @@ impl Sync {
         self.run.take_if(|run| !run.begun(now));
     }
 
+    /// Takes back the run, even if its time has come.
+    pub(crate) fn cancel(&mut self) {
+        self.run = None;
+    }
+
     /// Idempotent.
     pub(crate) fn pause(&mut self, now: Timestamp) {
         if self.paused_since.is_none() {

@@ -43,7 +43,7 @@ pub(crate) enum BadGrant {
 
 /// The uploads of one profile. Their contents are not part of a saved state: they may be gigabytes, and a client that
 /// lost a connection uploads again anyway.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Container {
     grants: Vec<Grant>,
     /// When the last `start` was accepted.
