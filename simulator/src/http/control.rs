@@ -155,7 +155,7 @@ impl Inner {
         if !self.model.settings().time_control {
             return refuse(
                 StatusCode::FORBIDDEN,
-                "Time is real here. Start the simulator with --time-control to move it.",
+                "Time goes on by itself here. Start the simulator with --time-control to move or stop it.",
             );
         }
         let text = |name: &str| sent.get(name).and_then(Value::as_str);

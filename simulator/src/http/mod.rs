@@ -35,7 +35,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::clock::Clock;
-use crate::fault::FaultList;
+use crate::fault::{FaultList, Operation};
 use crate::model::uploads::Verification;
 use crate::model::{Generation, Model, Need, SyncOutcome};
 use crate::settings::Settings;
@@ -250,7 +250,12 @@ impl Simulator {
         let mut inner = if reads { self.lock() } else { self.change() };
         let named = operation::name(&parts.method, incoming.path, incoming.query);
         let served = inner.serve(service, &named, &incoming, &envelope);
-        if !reads {
+        // Some reads change something: a permission to upload is kept, and a fault may do anything.
+        let changed = named.operation == Operation::UploadUrl || !served.faults.is_empty();
+        if reads && changed {
+            inner.changes += 1;
+        }
+        if !reads || changed {
             inner.remember(now);
         }
         let answered = served.answered;

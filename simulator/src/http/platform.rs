@@ -90,10 +90,18 @@ impl Simulator {
         SavedSimulator { clock: inner.clock, model: inner.model.save() }
     }
 
-    pub(crate) fn restore(&self, saved: SavedSimulator) {
+    /// Goes on where another process has stopped. `real` is the time outside.
+    pub(crate) fn restore(&self, saved: SavedSimulator, real: Timestamp) {
         let mut inner = self.change();
         inner.clock = saved.clock;
+        if !self.settings().time_control {
+            // Nobody could start a clock that was saved as stopped.
+            inner.clock.stop(false, real);
+        }
         inner.model.restore(saved.model);
+        // For lists that look back the past is what was restored, not the empty service before it.
+        inner.faults.forget_past();
+        inner.remember(Timestamp::MIN);
     }
 }
 
