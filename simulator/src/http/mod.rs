@@ -44,10 +44,11 @@ use dispatch::{Answered, profiles};
 pub use fault::Cut;
 use incoming::{Incoming, header, media_type};
 pub(crate) use incoming::{Payload, Reading};
+use operation::Named;
 pub(crate) use platform::SavedSimulator;
 pub use record::RecordedRequest;
 use record::RequestLog;
-use route::{Action, Route};
+use route::Route;
 
 /// A simulated Microsoft Graph and token endpoint, in process. It needs no runtime and reads no clock; a test may let
 /// a century pass between two calls. [`crate::Server`] puts TLS and a port in front of it.
@@ -201,8 +202,12 @@ impl Simulator {
     /// Verifies files outside the lock, because that may take long. The `start` that follows finds the result; should
     /// anything have changed meanwhile, it verifies again.
     fn verify_ahead(&self, id: &str, incoming: &Incoming<'_>, envelope: &Envelope) {
+        let start = Named { operation: Operation::Start, id: Some(id.to_owned()) };
         let verification = {
             let mut inner = self.lock();
+            if inner.stops(&start, incoming, envelope.now) {
+                return;
+            }
             let Ok(principal) = graph::principal(&inner.model, incoming, envelope) else { return };
             if inner.unavailable.is_some() || !principal.may(Need::Run) {
                 return;
@@ -243,15 +248,14 @@ impl Simulator {
             return Outcome { save: controlled.save, ..Outcome::answer(controlled.response) };
         }
         let service = Service::of(&parts.method, incoming.path, payload);
-        if let Service::Other(Route::Graph(Ok(route::GraphCall { action: Action::Start(id), .. }))) = &service
-        {
-            self.verify_ahead(id, &incoming, &envelope);
+        for id in service.starts(&incoming) {
+            self.verify_ahead(&id, &incoming, &envelope);
         }
         let mut inner = if reads { self.lock() } else { self.change() };
         let named = operation::name(&parts.method, incoming.path, incoming.query);
         let served = inner.serve(service, &named, &incoming, &envelope);
         // Some reads change something: a permission to upload is kept, and a fault may do anything.
-        let changed = named.operation == Operation::UploadUrl || !served.faults.is_empty();
+        let changed = named.operation == Operation::UploadUrl || !served.travel.faults.is_empty();
         if reads && changed {
             inner.changes += 1;
         }
@@ -266,8 +270,9 @@ impl Simulator {
             path: parts.uri.path().to_owned(),
             query: parts.uri.query().map(record::redact_query),
             status: answered.response.status().as_u16(),
+            cut: served.travel.cut,
             operation: named.operation.as_str(),
-            faults: served.faults,
+            faults: served.travel.faults,
             principal: answered.principal,
             grant: answered.grant,
             request_id: envelope.request_id,
@@ -275,7 +280,7 @@ impl Simulator {
             body: if self.settings.log_bodies { answered.body } else { None },
         };
         let recorded = Some(inner.log.keep(recorded));
-        let (delay, cut, created) = (served.delay, served.cut, answered.created);
+        let (delay, cut, created) = (served.travel.delay, served.travel.cut, answered.created);
         Outcome { delay, cut, recorded, created, ..Outcome::answer(answered.response) }
     }
 

@@ -121,13 +121,14 @@ fn request(request: &RecordedRequest) -> String {
     let faults: Vec<String> =
         request.faults.iter().map(|spec| format!(" <i class=warn>{}</i>", escape(spec))).collect();
     let faults = faults.concat();
+    let cut = request.cut.map(|cut| format!(" <i class=warn>{}</i>", cut.as_str())).unwrap_or_default();
     let principal = match request.principal {
         Some(PrincipalKind::App) => "app",
         Some(PrincipalKind::Delegated) => "delegated",
         None => "–",
     };
     format!(
-        "<tr><td>{}</td><td>{}{faults}</td><td class=path><b>{}</b> {}</td><td><span class=\"badge {tone}\">{}</span></td><td>{principal}</td><td><code>{}</code></td></tr>\n",
+        "<tr><td>{}</td><td>{}{faults}</td><td class=path><b>{}</b> {}</td><td><span class=\"badge {tone}\">{}</span>{cut}</td><td>{principal}</td><td><code>{}</code></td></tr>\n",
         escape(&request.time.strftime("%H:%M:%S").to_string()),
         escape(request.operation),
         escape(&request.method),

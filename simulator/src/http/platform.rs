@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::answer::{Envelope, GraphError};
-use super::route::{self, Route};
-use super::{Outcome, Payload, Service, Simulator};
+use super::route::{self, Action, Route};
+use super::{Incoming, Outcome, Payload, Service, Simulator, batch};
 use crate::clock::Clock;
 use crate::fault::{ActiveFault, Fault};
 use crate::model::{BadToken, SavedModel};
@@ -129,6 +129,17 @@ impl Outcome {
 }
 
 impl Service {
+    /// The profiles that the call starts: one, or those of a batch.
+    pub(super) fn starts(&self, incoming: &Incoming<'_>) -> Vec<String> {
+        match self {
+            Self::Other(Route::Graph(Ok(route::GraphCall { action: Action::Start(id), .. }))) => {
+                vec![id.clone()]
+            }
+            Self::Other(Route::Batch(version)) => batch::starts(version, incoming.body),
+            _ => Vec::new(),
+        }
+    }
+
     pub(super) fn of(method: &Method, path: &str, payload: Payload) -> Self {
         let segments: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         match segments.as_slice() {

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::Cut;
 use crate::model::PrincipalKind;
 
 const REDACTED: &str = "(redacted)";
@@ -32,6 +33,9 @@ pub struct RecordedRequest {
     pub query: Option<String>,
     /// Status of the answer.
     pub status: u16,
+    /// How the connection ended before the answer was complete: the status may never have arrived.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cut: Option<Cut>,
     /// The call's name, as faults know it: `list`, `create`, `token`…
     pub operation: &'static str,
     /// The faults that struck it, as they are written.
@@ -60,6 +64,7 @@ impl RecordedRequest {
             path = %self.path,
             status = self.status,
             operation = self.operation,
+            cut = self.cut.map(Cut::as_str),
             faults = (!self.faults.is_empty()).then(|| self.faults.join(" ")),
             ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             request_id = %self.request_id,
@@ -185,6 +190,7 @@ mod tests {
             path: String::new(),
             query: None,
             status: 200,
+            cut: None,
             operation: "",
             faults: Vec::new(),
             principal: None,
