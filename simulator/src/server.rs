@@ -29,6 +29,7 @@ use crate::listen::{self, Listening};
 use crate::model::SyncOutcome;
 use crate::settings::Settings;
 use crate::state::{Authority, StateFile};
+use crate::upload::Unreadable;
 use crate::{tls, upload};
 
 /// Larger bodies are refused with 413, except for uploads. Profiles are a few kilobytes.
@@ -340,7 +341,12 @@ async fn answer(State(face): State<Arc<Face>>, request: Request) -> Response {
     let reading = face.simulator.reading(&parts, now());
     let payload = match upload::read(body, reading, LARGEST_BODY).await {
         Ok(payload) => payload,
-        Err(refusal) => return refusal,
+        Err(Unreadable::Answered(refusal)) => return refusal,
+        Err(Unreadable::TooLarge) => {
+            let outcome = face.simulator.refuse_large(&parts, now());
+            outcome.recorded.iter().for_each(|recorded| recorded.log(started.elapsed()));
+            return outcome.response.map(Body::from);
+        }
     };
     // A `start` may read gigabytes; nobody else should wait for the thread.
     let worker = Arc::clone(&face);

@@ -158,7 +158,7 @@ impl Inner {
                 let refusal = TokenRefusal::busy(status);
                 envelope.identity_error(status, "server_error", &refusal.sentence)
             }
-            Operation::Blob => blob::busy(status, envelope),
+            Operation::Blob => blob::ordered(status, envelope),
             _ => envelope.error(GraphError::unavailable(status)),
         };
         let usual = || {

@@ -142,6 +142,11 @@ impl Model {
         if now < grant.expires { Ok(()) } else { Err(BadGrant::Expired) }
     }
 
+    /// Whether there is such a blob.
+    pub(crate) fn has_blob(&self, container: &str, name: &str) -> bool {
+        self.containers.get(container).is_some_and(|container| container.blobs.contains_key(name))
+    }
+
     /// Keeps a blob; one of the same name is replaced. The caller has checked the grant.
     pub(crate) fn put_blob(&mut self, container: &str, name: &str, content: Content) {
         if let Some(container) = self.containers.get_mut(container) {
