@@ -176,6 +176,11 @@ impl Kind {
         !matches!(self, Self::Slow | Self::LowerInnerError | Self::RequestIdKey)
     }
 
+    /// Whether something other than this answer is changed by it, so that even a read leaves a trace.
+    pub(crate) fn changes_the_world(self) -> bool {
+        matches!(self, Self::TokenExpired | Self::TokenRevoked | Self::DeletedByOther)
+    }
+
     /// The option that holds this kind's duration, if it has one.
     pub(crate) fn span_option(self) -> Option<&'static str> {
         match self {

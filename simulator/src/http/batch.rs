@@ -134,7 +134,7 @@ fn send(inner: &mut Inner, version: &str, item: &Item, outer: &Incoming<'_>, env
 
 fn refusal(envelope: &Envelope, sentence: &str) -> Served {
     let answered = Answered::only(envelope.error(GraphError::bad_request(sentence)));
-    Served { answered, travel: Travel::default() }
+    Served { answered, travel: Travel::default(), changed: false }
 }
 
 /// An item of the answer. Answers without a body have none here; a number or a text stands as JSON.

@@ -45,6 +45,8 @@ impl Cut {
 pub(super) struct Served {
     pub(super) answered: Answered,
     pub(super) travel: Travel,
+    /// Whether a fault has changed more than this answer.
+    pub(super) changed: bool,
 }
 
 impl Inner {
@@ -88,7 +90,8 @@ impl Inner {
             }
         }
         travel.join(std::mem::take(&mut answered.items));
-        Served { answered, travel }
+        let changed = strike.all().any(|fault| fault.kind.changes_the_world());
+        Served { answered, travel, changed }
     }
 
     fn strike(&mut self, named: &Named, incoming: &Incoming<'_>, now: Timestamp) -> Strike {
@@ -302,8 +305,11 @@ fn with_call<T>(
 
 impl Strike {
     fn written(&self) -> Vec<String> {
-        let all = self.instead.iter().chain(&self.before).chain(&self.lost).chain(&self.after);
-        all.map(ToString::to_string).collect()
+        self.all().map(ToString::to_string).collect()
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Fault> {
+        self.instead.iter().chain(&self.before).chain(&self.lost).chain(&self.after)
     }
 }
 

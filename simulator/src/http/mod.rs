@@ -247,8 +247,8 @@ impl Simulator {
         let mut inner = if reads { self.lock() } else { self.change() };
         let named = operation::name(&parts.method, incoming.path, incoming.query);
         let served = inner.serve(service, &named, &incoming, &envelope);
-        // Some reads change something: a permission to upload is kept, and a fault may do anything.
-        let changed = named.operation == Operation::UploadUrl || !served.travel.faults.is_empty();
+        // Some reads change something: a permission to upload is kept, and a fault may end a token or a profile.
+        let changed = named.operation == Operation::UploadUrl || served.changed;
         if reads && changed {
             inner.changes += 1;
         }
