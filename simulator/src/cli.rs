@@ -43,10 +43,10 @@ pub(crate) struct Cli {
     /// Id of a further tenant, in which the same clients are registered; repeatable
     #[arg(long = "extra-tenant", value_name = "ID")]
     extra_tenants: Vec<String>,
-    /// Client id of the app registration with a secret (client credentials and refresh tokens)
+    /// Client id of the app registration with credentials (client credentials, refresh tokens, device codes)
     #[arg(long, value_name = "ID", default_value = EXAMPLE_CLIENT_ID)]
     client_id: String,
-    /// Client id of the app registration without a secret (refresh tokens only)
+    /// Client id of the app registration without a secret (refresh tokens, device codes)
     #[arg(long, value_name = "ID", default_value = EXAMPLE_PUBLIC_CLIENT_ID)]
     public_client_id: String,
     /// Secret of --client-id
@@ -132,7 +132,7 @@ const EXAMPLES: &str = r#"EXAMPLES
 
     graph-simulator --port 0 --ca-file ca.pem --provisioning-time 1m
 
-  Get a delegated token (create and delete need one; app-only tokens may only read and run):
+  Get a delegated token (create, update and delete need one; app-only tokens may only read and run):
 
     curl --cacert ca.pem https://127.0.0.1:8443/11111111-1111-1111-1111-111111111111/oauth2/v2.0/token \
       -d grant_type=refresh_token -d client_id=33333333-3333-3333-3333-333333333333 \
@@ -157,6 +157,7 @@ const EXAMPLES: &str = r#"EXAMPLES
       "https://127.0.0.1:8443/_blobs/$ID/student.csv?$QUERY"
     curl --cacert ca.pem -H "Authorization: Bearer $TOKEN" -X POST \
       https://127.0.0.1:8443/beta/education/synchronizationProfiles/$ID/start
+
   Lose the answer of the next create, throttle the third list, let tokens be refused once:
 
     graph-simulator --fault create:504-after-commit --fault 'list:429,retry-after=2.128,after=2' \
@@ -166,6 +167,18 @@ const EXAMPLES: &str = r#"EXAMPLES
 
     curl --cacert ca.pem https://127.0.0.1:8443/_simulator/faults --json '{"spec": "get:503,times=3"}'
     curl --cacert ca.pem https://127.0.0.1:8443/_simulator/faults
+
+  Let a sync end in errors: three at once, and runs to come in "error":
+
+    curl --cacert ca.pem https://127.0.0.1:8443/_simulator/sync --json '{"id": "'$ID'", "errors": 3, "outcome": "error"}'
+
+  Start a device code, and ask for its token (authorization_pending until it is approved):
+
+    curl --cacert ca.pem https://127.0.0.1:8443/11111111-1111-1111-1111-111111111111/oauth2/v2.0/devicecode \
+      -d client_id=33333333-3333-3333-3333-333333333333 -d scope=https://graph.microsoft.com/.default
+    curl --cacert ca.pem https://127.0.0.1:8443/11111111-1111-1111-1111-111111111111/oauth2/v2.0/token \
+      -d grant_type=urn:ietf:params:oauth:grant-type:device_code -d device_code=$DEVICE_CODE \
+      -d client_id=33333333-3333-3333-3333-333333333333
 
   Approve a device code; let a day pass (--time-control); save the state (--state):
 

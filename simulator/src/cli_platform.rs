@@ -64,8 +64,8 @@ pub(crate) struct Platform {
     /// Let POST /_simulator/time move time
     #[arg(long)]
     time_control: bool,
-    /// Keep profiles, tokens and the certificate authority in this file over restarts. It holds secrets and a private
-    /// key in the clear, readable for its owner only
+    /// Keep profiles, tokens and the certificate authority in this file over restarts; uploaded files are not kept. It
+    /// holds secrets and a private key in the clear, readable for its owner only
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
 }

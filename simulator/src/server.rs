@@ -29,6 +29,7 @@ use crate::listen::{self, Listening};
 use crate::model::SyncOutcome;
 use crate::settings::Settings;
 use crate::state::{Authority, StateFile};
+use crate::upload::Unreadable;
 use crate::{tls, upload};
 
 /// Larger bodies are refused with 413, except for uploads. Profiles are a few kilobytes.
@@ -53,6 +54,8 @@ struct Face {
     /// While true, answers of successful creates are held back.
     hold: watch::Sender<bool>,
     authority: Authority,
+    /// One save at a time: they all write through the same neighbouring file.
+    saving: Mutex<()>,
 }
 
 impl Server {
@@ -79,9 +82,14 @@ impl Server {
         let (identity_listener, identity) = identity.map(listen::bind).transpose()?.unzip();
         let simulator = Simulator::new(settings);
         if let Some(saved) = saved {
-            simulator.restore(saved.simulator);
+            simulator.restore(saved.simulator, now());
         }
-        let face = Face { simulator, hold: watch::Sender::new(false), authority: certificates.authority };
+        let face = Face {
+            simulator,
+            hold: watch::Sender::new(false),
+            authority: certificates.authority,
+            saving: Mutex::default(),
+        };
         let server = Self {
             face: Arc::new(face),
             tls: RustlsConfig::from_config(certificates.server),
@@ -92,8 +100,10 @@ impl Server {
         };
         server.serve(listener, identity_listener)?;
         if server.settings().state.is_some() {
+            // Counted before the save: what changes from here on is saved by the task, whenever it gets its first turn.
+            let saved = server.face.simulator.changes();
             server.save_state()?;
-            *server.saver() = Some(tokio::spawn(keep_saving(Arc::clone(&server.face))));
+            *server.saver() = Some(tokio::spawn(keep_saving(Arc::clone(&server.face), saved)));
         }
         Ok(server)
     }
@@ -277,24 +287,27 @@ impl Server {
 impl Face {
     fn save(&self) -> Result<()> {
         let Some(path) = &self.simulator.settings().state else { return Ok(()) };
+        // The state is read inside, too, so that an older one is never written over a newer.
+        let _turn = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
         StateFile::new(self.authority.clone(), self.simulator.save()).save(path)
     }
 
-    fn save_or_say(&self) {
-        if let Err(error) = self.save() {
+    /// Whether it went well.
+    fn save_or_say(&self) -> bool {
+        let saved = self.save();
+        if let Err(error) = &saved {
             tracing::error!(error = format!("{error:#}"), "the state is not saved");
         }
+        saved.is_ok()
     }
 }
 
-/// Saves at most once a second, and only after changes.
-async fn keep_saving(face: Arc<Face>) {
-    let mut saved = face.simulator.changes();
+/// Saves at most once a second, and only after changes. What could not be saved is tried again.
+async fn keep_saving(face: Arc<Face>, mut saved: u64) {
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let changes = face.simulator.changes();
-        if changes != saved {
-            face.save_or_say();
+        if changes != saved && face.save_or_say() {
             saved = changes;
         }
     }
@@ -328,7 +341,12 @@ async fn answer(State(face): State<Arc<Face>>, request: Request) -> Response {
     let reading = face.simulator.reading(&parts, now());
     let payload = match upload::read(body, reading, LARGEST_BODY).await {
         Ok(payload) => payload,
-        Err(refusal) => return refusal,
+        Err(Unreadable::Answered(refusal)) => return refusal,
+        Err(Unreadable::TooLarge) => {
+            let outcome = face.simulator.refuse_large(&parts, now());
+            outcome.recorded.iter().for_each(|recorded| recorded.log(started.elapsed()));
+            return outcome.response.map(Body::from);
+        }
     };
     // A `start` may read gigabytes; nobody else should wait for the thread.
     let worker = Arc::clone(&face);

@@ -50,9 +50,9 @@ pub struct Settings {
     pub tenant: String,
     /// Further tenants, in which the same clients are registered.
     pub extra_tenants: Vec<String>,
-    /// App registration with a secret: client credentials and refresh tokens.
+    /// App registration with credentials: client credentials, refresh tokens, device codes.
     pub client_id: String,
-    /// App registration without a secret: refresh tokens only.
+    /// App registration without a secret: refresh tokens, device codes.
     pub public_client_id: String,
     /// Secret of `client_id`.
     pub client_secret: String,

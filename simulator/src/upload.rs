@@ -15,15 +15,20 @@ use tokio::io::AsyncWriteExt;
 use crate::content::Content;
 use crate::http::{Payload, Reading};
 
-/// Reads a body as far as it is wanted; an error is the answer to send instead.
-pub(crate) async fn read(body: Body, reading: Reading, largest: usize) -> Result<Payload, Response> {
+/// Why a body could not be read.
+pub(crate) enum Unreadable {
+    /// It is too large, or ended early.
+    TooLarge,
+    /// The answer to send instead.
+    Answered(Response),
+}
+
+/// Reads a body as far as it is wanted.
+pub(crate) async fn read(body: Body, reading: Reading, largest: usize) -> Result<Payload, Unreadable> {
     match reading {
         Reading::Memory => match axum::body::to_bytes(body, largest).await {
             Ok(bytes) => Ok(Payload::Memory(bytes)),
-            Err(_) => Err(plain(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "The request body is larger than 4 MiB, or ended early.\n",
-            )),
+            Err(_) => Err(Unreadable::TooLarge),
         },
         Reading::Skip => {
             // A caller that is still writing may not see an answer; a small body is let in and thrown away.
@@ -32,7 +37,8 @@ pub(crate) async fn read(body: Body, reading: Reading, largest: usize) -> Result
         }
         Reading::Spool => spool(body).await.map(Payload::Spooled).map_err(|error| {
             tracing::warn!(%error, "cannot keep an upload");
-            plain(StatusCode::INTERNAL_SERVER_ERROR, "The upload ended early or could not be stored.\n")
+            let sentence = "The upload ended early or could not be stored.\n";
+            Unreadable::Answered(plain(StatusCode::INTERNAL_SERVER_ERROR, sentence))
         }),
     }
 }

@@ -3,7 +3,10 @@
 
 mod support;
 
-use graph_simulator::Settings;
+use std::time::Duration;
+
+use graph_simulator::{Cut, Settings};
+use http::Request;
 use serde_json::{Value, json};
 use support::bodies::one_roster;
 use support::{World, profile};
@@ -35,12 +38,15 @@ fn items_are_calls_of_their_own() {
             { "id": "6", "method": "POST", "url": format!("{PROFILES}/{id}/pause"), "headers": json, "body": {} },
             { "id": "7", "method": "GET", "url": format!("{PROFILES}/$count") },
             { "id": "8", "method": "GET", "url": "/$batch" },
-            { "id": "9", "method": "POST", "url": PROFILES, "body": profile("R") },
+            { "id": "9", "method": "POST", "url": PROFILES, "headers": {}, "body": profile("R") },
+            { "id": "10", "method": "POST", "url": PROFILES, "body": profile("R") },
+            { "id": "11", "method": "POST", "url": format!("{PROFILES}/{id}/resume"), "headers": json },
+            { "id": "12", "method": "POST", "url": format!("{PROFILES}/{id}/resume"), "headers": {}, "body": {} },
         ]),
     );
     let of = |id: &str| answers.iter().find(|one| one["id"] == id).unwrap();
-    let statuses: Vec<_> = (1..=9).map(|id| of(&id.to_string())["status"].as_u64().unwrap()).collect();
-    assert_eq!(statuses, [200, 200, 404, 424, 201, 200, 200, 400, 415]);
+    let statuses: Vec<_> = (1..=12).map(|id| of(&id.to_string())["status"].as_u64().unwrap()).collect();
+    assert_eq!(statuses, [200, 200, 404, 424, 201, 200, 200, 400, 415, 400, 400, 200]);
     assert_eq!(of("1")["body"]["id"], json!(id));
     assert_eq!(of("1")["headers"], json!({ "Content-Type": "application/json", "OData-Version": "4.0" }));
     assert_eq!(of("2")["body"]["status"], "extracting");
@@ -104,4 +110,36 @@ fn each_item_has_the_version_and_the_rights_of_the_batch() {
         (reply.status.as_u16(), &reply.json()["responses"][0]["headers"]["Retry-After"]),
         (200, &json!("1"))
     );
+}
+
+#[test]
+fn faults_of_items_reach_the_whole_answer_and_the_log() {
+    let world = World::default();
+    let token = world.delegated();
+    for spec in ["list:slow,delay=7s", "count:slow,delay=3s", "create:half", "get:reset-after-commit,after=1"]
+    {
+        world.simulator.add_fault(spec.parse().unwrap(), world.now);
+    }
+    let json = json!({ "Content-Type": "application/json" });
+    let requests = json!([
+        { "id": "1", "method": "GET", "url": PROFILES },
+        { "id": "2", "method": "GET", "url": format!("{PROFILES}/$count") },
+        { "id": "3", "method": "POST", "url": PROFILES, "headers": json, "body": profile("P") },
+        { "id": "4", "method": "GET", "url": format!("{PROFILES}/1") },
+    ]);
+    let send = || {
+        let request = Request::post(BATCH).header("Authorization", format!("Bearer {token}"));
+        let request = request.header("Content-Type", "application/json");
+        let body = json!({ "requests": requests }).to_string();
+        world.simulator.exchange(request.body(body.into()).unwrap(), world.now)
+    };
+    let outcome = send();
+    assert_eq!((outcome.delay, outcome.cut), (Some(Duration::from_secs(7)), Some(Cut::Half)));
+    let recorded = world.simulator.requests().pop().unwrap();
+    assert_eq!(recorded.faults, ["list:slow,delay=7s", "count:slow,delay=3s", "create:half"]);
+    let shown = world.get("/_simulator/requests", "").json();
+    assert_eq!(shown.as_array().unwrap().last().unwrap()["cut"], "half");
+    assert!(world.get("/", "").text.contains("<i class=warn>half</i>"));
+    let outcome = send();
+    assert_eq!((outcome.delay, outcome.cut), (None, Some(Cut::Reset)));
 }

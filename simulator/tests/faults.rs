@@ -320,6 +320,8 @@ fn the_token_endpoints_have_faults_of_their_own() {
         "identity:410",
         "devicecode:500",
         "token:504-after-commit,after=1",
+        "token:401,after=2",
+        "token:aadsts-50033,after=2",
     ]);
     let ask = || world.token_request("11111111-1111-1111-1111-111111111111", &[("grant_type", "nonsense")]);
     let body = ask().json();
@@ -329,6 +331,13 @@ fn the_token_endpoints_have_faults_of_their_own() {
     assert_eq!(throttled.json()["error"], "temporarily_unavailable");
     assert_eq!(ask().json()["error"], "temporarily_unavailable");
     assert_eq!(ask().status, 504);
+    let failed = ask();
+    assert_eq!((failed.status.as_u16(), &failed.json()["error"]), (401, &json!("invalid_client")));
+    let transient = ask();
+    assert_eq!(
+        (transient.status.as_u16(), &transient.json()["error"]),
+        (503, &json!("temporarily_unavailable"))
+    );
     assert_eq!(ask().status, 400);
     let gone = world.send(Request::get("/metadata/identity/oauth2/token").header("Metadata", "true"), "");
     assert_eq!(gone.status, 410);

@@ -5,6 +5,7 @@ mod support;
 
 use std::time::Duration;
 
+use base64::Engine;
 use graph_simulator::Settings;
 use http::Request;
 use serde_json::{Value, json};
@@ -147,4 +148,64 @@ fn the_page_tells_that_the_service_is_down() {
     assert!(world.get("/", "").text.contains("Every Graph call is answered 503."));
     world.simulator.plant(&profile("P"), world.now).unwrap();
     assert!(world.get("/", "").text.contains(">P</td>"));
+}
+
+#[test]
+fn syncs_are_planted_while_it_runs() {
+    let mut world = World::default();
+    let id = world.provisioned(&support::bodies::one_roster());
+    let plant = |body: Value| world.post("/_simulator/sync", "", &body);
+    assert_eq!(plant(json!({ "id": id, "errors": 3 })).json(), json!({ "profilesWithErrors": 1 }));
+    let count = |world: &World| world.get(&format!("{BETA}/{id}/errors/$count"), &world.app()).text;
+    assert_eq!(count(&world), "3");
+    assert_eq!(plant(json!({ "id": id, "outcome": "validationError", "errors": 1 })).status, 200);
+    assert_eq!(count(&world), "4");
+    for (body, status) in [
+        (json!({ "errors": 3 }), 400),
+        (json!({ "id": id }), 400),
+        (json!({ "id": id, "errors": "many" }), 400),
+        (json!({ "id": id, "outcome": "fine" }), 400),
+        (json!({ "id": "no-such-id", "errors": 3 }), 404),
+        (json!({ "displayName": "Nobody", "errors": 3 }), 404),
+        (json!({ "displayName": "Somebody to come", "outcome": "error" }), 200),
+    ] {
+        assert_eq!(plant(body.clone()).status, status, "{body}");
+    }
+    let reset = world.call("POST", &format!("{BETA}/{id}/reset"), &world.app());
+    assert_eq!(reset.status, 200);
+    world.pass(world.simulator.settings().profiles.sync_time);
+    let status = world.get(&format!("{BETA}/{id}/profileStatus"), &world.app()).json();
+    assert_eq!(status["status"], "validationError");
+}
+
+#[test]
+fn the_page_runs_its_own_script_only_and_renews_itself_by_it() {
+    let page = World::default().get("/", "");
+    assert!(
+        page.text.contains("<noscript><meta http-equiv=\"refresh\""),
+        "without a script it is loaded again"
+    );
+    let script = page.text.split("<script>").nth(1).unwrap().split("</script>").next().unwrap();
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, script.as_bytes());
+    let digest = base64::engine::general_purpose::STANDARD.encode(digest.as_ref());
+    let policy = page.header("content-security-policy");
+    assert!(policy.contains(&format!("script-src 'sha256-{digest}'; connect-src 'self'")), "{policy}");
+    assert_eq!(page.text.matches("<script").count(), 1);
+}
+
+#[test]
+fn faults_that_are_over_are_grey_and_all_go_by_one_button() {
+    let world = World::default();
+    for spec in ["list:503", "get:503"] {
+        world.simulator.add_fault(spec.parse().unwrap(), world.now);
+    }
+    world.get(BETA, "");
+    let page = world.get("/", "").text;
+    assert_eq!((page.matches("<tr class=over>").count(), page.matches(">set</span>").count()), (1, 1));
+    let address = "/_simulator/faults/remove";
+    assert!(page.contains(&format!("action=\"{address}\"")));
+    assert_eq!(post_form(&world, address, None, "action=").status, 403);
+    assert_eq!(post_form(&world, address, Some("https://sim.example:8443"), "action=").status, 303);
+    assert!(world.simulator.faults(world.now).is_empty());
+    assert!(!world.get("/", "").text.contains("Remove all faults"));
 }

@@ -234,3 +234,21 @@ fn a_body_must_be_json_and_say_so() {
         .header("Content-Type", "Application/json; charset=utf-8");
     assert_eq!(world.send(request, full().to_string()).status, 201);
 }
+
+#[test]
+fn the_profile_itself_may_name_its_own_type_only() {
+    let world = World::default();
+    let token = world.delegated();
+    for (name, status) in [
+        ("#microsoft.graph.educationSynchronizationProfile", 201),
+        ("#microsoft.graph.educationSchool", 400),
+        ("#Microsoft.Education.DataSync.educationSynchronizationProfile", 400),
+        ("#microsoft.graph.synchronizationProfile", 400),
+    ] {
+        let mut body = support::profile("P");
+        body["@odata.type"] = name.into();
+        let reply = world.post(BETA, &token, &body);
+        assert_eq!(reply.status, status, "{name}: {}", reply.text);
+        assert_eq!(reply.text.contains("Invalid OData type specified"), status == 400, "{}", reply.text);
+    }
+}

@@ -70,3 +70,18 @@ fn a_type_name_without_hash_needs_the_switch() {
     let world = World::new(Settings { accept_type_without_hash: true, ..Settings::default() });
     assert_eq!(world.post(BETA, &world.delegated(), &body).status, 201);
 }
+
+#[test]
+fn every_answer_of_graph_has_the_headers_of_the_samples() {
+    let world = World::default();
+    let token = world.app();
+    for (path, status) in
+        [(BETA.to_owned(), 200), (format!("{BETA}/$count"), 200), (format!("{BETA}/1"), 404)]
+    {
+        let reply = world.get(&path, &token);
+        assert_eq!(reply.status, status);
+        assert_eq!(reply.header("strict-transport-security"), "max-age=31536000");
+        let diagnostic: Value = serde_json::from_str(reply.header("x-ms-ags-diagnostic")).unwrap();
+        assert!(diagnostic["ServerInfo"]["DataCenter"].is_string(), "{diagnostic}");
+    }
+}

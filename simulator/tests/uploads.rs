@@ -209,3 +209,31 @@ fn neither_signatures_nor_contents_reach_the_log() {
         "{shown}"
     );
 }
+
+#[test]
+fn a_blob_is_not_replaced_for_who_does_not_want_it() {
+    let (world, _, url) = ready();
+    let path = blob_url(&url, "school.csv");
+    let only_new = || put_request(&path, 1).header("If-None-Match", "*");
+    assert_eq!(world.send(only_new(), "a").status, 201);
+    refused(&world.send(only_new(), "b"), 409, "BlobAlreadyExists");
+    assert_eq!(world.send(put_request(&path, 1), "b").status, 201);
+}
+
+#[test]
+fn faults_of_the_blob_host_have_the_code_of_their_status() {
+    let (world, _, url) = ready();
+    let codes = [
+        (403, "AuthenticationFailed"),
+        (404, "ContainerNotFound"),
+        (409, "ContainerBeingDeleted"),
+        (413, "RequestBodyTooLarge"),
+        (500, "InternalError"),
+        (503, "ServerBusy"),
+        (504, "OperationTimedOut"),
+    ];
+    for (status, code) in codes {
+        world.simulator.add_fault(format!("blob:{status}").parse().unwrap(), world.now);
+        refused(&put(&world, &url, "school.csv", "x"), status, code);
+    }
+}

@@ -238,3 +238,9 @@ fn many_rows_are_read_in_one_go() {
     upload(&world, &id, &[("student.csv", &format!("SIS ID,School SIS ID,Username\n{rows}"))]);
     assert_eq!(lines(&start(&world, &id)), Vec::<String>::new());
 }
+
+#[test]
+fn a_file_without_a_byte_has_a_sentence_of_its_own() {
+    let messages = lines(&started("school.csv", ""));
+    assert_eq!(messages, ["Error school.csv: The file is empty. Its first line must hold the headings."]);
+}

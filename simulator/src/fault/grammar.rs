@@ -134,7 +134,30 @@ impl Fault {
         if self.kind.graph_only() && !graph {
             return Err(format!("'{}' is a fault of calls to Graph, not of {call}", self.kind));
         }
-        Ok(self)
+        self.checked_choice()
+    }
+
+    /// Refuses a choice of calls that none can meet.
+    fn checked_choice(self) -> Result<Self, String> {
+        if self.times == Some(0) {
+            return Err("times=0 never strikes; write 1 or more, or always".to_owned());
+        }
+        let Target::One(operation) = self.operation else { return Ok(self) };
+        let call = operation.as_str();
+        if self.id.is_some() && !operation.has_id() {
+            return Err(format!("no call of {call} is about a profile's id; leave id= out"));
+        }
+        // A create has a name, but no id.
+        let has_name = operation.has_id() || operation == Operation::Create;
+        match (self.kind == Kind::DeletedByOther, &self.name) {
+            (true, None) if !operation.has_id() => {
+                Err(format!("'deleted-by-other' of {call} needs a name=, to know who is deleted"))
+            }
+            (false, Some(_)) if !has_name => {
+                Err(format!("no call of {call} is about a display name; leave name= out"))
+            }
+            _ => Ok(self),
+        }
     }
 }
 
@@ -267,6 +290,14 @@ mod tests {
             ("get:not-found", "is a fault of create, not of get"),
             ("token:unknown-state", "is a fault of calls to Graph"),
             ("create:504,name=\"x", "not closed"),
+            ("create:504,times=0", "times=0 never strikes"),
+            ("token:429,name=P", "no call of token is about a display name"),
+            ("identity:410,id=1", "no call of identity is about a profile's id"),
+            ("list:503,id=1", "no call of list is about a profile's id"),
+            ("create:503,id=1", "no call of create is about a profile's id"),
+            ("list:lag,name=P", "no call of list is about a display name"),
+            ("count:deleted-by-other", "needs a name="),
+            ("errors:stale", "is a fault of list, list.page, count, get, profileStatus"),
         ];
         for (spec, part) in mistakes {
             let error = spec.parse::<Fault>().unwrap_err();
@@ -277,10 +308,10 @@ mod tests {
     #[test]
     fn json_says_the_same() {
         let json = serde_json::json!({
-            "call": "list", "kind": "429", "times": 2, "after": 3, "retryAfter": "5,7", "displayName": "N", "window": "5s"
+            "call": "get", "kind": "429", "times": 2, "after": 3, "retryAfter": "5,7", "displayName": "N", "window": "5s"
         });
         let fault = Fault::from_json(&json).unwrap();
-        assert_eq!(fault.to_string(), "list:429,times=2,after=3,name=N,retry-after=\"5,7\",window=5s");
+        assert_eq!(fault.to_string(), "get:429,times=2,after=3,name=N,retry-after=\"5,7\",window=5s");
         let spec = serde_json::json!({ "spec": "get:504" });
         assert_eq!(Fault::from_json(&spec).unwrap().to_string(), "get:504");
         assert!(

@@ -23,7 +23,7 @@ pub(crate) enum Kind {
     NotFound,
     /// Lists lag behind in who is on them.
     Lag,
-    /// Lists show another time.
+    /// What is read is of another time.
     Stale,
     /// Lists have nobody on them.
     EmptyList,
@@ -47,6 +47,8 @@ pub(crate) enum Kind {
     UnknownState,
     /// `status` of a profile status has a member nobody has heard of.
     UnknownStatus,
+    /// Types are named without their `#`.
+    TypeWithoutHash,
     /// An error of the token endpoint, by its number.
     Aadsts(u32),
 }
@@ -64,10 +66,17 @@ pub(crate) enum Moment {
     After,
 }
 
+impl Moment {
+    /// Whether it replaces the call or its answer.
+    pub(crate) fn replaces(self) -> bool {
+        matches!(self, Self::Instead | Self::Lost)
+    }
+}
+
 /// One row of the help: how it is written, what it does, its own options.
 struct Row(&'static str, &'static str, &'static str);
 
-const ROWS: [Row; 25] = [
+const ROWS: [Row; 26] = [
     Row("429", "throttled; not carried out", "retry-after, window"),
     Row("500 502 503 504 507", "this status (any from 400 to 599); not carried out", "retry-after"),
     Row("STATUS-after-commit", "carried out, but answered with this status", "retry-after"),
@@ -80,9 +89,9 @@ const ROWS: [Row; 25] = [
     Row("innererror", "errors spell \"innererror\"", ""),
     Row("request-id", "errors spell \"requestId\"", ""),
     Row("not-found", "create: the profile answers 404 for=30s", "for"),
-    Row("lag", "list: who is on it lags behind by=30s", "by"),
-    Row("stale", "list: it is as it was by=30s ago", "by"),
-    Row("empty-list", "list: nobody is on it", ""),
+    Row("lag", "list, list.page, count: who is on it lags behind by=30s", "by"),
+    Row("stale", "list, list.page, count, get, profileStatus: as it was by=30s ago", "by"),
+    Row("empty-list", "list, list.page, count: nobody is on it", ""),
     Row("token-expired", "401; this token is no good any more", ""),
     Row("token-revoked", "401 with a claims challenge; this token is no good any more", ""),
     Row("retired-404 -410 -501 -400", "the API is gone, in one of its four forms", ""),
@@ -92,7 +101,8 @@ const ROWS: [Row; 25] = [
     Row("twin-before twin-after", "create: somebody else creates the same name right before, after", ""),
     Row("unknown-state", "profiles have state value=reorganizing", "value"),
     Row("unknown-status", "profileStatus has status value=reorganizing", "value"),
-    Row("aadsts-NUMBER", "token: this error of the token endpoint, e.g. aadsts-70021", ""),
+    Row("type-without-hash", "answers name types without their '#'", ""),
+    Row("aadsts-NUMBER", "token, devicecode: this error of the token endpoint, e.g. aadsts-70021", ""),
 ];
 
 /// The help text about faults: grammar, calls, kinds.
@@ -101,12 +111,12 @@ pub fn faults_help() -> String {
     use std::fmt::Write as _;
     let mut text = String::from(
         "FAULTS are written CALL:KIND[,OPTION=VALUE...], e.g. create:504-after-commit,times=1
-  CALL    list, list.page (second and later pages), count, get, create, update, delete, pause, resume, reset,
+  CALL    list, list.page (asked for by $skiptoken), count, get, create, update, delete, pause, resume, reset,
           start, uploadUrl, profileStatus, errors; any (each of these); token, devicecode, identity, blob
   OPTION  times=N (1) or times=always   how often it strikes
           after=N (0)                   how many matching calls pass first
           chance=PERCENT                strikes that share of them only, e.g. any:503,times=always,chance=5%
-          name=DISPLAYNAME, id=ID       only calls about this profile
+          name=DISPLAYNAME, id=ID       only calls about this profile (create: name only)
           retry-after=FORM              5, 2.128, \"5,7\", date:30s (an HTTP date) or none
           window=DURATION               429: calls inside the window are throttled, too, and restart it
           A value with a comma stands in double quotes.
@@ -161,6 +171,16 @@ impl Kind {
         }
     }
 
+    /// Whether it has no effect unless the call happens. The others have one on every answer.
+    pub(crate) fn needs_the_call(self) -> bool {
+        !matches!(self, Self::Slow | Self::LowerInnerError | Self::RequestIdKey)
+    }
+
+    /// Whether something other than this answer is changed by it, so that even a read leaves a trace.
+    pub(crate) fn changes_the_world(self) -> bool {
+        matches!(self, Self::TokenExpired | Self::TokenRevoked | Self::DeletedByOther)
+    }
+
     /// The option that holds this kind's duration, if it has one.
     pub(crate) fn span_option(self) -> Option<&'static str> {
         match self {
@@ -176,7 +196,8 @@ impl Kind {
         match self {
             Self::NotFound | Self::ProvisioningFailed | Self::TwinBefore | Self::TwinAfter => &["create"],
             Self::DeletionFailed => &["delete"],
-            Self::Lag | Self::Stale | Self::EmptyList => &["list", "list.page", "count"],
+            Self::Lag | Self::EmptyList => &["list", "list.page", "count"],
+            Self::Stale => &["list", "list.page", "count", "get", "profileStatus"],
             Self::Aadsts(_) => &["token", "devicecode"],
             _ => &[],
         }
@@ -194,6 +215,7 @@ impl Kind {
                 | Self::DeletedByOther
                 | Self::UnknownState
                 | Self::UnknownStatus
+                | Self::TypeWithoutHash
         )
     }
 
@@ -206,7 +228,7 @@ impl Kind {
     }
 }
 
-const SIMPLE: [(&str, Kind); 23] = [
+const SIMPLE: [(&str, Kind); 24] = [
     ("slow", Kind::Slow),
     ("half", Kind::Half),
     ("not-json", Kind::NotJson),
@@ -230,6 +252,7 @@ const SIMPLE: [(&str, Kind); 23] = [
     ("twin-after", Kind::TwinAfter),
     ("unknown-state", Kind::UnknownState),
     ("unknown-status", Kind::UnknownStatus),
+    ("type-without-hash", Kind::TypeWithoutHash),
 ];
 
 impl std::fmt::Display for Kind {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::kind::Moment;
-use super::{Fault, Kind, Operation};
+use super::{Fault, Kind, Operation, Target};
 use crate::model::profile::has_passed;
 use crate::model::{Ids, Snapshot};
 
@@ -51,6 +51,8 @@ struct Entry {
     struck: u32,
     /// End of the throttle window.
     throttled_until: Option<Timestamp>,
+    /// Whether it struck the last list; then it does so on every page of it.
+    paging: bool,
 }
 
 /// All faults, and what they need to remember.
@@ -73,7 +75,7 @@ impl FaultList {
     pub(crate) fn add(&mut self, fault: Fault) -> u64 {
         self.numbered += 1;
         let number = self.numbered;
-        self.entries.push(Entry { number, fault, seen: 0, struck: 0, throttled_until: None });
+        self.entries.push(Entry { number, fault, seen: 0, struck: 0, throttled_until: None, paging: false });
         number
     }
 
@@ -96,7 +98,7 @@ impl FaultList {
             spec: entry.fault.to_string(),
             seen: entry.seen,
             struck: entry.struck,
-            active: entry.is_alive() || entry.throttled_until.is_some_and(|end| now < end),
+            active: entry.is_alive() || entry.is_throttling(now),
         };
         self.entries.iter().map(shown).collect()
     }
@@ -104,26 +106,35 @@ impl FaultList {
     /// Counts the call and answers what goes wrong with it.
     pub(crate) fn strike(&mut self, call: &Call<'_>, now: Timestamp) -> Strike {
         let mut strike = Strike::default();
-        for entry in &mut self.entries {
-            if !entry.fault.matches(call) {
-                continue;
-            }
-            let moment = entry.fault.kind.moment();
-            // A call has one answer: what else would replace it waits for the next one.
-            let taken = strike.instead.is_some() || strike.lost.is_some();
-            let waits = taken && matches!(moment, Moment::Instead | Moment::Lost);
-            if !entry.hit(waits, &mut self.dice, now) {
-                continue;
-            }
-            let fault = entry.fault.clone();
-            match moment {
-                Moment::Instead => strike.instead = Some(fault),
-                Moment::Before => strike.before.push(fault),
-                Moment::Lost => strike.lost = Some(fault),
-                Moment::After => strike.after.push(fault),
+        // What replaces the call or its answer is decided first: the rest is wasted on a call that does not happen.
+        for replacing in [true, false] {
+            for entry in &mut self.entries {
+                let (kind, moment) = (entry.fault.kind, entry.fault.kind.moment());
+                if moment.replaces() != replacing || !entry.fault.matches(call) {
+                    continue;
+                }
+                let waits = if replacing {
+                    // A call has one answer: what else would replace it waits for the next one.
+                    strike.instead.is_some() || strike.lost.is_some()
+                } else {
+                    strike.instead.is_some() && kind.needs_the_call()
+                };
+                if entry.hits(call, waits, &mut self.dice, now) {
+                    strike.take(moment, entry.fault.clone());
+                }
             }
         }
         strike
+    }
+
+    /// Whether this call will certainly not be carried out. Nothing is counted.
+    pub(crate) fn stops(&self, call: &Call<'_>, now: Timestamp) -> bool {
+        let replacing = |entry: &&Entry| entry.fault.kind.moment().replaces() && entry.fault.matches(call);
+        let first = self.entries.iter().filter(replacing).find(|entry| entry.is_due(now));
+        first.is_some_and(|entry| {
+            entry.fault.kind.moment() == Moment::Instead
+                && (entry.fault.chance.is_none() || entry.is_throttling(now))
+        })
     }
 
     pub(crate) fn hide(&mut self, id: String, until: Timestamp) {
@@ -150,10 +161,26 @@ impl FaultList {
         self.past.push((now, snapshot));
     }
 
+    /// Forgets every earlier moment, as if there had been none.
+    pub(crate) fn forget_past(&mut self) {
+        self.past.clear();
+    }
+
     /// How things were at a moment; the oldest there is, when it lies before them all.
     pub(crate) fn past(&self, moment: Timestamp) -> Option<(Timestamp, Snapshot)> {
         let at = self.past.iter().rev().find(|(time, _)| *time <= moment);
         at.map(|(_, snapshot)| (moment, snapshot.clone())).or_else(|| self.past.first().cloned())
+    }
+}
+
+impl Strike {
+    fn take(&mut self, moment: Moment, fault: Fault) {
+        match moment {
+            Moment::Instead => self.instead = Some(fault),
+            Moment::Before => self.before.push(fault),
+            Moment::Lost => self.lost = Some(fault),
+            Moment::After => self.after.push(fault),
+        }
     }
 }
 
@@ -162,14 +189,34 @@ impl Entry {
         self.fault.times.is_none_or(|times| self.struck < times)
     }
 
+    fn is_throttling(&self, now: Timestamp) -> bool {
+        self.throttled_until.is_some_and(|end| now < end)
+    }
+
+    /// Whether the next matching call is struck, chance aside.
+    fn is_due(&self, now: Timestamp) -> bool {
+        self.is_throttling(now) || self.seen >= self.fault.after && self.is_alive()
+    }
+
+    /// Whether a matching call is struck. A later page belongs to its list, and is not counted.
+    fn hits(&mut self, call: &Call<'_>, waits: bool, dice: &mut Ids, now: Timestamp) -> bool {
+        if self.fault.follows_pages(call.operation) {
+            return self.paging && !waits;
+        }
+        let hit = self.hit(waits, dice, now);
+        if call.operation == Operation::List {
+            self.paging = hit;
+        }
+        hit
+    }
+
     /// Counts a matching call; whether it is struck. While it `waits`, a later call will be.
     fn hit(&mut self, waits: bool, dice: &mut Ids, now: Timestamp) -> bool {
         self.seen = self.seen.saturating_add(1);
         if waits {
             return false;
         }
-        let inside = self.throttled_until.is_some_and(|end| now < end);
-        if !inside {
+        if !self.is_throttling(now) {
             if self.seen <= self.fault.after || !self.is_alive() {
                 return false;
             }
@@ -190,17 +237,57 @@ impl Entry {
 
 impl Fault {
     fn matches(&self, call: &Call<'_>) -> bool {
-        self.operation.covers(call.operation)
+        (self.operation.covers(call.operation) || self.follows_pages(call.operation))
             && self.id.as_ref().is_none_or(|id| call.id.is_some_and(|other| other.eq_ignore_ascii_case(id)))
-            && self.name.as_ref().is_none_or(|name| {
+            && match &self.name {
+                // Somebody must be named, by the call or by the fault.
+                None => self.kind != Kind::DeletedByOther || call.id.is_some(),
                 // Lists are about nobody in particular; there the name says who is deleted.
-                self.kind == Kind::DeletedByOther && call.id.is_none() || call.names.contains(&name.as_str())
-            })
+                Some(_) if self.kind == Kind::DeletedByOther && call.id.is_none() => true,
+                Some(name) => call.names.contains(&name.as_str()),
+            }
+    }
+
+    /// Whether this call is a later page of a list that it is for: what a list shows holds for all of its pages.
+    fn follows_pages(&self, operation: Operation) -> bool {
+        let shows_others = matches!(self.kind, Kind::Lag | Kind::Stale | Kind::EmptyList);
+        shows_others && self.operation == Target::One(Operation::List) && operation == Operation::ListPage
     }
 
     /// Its duration: half a minute, or five seconds for a slow answer, unless it says otherwise.
     pub(crate) fn lasting(&self) -> std::time::Duration {
         let default = if self.kind == Kind::Slow { 5 } else { 30 };
         self.span.unwrap_or_else(|| std::time::Duration::from_secs(default))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_will_not_happen_is_known_before() {
+        let now = Timestamp::UNIX_EPOCH;
+        let call = Call { operation: Operation::Start, id: Some("1"), names: Vec::new() };
+        let rows: [(&[&str], bool); 7] = [
+            (&[], false),
+            (&["start:503"], true),
+            (&["start:slow", "any:retired-410"], true),
+            (&["start:503,after=1"], false),
+            (&["start:503,chance=50%"], false),
+            (&["start:504-after-commit", "start:503"], false),
+            (&["start:503,id=2"], false),
+        ];
+        for (specs, expected) in rows {
+            let mut faults = FaultList::new(Some(1));
+            for spec in specs {
+                faults.add(spec.parse().unwrap());
+            }
+            assert_eq!(faults.stops(&call, now), expected, "{specs:?}");
+            assert!(faults.all(now).iter().all(|fault| fault.seen == 0), "nothing is counted");
+            if faults.strike(&call, now).instead.is_some() && expected {
+                assert!(!faults.stops(&call, now), "once only");
+            }
+        }
     }
 }

@@ -114,6 +114,20 @@ impl Operation {
         }
     }
 
+    /// Whether calls of this name are about one profile, so that its id chooses among them.
+    pub(crate) fn has_id(self) -> bool {
+        !matches!(
+            self,
+            Self::List
+                | Self::ListPage
+                | Self::Count
+                | Self::Create
+                | Self::Token
+                | Self::DeviceCode
+                | Self::Identity
+        )
+    }
+
     /// Whether it goes to Microsoft Graph.
     pub(crate) fn is_graph(self) -> bool {
         !matches!(self, Self::Token | Self::DeviceCode | Self::Identity | Self::Blob)
@@ -123,7 +137,7 @@ impl Operation {
 /// Which calls a fault is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
-    /// `any`: every call to Graph.
+    /// `any`: every call of the API that has a name.
     AnyGraph,
     One(Operation),
 }
@@ -131,7 +145,8 @@ pub(crate) enum Target {
 impl Target {
     pub(crate) fn covers(self, operation: Operation) -> bool {
         match self {
-            Self::AnyGraph => operation.is_graph(),
+            // What is no call of the API is nobody's to choose: other parts of Graph, a batch as such.
+            Self::AnyGraph => operation.is_graph() && operation != Operation::Other,
             Self::One(one) => one == operation,
         }
     }

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{
     CACHE_CONTROL, CONTENT_TYPE, DATE, ETAG, HeaderName, HeaderValue, LAST_MODIFIED, RETRY_AFTER,
-    WWW_AUTHENTICATE,
+    STRICT_TRANSPORT_SECURITY, WWW_AUTHENTICATE,
 };
 use http::{Response, StatusCode};
 use jiff::Timestamp;
@@ -21,6 +21,9 @@ const PLAIN_JSON: &str = "application/json; charset=utf-8";
 pub(crate) const UNKNOWN_MEMBERS: &str = "include-unknown-enum-members";
 /// The challenge of Graph's 401 (Graph docs: resolve authorization errors).
 const CHALLENGE: &str = "Bearer realm=\"\", authorization_uri=\"https://login.microsoftonline.com/common/oauth2/authorize\", client_id=\"00000003-0000-0000-c000-000000000000\"";
+
+/// Which machine answered. There is none: the names are made up.
+const DIAGNOSTIC: &str = r#"{"ServerInfo":{"DataCenter":"Simulated","Slice":"E","Ring":"0","ScaleUnit":"000","RoleInstance":"graph-simulator"}}"#;
 
 /// What an answer says about the request it belongs to.
 #[derive(Clone)]
@@ -98,6 +101,7 @@ impl GraphError {
         let (code, message) = match status {
             400 => ("BadRequest", "Resource not found for the segment 'synchronizationProfiles'."),
             404 => ("NotFound", "No profile with this id exists in the tenant."),
+            413 => ("RequestEntityTooLarge", "The request body is larger than 4 MiB, or ended early."),
             410 => ("Gone", "This API is no longer available."),
             429 => ("TooManyRequests", "Please retry again later."),
             500 => ("InternalError", "Failed to fetch profiles"),
@@ -120,16 +124,12 @@ impl GraphError {
 impl Envelope {
     /// A Graph answer with a JSON body.
     pub(crate) fn graph(&self, status: StatusCode, body: &Json) -> Response<Bytes> {
-        let mut response = self.respond(status, Some(ODATA_JSON), body.to_bytes());
-        set(&mut response, HeaderName::from_static("odata-version"), "4.0");
-        response
+        self.odata(status, Some(ODATA_JSON), body.to_bytes())
     }
 
     /// A `$count`: the number and nothing else.
     pub(crate) fn text(&self, text: String) -> Response<Bytes> {
-        let mut response = self.respond(StatusCode::OK, Some("text/plain"), text.into_bytes());
-        set(&mut response, HeaderName::from_static("odata-version"), "4.0");
-        response
+        self.odata(StatusCode::OK, Some("text/plain"), text.into_bytes())
     }
 
     /// A Graph answer for which `Prefer: include-unknown-enum-members` was applied.
@@ -141,8 +141,15 @@ impl Envelope {
 
     /// A Graph answer without a body.
     pub(crate) fn empty(&self, status: StatusCode) -> Response<Bytes> {
-        let mut response = self.respond(status, None, Vec::new());
+        self.odata(status, None, Vec::new())
+    }
+
+    /// What every answer of Graph has besides (Graph docs: response headers of the samples).
+    fn odata(&self, status: StatusCode, content_type: Option<&str>, body: Vec<u8>) -> Response<Bytes> {
+        let mut response = self.respond(status, content_type, body);
         set(&mut response, HeaderName::from_static("odata-version"), "4.0");
+        set(&mut response, STRICT_TRANSPORT_SECURITY, "max-age=31536000");
+        set(&mut response, HeaderName::from_static("x-ms-ags-diagnostic"), DIAGNOSTIC);
         response
     }
 

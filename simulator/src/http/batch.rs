@@ -6,9 +6,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use serde_json::{Map, Value};
 
 use super::answer::{Envelope, GraphError};
+use super::dispatch::Travel;
+use super::fault::Served;
 use super::graph::json_body;
 use super::incoming::Incoming;
-use super::route::{self, Route};
+use super::route::{self, Action, Route};
 use super::{Answered, Inner, Service, operation};
 use crate::json::Json;
 
@@ -23,9 +25,17 @@ struct Item {
     headers: HeaderMap,
     body: Vec<u8>,
     depends_on: Option<String>,
+    /// Whether it has both headers and a body.
+    whole: bool,
 }
 
 impl Item {
+    /// Its path under the version of the batch, without query.
+    fn path(&self, version: &str) -> String {
+        let path = self.url.split_once('?').map_or(self.url.as_str(), |(path, _)| path);
+        format!("/{version}/{}", path.trim_start_matches('/'))
+    }
+
     /// Ids are compared without regard to case.
     fn is(&self, id: &str) -> bool {
         self.id.eq_ignore_ascii_case(id)
@@ -38,19 +48,39 @@ struct Done {
     response: Response<Bytes>,
 }
 
-/// Answers a whole batch, and says whether a profile was created. The token is the outer request's.
+/// A batch that was carried out.
+pub(super) struct Whole {
+    pub(super) body: Json,
+    /// Whether a profile was created.
+    pub(super) created: bool,
+    pub(super) items: Travel,
+}
+
+/// The profiles that a batch starts. What is wrong with the batch is found later.
+pub(super) fn starts(version: &str, body: &[u8]) -> Vec<String> {
+    let Ok(Ok(items)) = serde_json::from_slice::<Value>(body).map(|body| read(&body)) else {
+        return Vec::new();
+    };
+    let started = |item: &Item| match route::route(&item.method, &item.path(version)) {
+        Route::Graph(Ok(route::GraphCall { action: Action::Start(id), .. })) => Some(id),
+        _ => None,
+    };
+    items.iter().filter_map(started).collect()
+}
+
+/// Answers a whole batch. The token is the outer request's.
 pub(super) fn answer(
     inner: &mut Inner,
     version: &str,
     incoming: &Incoming<'_>,
     envelope: &Envelope,
-) -> Result<(Json, bool), GraphError> {
+) -> Result<Whole, GraphError> {
     if *incoming.method != Method::POST {
         return Err(GraphError::method_not_allowed());
     }
     let items = read(&json_body(incoming)?)?;
     let mut done: Vec<Done> = Vec::new();
-    let mut created = false;
+    let (mut created, mut travel) = (false, Travel::default());
     for item in items {
         let failed = |one: &Done| !one.response.status().is_success();
         let on = item.depends_on.as_ref();
@@ -61,27 +91,21 @@ pub(super) fn answer(
             let status = StatusCode::FAILED_DEPENDENCY;
             envelope.error(GraphError::new(status, "FailedDependency", message))
         } else {
-            let answered = send(inner, version, &item, incoming, envelope);
-            created |= answered.created;
-            answered.response
+            let served = send(inner, version, &item, incoming, envelope);
+            created |= served.answered.created;
+            travel.join(served.travel);
+            served.answered.response
         };
         done.push(Done { id: item.id, response });
     }
     let responses = Json::List(done.iter().map(shown).collect());
-    Ok((Json::Object(vec![("responses", responses)]), created))
+    Ok(Whole { body: Json::Object(vec![("responses", responses)]), created, items: travel })
 }
 
 /// Sends one item through the calls. It has the version of the batch, and its token.
-fn send(
-    inner: &mut Inner,
-    version: &str,
-    item: &Item,
-    outer: &Incoming<'_>,
-    envelope: &Envelope,
-) -> Answered {
-    let (path, query) =
-        item.url.split_once('?').map_or((item.url.as_str(), None), |(path, query)| (path, Some(query)));
-    let path = format!("/{version}/{}", path.trim_start_matches('/'));
+fn send(inner: &mut Inner, version: &str, item: &Item, outer: &Incoming<'_>, envelope: &Envelope) -> Served {
+    let query = item.url.split_once('?').map(|(_, query)| query);
+    let path = item.path(version);
     let mut headers = item.headers.clone();
     if let Some(token) = outer.headers.get(http::header::AUTHORIZATION) {
         headers.insert(http::header::AUTHORIZATION, token.clone());
@@ -94,14 +118,23 @@ fn send(
         body: &item.body,
         authority: outer.authority.clone(),
     };
+    if item.method == Method::POST && !item.whole {
+        let sentence = "A POST in a batch needs 'headers' and a 'body'. One without content has the body {}.";
+        return refusal(envelope, sentence);
+    }
     match route::route(&item.method, &path) {
-        // Faults strike an item as they strike a call; how an answer travels is the whole batch's affair.
+        // Faults strike an item as they strike a call.
         call @ Route::Graph(_) => {
             let named = operation::name(&item.method, &path, query);
-            inner.serve(Service::Other(call), &named, &incoming, envelope).answered
+            inner.serve(Service::Other(call), &named, &incoming, envelope)
         }
-        _ => Answered::only(envelope.error(GraphError::bad_request("A batch cannot hold this request."))),
+        _ => refusal(envelope, "A batch cannot hold this request."),
     }
+}
+
+fn refusal(envelope: &Envelope, sentence: &str) -> Served {
+    let answered = Answered::only(envelope.error(GraphError::bad_request(sentence)));
+    Served { answered, travel: Travel::default(), changed: false }
 }
 
 /// An item of the answer. Answers without a body have none here; a number or a text stands as JSON.
@@ -176,6 +209,7 @@ fn item(request: &Value) -> Result<Item, GraphError> {
         Some([Value::String(id)]) => Some(id.clone()),
         Some(_) => return Err(GraphError::bad_request("'dependsOn' may name one request of the batch.")),
     };
+    let whole = request.get("headers").is_some_and(Value::is_object) && !body.is_empty();
     Ok(Item {
         id: text("id")?,
         method: method
@@ -184,6 +218,7 @@ fn item(request: &Value) -> Result<Item, GraphError> {
         headers: headers.iter().filter_map(header).collect(),
         body,
         depends_on,
+        whole,
     })
 }
 
@@ -221,4 +256,23 @@ fn sort(mut items: Vec<Item>) -> Result<Vec<Item>, GraphError> {
         sorted.push(items.remove(ready));
     }
     Ok(sorted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_says_what_it_starts() {
+        let post = |id: &str, url: &str| serde_json::json!({ "id": id, "method": "post", "url": url });
+        let requests = [
+            post("1", "/education/synchronizationProfiles/a/start"),
+            post("2", "education/synchronizationProfiles('b')/start?x=1"),
+            post("3", "/education/synchronizationProfiles/c/pause"),
+        ];
+        let body = serde_json::json!({ "requests": requests }).to_string();
+        assert_eq!(starts("beta", body.as_bytes()), ["a", "b"]);
+        assert!(starts("v1.0", body.as_bytes()).is_empty());
+        assert!(starts("beta", b"{}").is_empty() && starts("beta", b"?").is_empty());
+    }
 }

@@ -122,6 +122,11 @@ pub(crate) fn admit(
     }
     let write = operation(&query)?;
     check_headers(&write, incoming)?;
+    let only_new = header(incoming.headers, "if-none-match") == Some("*");
+    if only_new && !matches!(write, Write::Block(_)) && model.has_blob(&target.container, &target.blob) {
+        let message = "The specified blob already exists.";
+        return Err(BlobError::new(StatusCode::CONFLICT, "BlobAlreadyExists", message));
+    }
     Ok(write)
 }
 
@@ -235,11 +240,27 @@ pub(crate) fn answer(
     }
 }
 
-/// An answer of a host that cannot take anything now.
-pub(super) fn busy(status: u16, envelope: &Envelope) -> Response<Bytes> {
+/// An answer that a fault ordered, by status (Azure Storage: common and blob service error codes).
+pub(super) fn ordered(status: u16, envelope: &Envelope) -> Response<Bytes> {
+    let (code, message) = match status {
+        401 => ("NoAuthenticationInformation", "Server failed to authenticate the request."),
+        403 => ("AuthenticationFailed", "Server failed to authenticate the request."),
+        404 => ("ContainerNotFound", "The specified container does not exist."),
+        405 => ("UnsupportedHttpVerb", "The resource doesn't support the specified HTTP verb."),
+        409 => ("ContainerBeingDeleted", "The specified container is being deleted."),
+        411 => ("MissingContentLengthHeader", "The content length header was not specified."),
+        412 => ("ConditionNotMet", "The condition specified using HTTP conditional header(s) is not met."),
+        413 => (
+            "RequestBodyTooLarge",
+            "The request body is too large and exceeds the maximum permissible limit.",
+        ),
+        429 | 503 => ("ServerBusy", "The server is currently unable to receive requests."),
+        504 => ("OperationTimedOut", "The operation could not be completed within the permitted time."),
+        500.. => ("InternalError", "The server encountered an internal error. Please retry the request."),
+        _ => ("InvalidInput", "One of the request inputs is not valid."),
+    };
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
-    let code = if status == StatusCode::FORBIDDEN { "AuthenticationFailed" } else { "ServerBusy" };
-    let error = BlobError::new(status, code, "The server is currently unable to receive requests.");
+    let error = BlobError::new(status, code, message);
     envelope.blob_error(status, code, SAS_VERSION, blob_xml::error(&error, envelope))
 }
 

@@ -12,10 +12,15 @@ use super::own::{self, Own};
 use super::{Incoming, Inner, page, profiles, token};
 use crate::fault::Fault;
 use crate::json::Json;
-use crate::model::BadToken;
+use crate::model::{BadToken, SyncOutcome};
 
-/// The page needs nothing but itself.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// The page needs nothing but itself, and runs nothing but its own script.
+fn policy() -> String {
+    let script = page::SCRIPT_DIGEST.as_str();
+    format!(
+        "default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{script}'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    )
+}
 
 /// An answer, and whether the state is to be saved now.
 pub(super) struct Controlled {
@@ -92,6 +97,7 @@ impl Inner {
             Own::JudgeDevice(code) => self.judge(code, &sent(incoming)?, now),
             Own::Time => Ok(self.time(real)),
             Own::MoveTime => self.move_time(&sent(incoming)?, real),
+            Own::PlantSync => self.plant_sync(&sent(incoming)?, now),
             Own::SaveState if self.model.settings().state.is_none() => refuse(
                 StatusCode::CONFLICT,
                 "There is no file to save to. Start the simulator with --state FILE.",
@@ -103,7 +109,7 @@ impl Inner {
             Own::RevokeTokens => self.revoke(&sent(incoming)?),
             _ => refuse(
                 StatusCode::NOT_FOUND,
-                "The simulator's own pages are GET /, GET /_simulator/requests, GET /_simulator/profiles, GET, POST and DELETE /_simulator/faults, GET and POST /_simulator/devicecode, GET and POST /_simulator/time, POST /_simulator/tokens/revoke and POST /_simulator/state/save.",
+                "The simulator's own pages are GET /, GET /_simulator/requests, GET /_simulator/profiles, GET, POST and DELETE /_simulator/faults, GET and POST /_simulator/devicecode, GET and POST /_simulator/time, POST /_simulator/sync, POST /_simulator/tokens/revoke and POST /_simulator/state/save.",
             ),
         }
     }
@@ -155,7 +161,7 @@ impl Inner {
         if !self.model.settings().time_control {
             return refuse(
                 StatusCode::FORBIDDEN,
-                "Time is real here. Start the simulator with --time-control to move it.",
+                "Time goes on by itself here. Start the simulator with --time-control to move or stop it.",
             );
         }
         let text = |name: &str| sent.get(name).and_then(Value::as_str);
@@ -175,6 +181,32 @@ impl Inner {
         Ok(self.time(real))
     }
 
+    /// Errors at once, and how runs that begin from now on end.
+    fn plant_sync(&mut self, sent: &Value, now: Timestamp) -> Said {
+        const HELP: &str = "Send {\"displayName\": \"…\"} or {\"id\": \"…\"}, with \"errors\": 3 (at once) or \"outcome\": \"success\", \"error\", \"validationError\" or \"quarantined\" (of runs to come), or both.";
+        let text = |name: &str| sent.get(name).and_then(Value::as_str);
+        let (profile, name) = match (text("id"), text("displayName")) {
+            (Some(id), None) => (id, self.model.display_name(id).map(str::to_owned)),
+            (None, Some(name)) => (name, Some(name.to_owned())),
+            _ => return refuse(StatusCode::BAD_REQUEST, HELP),
+        };
+        let errors =
+            sent.get("errors").map(|errors| errors.as_u64().and_then(|errors| usize::try_from(errors).ok()));
+        let outcome = sent.get("outcome").map(|outcome| outcome.as_str().and_then(SyncOutcome::from_name));
+        let nothing = errors.is_none() && outcome.is_none();
+        if nothing || errors == Some(None) || outcome == Some(None) {
+            return refuse(StatusCode::BAD_REQUEST, HELP);
+        }
+        let Some(name) = name.filter(|name| errors.is_none() || !self.model.named(name).is_empty()) else {
+            return refuse(StatusCode::NOT_FOUND, "There is no such profile, whose errors these could be.");
+        };
+        let found = errors.flatten().map_or(0, |errors| self.model.plant_errors(profile, errors, now));
+        if let Some(outcome) = outcome.flatten() {
+            self.model.set_sync_outcome(&name, outcome);
+        }
+        Ok(json!({ "profilesWithErrors": found }))
+    }
+
     fn revoke(&mut self, sent: &Value) -> Said {
         let token = sent.get("token").and_then(Value::as_str);
         let all = sent.get("all").is_some_and(|all| *all == Value::Bool(true) || *all == "true");
@@ -189,7 +221,11 @@ impl Inner {
         let mut response = envelope.own(StatusCode::OK, text.into_bytes());
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+        // The digest is Base64, so it always is a header value; without a policy nothing is sent either.
+        let Ok(policy) = HeaderValue::from_str(&policy()) else {
+            return envelope.own(StatusCode::INTERNAL_SERVER_ERROR, Vec::new());
+        };
+        headers.insert(CONTENT_SECURITY_POLICY, policy);
         response
     }
 }

@@ -1,12 +1,15 @@
 //! One call, carried out: which part of the face answers it, and what the log wants to know of it. Faults come before
 //! this, in `fault`; what a call does is in `graph`, `token`, `blob` and their like.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::answer::{Envelope, GraphError};
+use super::fault::Cut;
 use super::graph::{self, Answer};
 use super::operation::Named;
 use super::render::{self, Occasion};
@@ -25,12 +28,32 @@ pub(super) struct Answered {
     /// The redacted body.
     pub(super) body: Option<Value>,
     pub(super) created: bool,
+    /// For a batch: what becomes of the whole by the faults of its items.
+    pub(super) items: Travel,
+}
+
+/// How an answer travels, and the faults that did it.
+#[derive(Default)]
+pub(super) struct Travel {
+    pub(super) delay: Option<Duration>,
+    pub(super) cut: Option<Cut>,
+    /// As they are written.
+    pub(super) faults: Vec<String>,
+}
+
+impl Travel {
+    /// Several answers that travel as one: it is as late as the latest, and as broken as the worst.
+    pub(super) fn join(&mut self, other: Self) {
+        self.delay = self.delay.max(other.delay);
+        self.cut = if self.cut == Some(Cut::Reset) { self.cut } else { other.cut.or(self.cut) };
+        self.faults.extend(other.faults);
+    }
 }
 
 impl Answered {
     /// An answer about which the log wants to know nothing else.
     pub(super) fn only(response: Response<Bytes>) -> Self {
-        Self { response, principal: None, grant: None, body: None, created: false }
+        Self { response, ..Self::default() }
     }
 }
 
@@ -40,11 +63,15 @@ impl Inner {
         let principal = graph::principal(&self.model, incoming, envelope);
         let kind = principal.as_ref().ok().map(|principal| principal.kind);
         let answer = principal.and_then(|_| batch::answer(self, version, incoming, envelope));
-        let (response, created) = match answer {
-            Ok((body, created)) => (envelope.graph(StatusCode::OK, &body), created),
-            Err(error) => (envelope.error(error), false),
-        };
-        Answered { response, principal: kind, grant: None, body: record::redact_json(incoming.body), created }
+        let body = record::redact_json(incoming.body);
+        match answer {
+            Ok(done) => {
+                let response = envelope.graph(StatusCode::OK, &done.body);
+                let (created, items) = (done.created, done.items);
+                Answered { response, principal: kind, grant: None, body, created, items }
+            }
+            Err(error) => Answered { principal: kind, body, ..Answered::only(envelope.error(error)) },
+        }
     }
 
     /// Carries out one call, as far as `strike` leaves it to happen.
@@ -81,7 +108,7 @@ impl Inner {
             principal: answer.principal,
             grant: answer.grant,
             body: Some(record::redact_form(&token::fields(incoming))),
-            created: false,
+            ..Answered::default()
         }
     }
 
@@ -122,7 +149,8 @@ impl Inner {
         if matches!(self.unavailable, Some(429 | 503)) {
             answer::retry_after(&mut response, self.model.settings().retry_after);
         }
-        Answered { response, principal: kind, grant: None, body: record::redact_json(incoming.body), created }
+        let body = record::redact_json(incoming.body);
+        Answered { response, principal: kind, body, created, ..Answered::default() }
     }
 }
 

@@ -1,28 +1,29 @@
 //! Carries faults out: what they do to the world around a call, to its answer, and to the connection. Which faults
 //! strike is decided in `crate::fault`; the call itself is carried out elsewhere.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 use jiff::Timestamp;
+use serde::Serialize;
 use serde_json::Value;
 
 use super::answer::{Envelope, GraphError};
+use super::dispatch::Travel;
 use super::graph::{self, Answer};
 use super::operation::Named;
 use super::route::{GraphCall, Lost};
 use super::{Answered, Incoming, Inner, Service, blob, record};
 use crate::fault::{Call, Fault, Kind, Operation, RetryAfter, Strike};
 use crate::json::Json;
-use crate::model::{BadToken, Generation, Principal, TokenRefusal};
+use crate::model::{BadToken, Generation, Model, Principal, TokenRefusal};
 
 /// What a gateway in between answers. No JSON.
 const HTML: &str = "<!DOCTYPE html>\n<html><head><title>502 - Web server received an invalid response while acting as a gateway or proxy server.</title></head><body><h2>502 - Web server received an invalid response while acting as a gateway or proxy server.</h2></body></html>\n";
 
 /// How a connection ends before the answer is complete.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Cut {
     /// Reset, without a byte of the answer.
     Reset,
@@ -30,13 +31,22 @@ pub enum Cut {
     Half,
 }
 
+impl Cut {
+    /// Its name in the log and on the page.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Reset => "reset",
+            Self::Half => "half",
+        }
+    }
+}
+
 /// An answer, and how it travels.
 pub(super) struct Served {
     pub(super) answered: Answered,
-    pub(super) delay: Option<Duration>,
-    pub(super) cut: Option<Cut>,
-    /// The faults that struck, as they are written.
-    pub(super) faults: Vec<String>,
+    pub(super) travel: Travel,
+    /// Whether a fault has changed more than this answer.
+    pub(super) changed: bool,
 }
 
 impl Inner {
@@ -53,47 +63,45 @@ impl Inner {
             Some(fault) => self.instead(fault, named.operation, incoming, envelope),
             None => self.carry_out(service, named, incoming, envelope, &strike),
         };
-        let mut served =
-            Served { delay: None, cut: None, faults: strike.written(), answered: Answered::default() };
+        let mut travel = Travel { faults: strike.written(), ..Travel::default() };
         let replacing = strike.instead.as_ref().or(strike.lost.as_ref());
         if let Some(fault) = &strike.lost {
             self.lose(fault, named.operation, envelope, &mut answered.response);
         }
         match replacing.map(|fault| fault.kind) {
-            Some(Kind::Reset { .. }) => served.cut = Some(Cut::Reset),
+            Some(Kind::Reset { .. }) => travel.cut = Some(Cut::Reset),
             // Without a body there is no half of it.
             Some(Kind::Half) => {
-                served.cut = Some(if answered.response.body().len() < 2 { Cut::Reset } else { Cut::Half });
+                travel.cut = Some(if answered.response.body().len() < 2 { Cut::Reset } else { Cut::Half });
             }
             _ => {}
         }
         for fault in &strike.after {
             match fault.kind {
-                Kind::Slow => served.delay = served.delay.max(Some(fault.lasting())),
+                Kind::Slow => travel.delay = travel.delay.max(Some(fault.lasting())),
                 Kind::LowerInnerError => {
                     respell(&mut answered.response, "\"innerError\":", "\"innererror\":");
                 }
                 Kind::RequestIdKey => respell(&mut answered.response, "\"request-id\":", "\"requestId\":"),
+                Kind::TypeWithoutHash => {
+                    replace(&mut answered.response, "\"@odata.type\":\"#", "\"@odata.type\":\"");
+                }
                 _ => {}
             }
         }
-        served.answered = answered;
-        served
+        travel.join(std::mem::take(&mut answered.items));
+        let changed = strike.all().any(|fault| fault.kind.changes_the_world());
+        Served { answered, travel, changed }
     }
 
     fn strike(&mut self, named: &Named, incoming: &Incoming<'_>, now: Timestamp) -> Strike {
-        let body: Option<Value> = match named.operation {
-            Operation::Create | Operation::Update => serde_json::from_slice(incoming.body).ok(),
-            _ => None,
-        };
-        let sent = body.as_ref().and_then(|body| body.get("displayName")?.as_str());
-        let kept = named.id.as_deref().and_then(|id| self.model.display_name(id));
-        let call = Call {
-            operation: named.operation,
-            id: named.id.as_deref(),
-            names: sent.into_iter().chain(kept).collect(),
-        };
-        self.faults.strike(&call, now)
+        let Self { model, faults, .. } = self;
+        with_call(model, named, incoming, |call| faults.strike(call, now))
+    }
+
+    /// Whether faults keep this call from happening. Nothing is counted.
+    pub(super) fn stops(&self, named: &Named, incoming: &Incoming<'_>, now: Timestamp) -> bool {
+        with_call(&self.model, named, incoming, |call| self.faults.stops(call, now))
     }
 
     /// The answer of a call that is not carried out.
@@ -153,7 +161,7 @@ impl Inner {
                 let refusal = TokenRefusal::busy(status);
                 envelope.identity_error(status, "server_error", &refusal.sentence)
             }
-            Operation::Blob => blob::busy(status, envelope),
+            Operation::Blob => blob::ordered(status, envelope),
             _ => envelope.error(GraphError::unavailable(status)),
         };
         let usual = || {
@@ -275,10 +283,33 @@ impl Inner {
     }
 }
 
+/// A call, as far as faults can choose it.
+fn with_call<T>(
+    model: &Model,
+    named: &Named,
+    incoming: &Incoming<'_>,
+    ask: impl FnOnce(&Call<'_>) -> T,
+) -> T {
+    let body: Option<Value> = match named.operation {
+        Operation::Create | Operation::Update => serde_json::from_slice(incoming.body).ok(),
+        _ => None,
+    };
+    let sent = body.as_ref().and_then(|body| body.get("displayName")?.as_str());
+    let kept = named.id.as_deref().and_then(|id| model.display_name(id));
+    ask(&Call {
+        operation: named.operation,
+        id: named.id.as_deref(),
+        names: sent.into_iter().chain(kept).collect(),
+    })
+}
+
 impl Strike {
     fn written(&self) -> Vec<String> {
-        let all = self.instead.iter().chain(&self.before).chain(&self.lost).chain(&self.after);
-        all.map(ToString::to_string).collect()
+        self.all().map(ToString::to_string).collect()
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Fault> {
+        self.instead.iter().chain(&self.before).chain(&self.lost).chain(&self.after)
     }
 }
 
@@ -321,10 +352,15 @@ fn rename_in(json: &mut Json, member: &str, value: &str, depth: u8) {
     }
 }
 
-/// Writes a member's name otherwise. A name with its quotes and colon cannot occur inside a JSON string.
+/// Writes a member's name otherwise, in an error.
 fn respell(response: &mut Response<Bytes>, from: &str, to: &str) {
     if response.status().is_client_error() || response.status().is_server_error() {
-        let text = String::from_utf8_lossy(response.body()).replace(from, to);
-        *response.body_mut() = Bytes::from(text);
+        replace(response, from, to);
     }
+}
+
+/// Writes part of a body otherwise. A name with its quotes and colon cannot occur inside a JSON string.
+fn replace(response: &mut Response<Bytes>, from: &str, to: &str) {
+    let text = String::from_utf8_lossy(response.body()).replace(from, to);
+    *response.body_mut() = Bytes::from(text);
 }

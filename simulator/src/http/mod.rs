@@ -30,24 +30,26 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, Response};
+use http::header::{CONNECTION, HeaderValue};
+use http::{Method, Request, Response, StatusCode};
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::clock::Clock;
-use crate::fault::FaultList;
+use crate::fault::{FaultList, Operation};
 use crate::model::uploads::Verification;
 use crate::model::{Generation, Model, Need, SyncOutcome};
 use crate::settings::Settings;
-use answer::Envelope;
+use answer::{Envelope, GraphError};
 use dispatch::{Answered, profiles};
 pub use fault::Cut;
 use incoming::{Incoming, header, media_type};
 pub(crate) use incoming::{Payload, Reading};
+use operation::Named;
 pub(crate) use platform::SavedSimulator;
 pub use record::RecordedRequest;
 use record::RequestLog;
-use route::{Action, Route};
+use route::Route;
 
 /// A simulated Microsoft Graph and token endpoint, in process. It needs no runtime and reads no clock; a test may let
 /// a century pass between two calls. [`crate::Server`] puts TLS and a port in front of it.
@@ -201,8 +203,12 @@ impl Simulator {
     /// Verifies files outside the lock, because that may take long. The `start` that follows finds the result; should
     /// anything have changed meanwhile, it verifies again.
     fn verify_ahead(&self, id: &str, incoming: &Incoming<'_>, envelope: &Envelope) {
+        let start = Named { operation: Operation::Start, id: Some(id.to_owned()) };
         let verification = {
             let mut inner = self.lock();
+            if inner.stops(&start, incoming, envelope.now) {
+                return;
+            }
             let Ok(principal) = graph::principal(&inner.model, incoming, envelope) else { return };
             if inner.unavailable.is_some() || !principal.may(Need::Run) {
                 return;
@@ -225,16 +231,8 @@ impl Simulator {
     pub(crate) fn exchange_payload(&self, request: Request<Payload>, real: Timestamp) -> Outcome {
         let (parts, payload) = request.into_parts();
         let body = if let Payload::Memory(bytes) = &payload { bytes.clone() } else { Bytes::new() };
-        let (now, request_id) = {
-            let mut inner = self.lock();
-            (inner.clock.at(real), inner.model.guid())
-        };
-        let client_request_id = header(&parts.headers, "client-request-id").map(str::to_owned);
-        let envelope = Envelope {
-            now,
-            client_request_id: client_request_id.clone().unwrap_or_else(|| request_id.clone()),
-            request_id,
-        };
+        let envelope = self.envelope(&parts, real);
+        let now = envelope.now;
         let incoming = Incoming::new(&parts, &body);
         let reads = parts.method == Method::GET && !incoming.path.starts_with("/metadata/");
         if let Some(own) = own::route(&parts.method, incoming.path) {
@@ -243,35 +241,57 @@ impl Simulator {
             return Outcome { save: controlled.save, ..Outcome::answer(controlled.response) };
         }
         let service = Service::of(&parts.method, incoming.path, payload);
-        if let Service::Other(Route::Graph(Ok(route::GraphCall { action: Action::Start(id), .. }))) = &service
-        {
-            self.verify_ahead(id, &incoming, &envelope);
+        for id in service.starts(&incoming) {
+            self.verify_ahead(&id, &incoming, &envelope);
         }
         let mut inner = if reads { self.lock() } else { self.change() };
         let named = operation::name(&parts.method, incoming.path, incoming.query);
         let served = inner.serve(service, &named, &incoming, &envelope);
-        if !reads {
+        // Some reads change something: a permission to upload is kept, and a fault may end a token or a profile.
+        let changed = named.operation == Operation::UploadUrl || served.changed;
+        if reads && changed {
+            inner.changes += 1;
+        }
+        if !reads || changed {
             inner.remember(now);
         }
         let answered = served.answered;
         let recorded = RecordedRequest {
-            number: 0,
-            time: now,
-            method: parts.method.to_string(),
-            path: parts.uri.path().to_owned(),
-            query: parts.uri.query().map(record::redact_query),
-            status: answered.response.status().as_u16(),
-            operation: named.operation.as_str(),
-            faults: served.faults,
+            cut: served.travel.cut,
+            faults: served.travel.faults,
             principal: answered.principal,
             grant: answered.grant,
-            request_id: envelope.request_id,
-            client_request_id,
             body: if self.settings.log_bodies { answered.body } else { None },
+            ..RecordedRequest::of(&parts, answered.response.status(), &named, envelope)
         };
         let recorded = Some(inner.log.keep(recorded));
-        let (delay, cut, created) = (served.delay, served.cut, answered.created);
+        let (delay, cut, created) = (served.travel.delay, served.travel.cut, answered.created);
         Outcome { delay, cut, recorded, created, ..Outcome::answer(answered.response) }
+    }
+
+    /// Refuses a request whose body is too large to be read. The connection ends with it: the rest of the body may
+    /// still be on its way.
+    pub(crate) fn refuse_large(&self, parts: &http::request::Parts, real: Timestamp) -> Outcome {
+        let envelope = self.envelope(parts, real);
+        let error = GraphError::unavailable(StatusCode::PAYLOAD_TOO_LARGE.as_u16());
+        let mut response = envelope.error(error);
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        let own = own::route(&parts.method, parts.uri.path()).is_some();
+        let named = operation::name(&parts.method, parts.uri.path(), parts.uri.query());
+        let recorded = RecordedRequest::of(parts, response.status(), &named, envelope);
+        let recorded = (!own).then(|| self.lock().log.keep(recorded));
+        Outcome { recorded, ..Outcome::answer(response) }
+    }
+
+    fn envelope(&self, parts: &http::request::Parts, real: Timestamp) -> Envelope {
+        let mut inner = self.lock();
+        let (now, request_id) = (inner.clock.at(real), inner.model.guid());
+        let client_request_id = header(&parts.headers, "client-request-id").map(str::to_owned);
+        Envelope {
+            now,
+            client_request_id: client_request_id.unwrap_or_else(|| request_id.clone()),
+            request_id,
+        }
     }
 
     /// As [`Self::lock`], for what changes the state.

@@ -33,10 +33,8 @@ pub(crate) fn name(method: &Method, path: &str, query: Option<&str>) -> Named {
             (None, ["$ref"]) => of(Operation::Create),
             (None, [id, rest @ ..]) => item(method, id, rest),
         },
-        // Only an upload URL carries a signature in its query.
-        _ if query.is_some_and(|query| query.split('&').any(|part| part.starts_with("sig="))) => {
-            of(Operation::Blob)
-        }
+        // A container is named after its profile.
+        ["_blobs", container, ..] => Named { operation: Operation::Blob, id: Some((*container).to_owned()) },
         _ => of(Operation::Other),
     }
 }
@@ -47,7 +45,7 @@ fn key(segment: &str) -> Option<&str> {
 
 fn collection(method: &Method, query: Option<&str>) -> Operation {
     let later = url::form_urlencoded::parse(query.unwrap_or("").as_bytes())
-        .any(|(name, _)| matches!(name.as_ref(), "$skiptoken" | "skiptoken" | "$skip" | "skip"));
+        .any(|(name, _)| matches!(name.as_ref(), "$skiptoken" | "skiptoken"));
     match method.as_str() {
         "GET" if later => Operation::ListPage,
         "GET" => Operation::List,
@@ -84,6 +82,8 @@ mod tests {
         let cases = [
             ("GET", "", "list"),
             ("GET", "?$top=1&$skiptoken=after-1", "list.page"),
+            ("GET", "?$skip=2", "list"),
+            ("GET", "?%24skiptoken=after-1", "list.page"),
             ("POST", "", "create"),
             ("POST", "/$ref", "create"),
             ("GET", "/$count", "count"),
@@ -116,7 +116,8 @@ mod tests {
         assert_eq!(named("POST", "/t/oauth2/v2.0/token").operation, Operation::Token);
         assert_eq!(named("POST", "/t/oauth2/v2.0/devicecode").operation, Operation::DeviceCode);
         assert_eq!(named("GET", "/metadata/identity/oauth2/token?x=1").operation, Operation::Identity);
-        assert_eq!(named("PUT", "/c/school.csv?sv=1&sig=x").operation, Operation::Blob);
+        let blob = named("PUT", "/_blobs/c/school.csv?sv=1&s%69g=x");
+        assert_eq!((blob.operation, blob.id.as_deref()), (Operation::Blob, Some("c")));
         assert_eq!(named("GET", "/v1.0/users").operation, Operation::Other);
     }
 }

@@ -21,6 +21,7 @@ pub(crate) enum Own {
     JudgeDevice(String),
     Time,
     MoveTime,
+    PlantSync,
     SaveState,
     RevokeTokens,
     Unknown,
@@ -36,13 +37,16 @@ pub(crate) fn route(method: &Method, path: &str) -> Option<Own> {
         ("GET", ["_simulator", "profiles"]) => Own::Profiles,
         ("GET", ["_simulator", "faults"]) => Own::Faults,
         ("POST", ["_simulator", "faults"]) => Own::AddFault,
-        ("DELETE", ["_simulator", "faults"]) => Own::ClearFaults,
+        ("DELETE", ["_simulator", "faults"]) | ("POST", ["_simulator", "faults", "remove"]) => {
+            Own::ClearFaults
+        }
         ("DELETE", ["_simulator", "faults", number])
         | ("POST", ["_simulator", "faults", number, "remove"]) => Own::RemoveFault((*number).to_owned()),
         ("GET", ["_simulator", "devicecode"]) => Own::Devices,
         ("POST", ["_simulator", "devicecode", code]) => Own::JudgeDevice((*code).to_owned()),
         ("GET", ["_simulator", "time"]) => Own::Time,
         ("POST", ["_simulator", "time"]) => Own::MoveTime,
+        ("POST", ["_simulator", "sync"]) => Own::PlantSync,
         ("POST", ["_simulator", "state", "save"]) => Own::SaveState,
         ("POST", ["_simulator", "tokens", "revoke"]) => Own::RevokeTokens,
         (_, ["_simulator", ..]) => Own::Unknown,

@@ -1,6 +1,11 @@
 //! The page at `/`: one look at everything, in plain HTML. Every text goes through [`escape`]: display names and paths
-//! are written by strangers. Nothing is decided here, and nothing is loaded from elsewhere.
+//! are written by strangers. Nothing is decided here, and nothing is loaded from elsewhere. Its script is a file beside it.
 
+use std::sync::LazyLock;
+
+use aws_lc_rs::digest;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -9,6 +14,11 @@ use crate::fault::ActiveFault;
 use crate::model::{PendingDevice, PrincipalKind};
 
 const HEAD: &str = include_str!("page.head.html");
+/// Renews the page without moving it.
+const SCRIPT: &str = include_str!("page.script.js");
+/// By this the page's policy knows its script from any other.
+pub(super) static SCRIPT_DIGEST: LazyLock<String> =
+    LazyLock::new(|| STANDARD.encode(digest::digest(&digest::SHA256, SCRIPT.as_bytes()).as_ref()));
 const FOOT: &str = "<footer>Everything here is simulated. As JSON: <a href=\"/_simulator/requests\">requests</a> <a href=\"/_simulator/profiles\">profiles</a> <a href=\"/_simulator/faults\">faults</a> <a href=\"/_simulator/time\">time</a></footer>\n</main>\n";
 /// How many requests are shown.
 const SHOWN_REQUESTS: usize = 50;
@@ -20,7 +30,7 @@ pub(super) fn render(inner: &mut Inner, now: Timestamp) -> String {
         rows.iter().map(|row| serde_json::to_value(row).unwrap_or(Value::Null)).collect();
     let requests = inner.log.all();
     let settings = inner.model.settings();
-    let mut parts = vec![HEAD.to_owned()];
+    let mut parts = vec![HEAD.replace("@SCRIPT@", SCRIPT)];
     parts.push(format!(
         "<header><h1>graph-simulator</h1><p class=time>{}{}</p></header>\n",
         escape(&now.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()),
@@ -46,6 +56,8 @@ pub(super) fn render(inner: &mut Inner, now: Timestamp) -> String {
             &["", "Specification", "Calls", "Struck", ""],
             faults.iter().map(fault),
         ));
+        let all = button("/_simulator/faults/remove", "", "Remove all faults");
+        parts.push(format!("<p class=none>{all}</p>\n"));
     }
     let tenants: Vec<&String> = std::iter::once(&settings.tenant).chain(&settings.extra_tenants).collect();
     for tenant in tenants {
@@ -121,13 +133,14 @@ fn request(request: &RecordedRequest) -> String {
     let faults: Vec<String> =
         request.faults.iter().map(|spec| format!(" <i class=warn>{}</i>", escape(spec))).collect();
     let faults = faults.concat();
+    let cut = request.cut.map(|cut| format!(" <i class=warn>{}</i>", cut.as_str())).unwrap_or_default();
     let principal = match request.principal {
         Some(PrincipalKind::App) => "app",
         Some(PrincipalKind::Delegated) => "delegated",
         None => "–",
     };
     format!(
-        "<tr><td>{}</td><td>{}{faults}</td><td class=path><b>{}</b> {}</td><td><span class=\"badge {tone}\">{}</span></td><td>{principal}</td><td><code>{}</code></td></tr>\n",
+        "<tr><td>{}</td><td>{}{faults}</td><td class=path><b>{}</b> {}</td><td><span class=\"badge {tone}\">{}</span>{cut}</td><td>{principal}</td><td><code>{}</code></td></tr>\n",
         escape(&request.time.strftime("%H:%M:%S").to_string()),
         escape(request.operation),
         escape(&request.method),
@@ -138,9 +151,9 @@ fn request(request: &RecordedRequest) -> String {
 }
 
 fn fault(fault: &ActiveFault) -> String {
-    let (tone, word) = if fault.active { ("bad", "set") } else { ("busy", "over") };
+    let (tone, word, row) = if fault.active { ("bad", "set", "") } else { ("busy", "over", " class=over") };
     format!(
-        "<tr><td><span class=\"badge {tone}\">{word}</span></td><td><code>{}</code></td><td>{}</td><td>{}</td><td>{}</td></tr>\n",
+        "<tr{row}><td><span class=\"badge {tone}\">{word}</span></td><td><code>{}</code></td><td><i class=l>calls </i>{}</td><td><i class=l>struck </i>{}</td><td>{}</td></tr>\n",
         escape(&fault.spec),
         fault.seen,
         fault.struck,

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::answer::{Envelope, GraphError};
-use super::route::{self, Route};
-use super::{Outcome, Payload, Service, Simulator};
+use super::route::{self, Action, Route};
+use super::{Incoming, Outcome, Payload, Service, Simulator, batch};
 use crate::clock::Clock;
 use crate::fault::{ActiveFault, Fault};
 use crate::model::{BadToken, SavedModel};
@@ -90,10 +90,18 @@ impl Simulator {
         SavedSimulator { clock: inner.clock, model: inner.model.save() }
     }
 
-    pub(crate) fn restore(&self, saved: SavedSimulator) {
+    /// Goes on where another process has stopped. `real` is the time outside.
+    pub(crate) fn restore(&self, saved: SavedSimulator, real: Timestamp) {
         let mut inner = self.change();
         inner.clock = saved.clock;
+        if !self.settings().time_control {
+            // Nobody could start a clock that was saved as stopped.
+            inner.clock.stop(false, real);
+        }
         inner.model.restore(saved.model);
+        // For lists that look back the past is what was restored, not the empty service before it.
+        inner.faults.forget_past();
+        inner.remember(Timestamp::MIN);
     }
 }
 
@@ -121,6 +129,17 @@ impl Outcome {
 }
 
 impl Service {
+    /// The profiles that the call starts: one, or those of a batch.
+    pub(super) fn starts(&self, incoming: &Incoming<'_>) -> Vec<String> {
+        match self {
+            Self::Other(Route::Graph(Ok(route::GraphCall { action: Action::Start(id), .. }))) => {
+                vec![id.clone()]
+            }
+            Self::Other(Route::Batch(version)) => batch::starts(version, incoming.body),
+            _ => Vec::new(),
+        }
+    }
+
     pub(super) fn of(method: &Method, path: &str, payload: Payload) -> Self {
         let segments: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         match segments.as_slice() {

@@ -4,10 +4,15 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use http::StatusCode;
+use http::request::Parts;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::answer::Envelope;
+use super::operation::Named;
+use super::{Cut, header};
 use crate::model::PrincipalKind;
 
 const REDACTED: &str = "(redacted)";
@@ -32,6 +37,9 @@ pub struct RecordedRequest {
     pub query: Option<String>,
     /// Status of the answer.
     pub status: u16,
+    /// How the connection ended before the answer was complete: the status may never have arrived.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cut: Option<Cut>,
     /// The call's name, as faults know it: `list`, `create`, `token`…
     pub operation: &'static str,
     /// The faults that struck it, as they are written.
@@ -51,6 +59,26 @@ pub struct RecordedRequest {
 }
 
 impl RecordedRequest {
+    /// An entry with what is known of every request. It gets its number when it is kept.
+    pub(super) fn of(parts: &Parts, status: StatusCode, named: &Named, envelope: Envelope) -> Self {
+        Self {
+            number: 0,
+            time: envelope.now,
+            method: parts.method.to_string(),
+            path: parts.uri.path().to_owned(),
+            query: parts.uri.query().map(redact_query),
+            status: status.as_u16(),
+            cut: None,
+            operation: named.operation.as_str(),
+            faults: Vec::new(),
+            principal: None,
+            grant: None,
+            request_id: envelope.request_id,
+            client_request_id: header(&parts.headers, "client-request-id").map(str::to_owned),
+            body: None,
+        }
+    }
+
     /// Writes the one log line of this request.
     pub(crate) fn log(&self, took: Duration) {
         let body = self.body.as_ref().map(ToString::to_string);
@@ -60,6 +88,7 @@ impl RecordedRequest {
             path = %self.path,
             status = self.status,
             operation = self.operation,
+            cut = self.cut.map(Cut::as_str),
             faults = (!self.faults.is_empty()).then(|| self.faults.join(" ")),
             ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             request_id = %self.request_id,
@@ -98,8 +127,14 @@ impl RequestLog {
     }
 }
 
-/// The query with the values of secret-looking options replaced, should somebody have put them there.
+/// The query with the values of secret-looking options replaced, should somebody have put them there. However a name
+/// is written, it is read as a server reads it.
 pub(crate) fn redact_query(query: &str) -> String {
+    let is_secret = |name: &str| {
+        let decoded = url::form_urlencoded::parse(name.as_bytes()).next();
+        let plain = plain(&decoded.map(|(name, _)| name).unwrap_or_default());
+        is_secret(&plain) || ["token", "code", "idtoken", "key"].contains(&plain.as_str())
+    };
     let option = |option: &str| match option.split_once('=') {
         Some((name, _)) if is_secret(name) => format!("{name}={REDACTED}"),
         _ => option.to_owned(),
@@ -125,15 +160,38 @@ fn redact_value(value: &mut Value) {
         Value::Array(items) => items.iter_mut().for_each(redact_value),
         Value::Object(members) => {
             for (name, member) in members {
-                if is_secret(name) && !member.is_null() {
+                if is_secret(&plain(name)) && !member.is_null() {
                     *member = Value::String(REDACTED.to_owned());
                 } else {
                     redact_value(member);
                 }
             }
         }
+        Value::String(text) => {
+            if let Some(shown) = redact_url(text) {
+                *text = shown;
+            }
+        }
         _ => {}
     }
+}
+
+/// A URL without what may be a secret in it: user, password, query (an upload URL is a credential), fragment. In a
+/// relative one, as items of a batch have it, only secret-looking options are replaced. `None`: it may stay.
+fn redact_url(text: &str) -> Option<String> {
+    if text.starts_with('/') {
+        let (path, query) = text.split_once('?')?;
+        return Some(format!("{path}?{}", redact_query(query)));
+    }
+    let (scheme, rest) = text.split_once("://")?;
+    let (place, query) = match rest.split_once(['?', '#']) {
+        Some((place, _)) => (place, format!("?{REDACTED}")),
+        None => (rest, String::new()),
+    };
+    // Somebody may have left a slash of a password as it is: all before the last '@' goes.
+    let place =
+        place.rsplit_once('@').map_or_else(|| place.to_owned(), |(_, host)| format!("{REDACTED}@{host}"));
+    Some(format!("{scheme}://{place}{query}"))
 }
 
 /// The grant type, if it is one the endpoint knows, else `other`.
@@ -156,9 +214,13 @@ pub(crate) fn redact_form(fields: &[(String, String)]) -> Value {
     Value::Object(fields.iter().map(shown).collect::<Map<_, _>>())
 }
 
-fn is_secret(name: &str) -> bool {
+/// A name as it is compared: letters and digits in lower case.
+fn plain(name: &str) -> String {
     let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
-    let plain = plain.to_ascii_lowercase();
+    plain.to_ascii_lowercase()
+}
+
+fn is_secret(plain: &str) -> bool {
     let parts = [
         "secret",
         "password",
@@ -185,6 +247,7 @@ mod tests {
             path: String::new(),
             query: None,
             status: 200,
+            cut: None,
             operation: "",
             faults: Vec::new(),
             principal: None,
@@ -213,6 +276,37 @@ mod tests {
         assert_eq!(kept["a"][0]["clientId"], "me");
         assert_eq!(kept["tokenUrl"], "u");
         assert!(!redact_json(b"canary").unwrap().to_string().contains("canary"));
-        assert_eq!(redact_query("$top=2&client_secret=canary"), "$top=2&client_secret=(redacted)");
+        let queries = [
+            "$top=2&client_secret=canary",
+            "s%69g=canary",
+            "token=canary",
+            "code=canary",
+            "id_token=canary",
+            "Key=canary",
+        ];
+        for query in queries {
+            let kept = redact_query(query);
+            assert!(kept.ends_with("=(redacted)") && !kept.contains("canary"), "{kept}");
+        }
+        assert_eq!(redact_query("$filter=id eq 'a'&x"), "$filter=id eq 'a'&x");
+    }
+
+    #[test]
+    fn urls_are_kept_without_their_secrets() {
+        let rows = [
+            (
+                "https://me:canary@sis.example:443/v1?key=canary#canary",
+                "https://(redacted)@sis.example:443/v1?(redacted)",
+            ),
+            ("https://sis.example/v1", "https://sis.example/v1"),
+            ("https://canary@host", "https://(redacted)@host"),
+            ("https://me:can/ary@host?x", "https://(redacted)@host?(redacted)"),
+            ("/education/x?$top=2&s%69g=canary", "/education/x?$top=2&s%69g=(redacted)"),
+            ("Fabrikam? Yes", "Fabrikam? Yes"),
+        ];
+        for (sent, kept) in rows {
+            let body = serde_json::json!({ "a": [sent] }).to_string();
+            assert_eq!(redact_json(body.as_bytes()).unwrap()["a"][0], kept);
+        }
     }
 }

@@ -34,7 +34,7 @@ const PROFILE_MEMBERS: [&str; 10] = [
 /// Reads a create body (Graph docs: Create educationSynchronizationProfile; types: beta metadata).
 pub(crate) fn draft(body: &Value, rules: Rules) -> Result<Draft, Invalid> {
     let profile = Reader::open(body, "", rules)?;
-    profile.closed(PROFILE, &PROFILE_MEMBERS)?;
+    profile.declared(PROFILE, &PROFILE_MEMBERS)?;
     Ok(Draft {
         display_name: profile.string("displayName")?.to_owned(),
         provider: data_provider(&Reader::open(profile.required("dataProvider")?, "dataProvider", rules)?)?,

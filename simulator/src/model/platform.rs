@@ -1,7 +1,7 @@
 //! The model's side of the platform: tokens, what faults do to profiles, what is saved. What a profile is, and what
 //! the calls of the API do to it, is elsewhere.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -12,26 +12,25 @@ use super::entra::{
 };
 use super::ids::Ids;
 use super::profile::Profile;
-use super::sync::SyncOutcome;
 use super::uploads::Container;
 use super::{Model, Principal};
 
 /// All profiles of all tenants at one moment.
 #[derive(Clone, Default)]
-pub(crate) struct Snapshot(BTreeMap<String, Vec<Profile>>);
+pub(crate) struct Snapshot {
+    tenants: BTreeMap<String, Vec<Profile>>,
+    /// Empty: uploads have no past. They change places with those of today, so that a look at another time, in which
+    /// their profiles may be missing, does not take them for orphans.
+    containers: BTreeMap<String, Container>,
+}
 
-/// Everything that outlives the process.
+/// Everything that outlives the process. What the command line says is not in it: the new one counts.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct SavedModel {
     ids: Ids,
     entra: Entra,
     tenants: BTreeMap<String, Vec<Profile>>,
-    failing: HashSet<String>,
     next_position: u64,
-    #[serde(default)]
-    outcomes: BTreeMap<String, SyncOutcome>,
-    #[serde(default)]
-    sync_errors: BTreeMap<String, usize>,
     /// What was uploaded is not kept: a file of gigabytes has no place in it.
     #[serde(default)]
     containers: BTreeMap<String, Container>,
@@ -129,9 +128,12 @@ impl Model {
         all.filter(|profile| profile.draft.display_name == name).map(|profile| profile.id.clone()).collect()
     }
 
-    /// This profile's set-up will end, or has ended, in `provisioningFailed`.
+    /// The set-up of this new profile will end, or has ended, in `provisioningFailed`, and then nothing runs.
     pub(crate) fn spoil_provisioning(&mut self, id: &str) {
-        self.change(id, |profile| profile.fails = true);
+        self.change(id, |profile| {
+            profile.fails = true;
+            profile.sync.cancel();
+        });
     }
 
     /// The delete of this profile that is under way will end in `deletionFailed`.
@@ -148,12 +150,13 @@ impl Model {
 
     /// All profiles as they are kept now.
     pub(crate) fn snapshot(&self) -> Snapshot {
-        Snapshot(self.tenants.clone())
+        Snapshot::of(self.tenants.clone())
     }
 
     /// Exchanges all profiles for those of a snapshot. Called twice around one call, it shows that call another time.
     pub(crate) fn swap(&mut self, snapshot: &mut Snapshot) {
-        std::mem::swap(&mut self.tenants, &mut snapshot.0);
+        std::mem::swap(&mut self.tenants, &mut snapshot.tenants);
+        std::mem::swap(&mut self.containers, &mut snapshot.containers);
     }
 
     /// Who was there at `then`, as they are now; who has gone since, as they were.
@@ -167,18 +170,22 @@ impl Model {
                 Profile { deleting_since, ..old.clone() }
             })
         };
-        let lists = past.0.iter().map(|(tenant, all)| {
+        let lists = past.tenants.iter().map(|(tenant, all)| {
             let there = all.iter().filter(|profile| self.state(profile, then).is_some());
             (tenant.clone(), there.map(|profile| shown(tenant, profile)).collect())
         });
-        Snapshot(lists.collect())
+        Snapshot::of(lists.collect())
     }
 }
 
 impl Snapshot {
+    fn of(tenants: BTreeMap<String, Vec<Profile>>) -> Self {
+        Self { tenants, containers: BTreeMap::new() }
+    }
+
     /// The same tenants, without any profile.
     pub(crate) fn emptied(&self) -> Self {
-        Self(self.0.keys().map(|tenant| (tenant.clone(), Vec::new())).collect())
+        Self::of(self.tenants.keys().map(|tenant| (tenant.clone(), Vec::new())).collect())
     }
 }
 
@@ -189,10 +196,7 @@ impl Model {
             ids: self.ids.clone(),
             entra: self.entra.clone(),
             tenants: self.tenants.clone(),
-            failing: self.failing.clone(),
             next_position: self.next_position,
-            outcomes: self.outcomes.clone(),
-            sync_errors: self.sync_errors.clone(),
             containers: self
                 .containers
                 .iter()
@@ -203,12 +207,8 @@ impl Model {
 
     /// Goes on where another process has stopped. Tenants of the settings that were not there then are added.
     pub(crate) fn restore(&mut self, saved: SavedModel) {
-        let SavedModel { ids, entra, tenants, failing, next_position, outcomes, sync_errors, containers } =
-            saved;
+        let SavedModel { ids, entra, tenants, next_position, containers } = saved;
         (self.ids, self.entra, self.next_position) = (ids, entra, next_position);
-        self.failing.extend(failing);
-        self.outcomes.extend(outcomes);
-        self.sync_errors.extend(sync_errors);
         self.containers.extend(containers);
         for (tenant, profiles) in tenants {
             self.tenants.insert(tenant, profiles);

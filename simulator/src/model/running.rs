@@ -105,11 +105,12 @@ impl Model {
         now: Timestamp,
     ) -> Result<&mut Profile, Refused> {
         self.advance(now);
+        let (provisioning, delete) = (self.settings.provisioning_time, self.settings.delete_time);
         let profiles = self.tenants.get_mut(tenant);
         let found = profiles.and_then(|all| all.iter_mut().find(|one| one.id.eq_ignore_ascii_case(id)));
         match found {
             None => Err(Refused::NotFound),
-            Some(profile) if profile.deleting_since.is_some() => {
+            Some(profile) if profile.state_at(now, provisioning, delete) == Some(State::Deleting) => {
                 Err(Refused::Conflict("The profile is being deleted and cannot be changed any more."))
             }
             Some(profile) => Ok(profile),

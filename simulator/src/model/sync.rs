@@ -30,6 +30,11 @@ impl SyncOutcome {
     /// Every outcome.
     pub const ALL: [Self; 4] = [Self::Success, Self::Error, Self::ValidationError, Self::Quarantined];
 
+    /// Reads the name of a status.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|outcome| outcome.name() == name)
+    }
+
     /// The name of the status with which such a run ends.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -174,6 +179,11 @@ impl Sync {
     /// Takes back a run that has not begun.
     pub(crate) fn unschedule(&mut self, now: Timestamp) {
         self.run.take_if(|run| !run.begun(now));
+    }
+
+    /// Takes back the run, even if its time has come.
+    pub(crate) fn cancel(&mut self) {
+        self.run = None;
     }
 
     /// Idempotent.

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::profile::DataProvider;
+use super::profile::{DataProvider, Profile, State};
 use super::reader::Rules;
 use super::types::Generation;
 use super::{Model, Refused, View, parse};
@@ -27,6 +27,8 @@ impl Model {
         let fails = self.failing.contains(&draft.display_name);
         let mut profile = self.changeable(tenant, id, now)?.clone();
         keep_secret(&mut draft.provider, &profile.draft.provider);
+        // After a delete that failed the update brings the profile back; what it was before counts.
+        (profile.deleting_since, profile.deletion_fails) = (None, false);
         profile.was_provisioned |= self.is_provisioned(&profile, now);
         profile.draft = draft;
         profile.fails = fails;
@@ -46,7 +48,9 @@ impl Model {
         let name = body.get("displayName").and_then(Value::as_str).unwrap_or_default();
         self.advance(now);
         let all = self.tenants.get(tenant).map_or(&[][..], Vec::as_slice);
-        let mut named = all.iter().filter(|profile| profile.draft.display_name == name);
+        // One that is on its way out is not meant: it could not be changed.
+        let stays = |profile: &&Profile| self.state(profile, now) != Some(State::Deleting);
+        let mut named = all.iter().filter(|one| one.draft.display_name == name).filter(stays);
         match (named.next(), named.next()) {
             (Some(only), None) => Ok(only.id.clone()),
             (first, _) => Err(Refused::invalid(format!(

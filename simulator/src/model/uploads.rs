@@ -43,7 +43,7 @@ pub(crate) enum BadGrant {
 
 /// The uploads of one profile. Their contents are not part of a saved state: they may be gigabytes, and a client that
 /// lost a connection uploads again anyway.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Container {
     grants: Vec<Grant>,
     /// When the last `start` was accepted.
@@ -140,6 +140,11 @@ impl Model {
         };
         let grant = grants.iter().find(same).ok_or(BadGrant::Forged)?;
         if now < grant.expires { Ok(()) } else { Err(BadGrant::Expired) }
+    }
+
+    /// Whether there is such a blob.
+    pub(crate) fn has_blob(&self, container: &str, name: &str) -> bool {
+        self.containers.get(container).is_some_and(|container| container.blobs.contains_key(name))
     }
 
     /// Keeps a blob; one of the same name is replaced. The caller has checked the grant.

@@ -4,7 +4,7 @@
 use super::TokenRefusal;
 
 /// Status, `error`, number, sentence. The statuses are inferred, except for 70021.
-const CODES: [(u16, &str, u32, &str); 35] = [
+const CODES: [(u16, &str, u32, &str); 36] = [
     (400, "invalid_request", 70_021, "No matching federated identity record found for presented assertion."),
     (
         401,
@@ -70,6 +70,7 @@ const CODES: [(u16, &str, u32, &str); 35] = [
     (400, "invalid_grant", 70_008, "The provided authorization code or refresh token has expired."),
     (400, "invalid_grant", 700_082, "The refresh token has expired due to inactivity."),
     (400, "invalid_grant", 70_000, "The provided grant is invalid."),
+    (503, "temporarily_unavailable", 50_033, "A transient error has occurred. Try again."),
     (503, "temporarily_unavailable", 90_006, "The service is temporarily unavailable. Try again."),
     (503, "temporarily_unavailable", 90_012, "The request timed out. Try again."),
     (503, "temporarily_unavailable", 90_024, "The request budget is exceeded. Try again."),
@@ -96,6 +97,7 @@ impl TokenRefusal {
                 90_033,
                 "A transient error has occurred. Try again.",
             ),
+            401 => Self::new(401, "invalid_client", 0, "The client could not be authenticated."),
             _ => Self::new(status, "invalid_request", 0, "The request was refused."),
         }
     }

@@ -1,5 +1,8 @@
 //! Refresh tokens: delegated access that goes on without a person (Microsoft identity platform: refresh tokens).
 
+use aws_lc_rs::digest;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -87,7 +90,13 @@ impl Refresh {
     }
 }
 
-/// Where a token is kept. The built-in one is one token in each tenant, and is not written down itself.
+/// Where a token is kept. The built-in one is one token in each tenant, and is not written down itself; its digest
+/// tells it from the built-in one of another command line.
 fn key(settings: &Settings, token: &str, tenant: &str) -> String {
-    if token == settings.refresh_token { format!("(built-in) {tenant}") } else { token.to_owned() }
+    if token == settings.refresh_token {
+        let digest = digest::digest(&digest::SHA256, token.as_bytes());
+        format!("(built-in {}) {tenant}", URL_SAFE_NO_PAD.encode(digest.as_ref()))
+    } else {
+        token.to_owned()
+    }
 }

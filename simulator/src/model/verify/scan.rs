@@ -59,6 +59,10 @@ pub(super) fn scan(
     let bounded = Bounded { inner: content.open()?, left: Rc::clone(&left) };
     let mut reader = ReaderBuilder::new().flexible(true).from_reader(bounded);
     let headings = reader.byte_headers()?.clone();
+    if headings.is_empty() {
+        let what = "The file is empty. Its first line must hold the headings.";
+        return Ok(vec![Message::error(format.name, what.to_owned())]);
+    }
     let mut columns = columns(&headings, format, keys);
     let mut row = ByteRecord::new();
     let mut rows = 0_u64;
