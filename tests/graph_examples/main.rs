@@ -9,7 +9,9 @@
 
 mod client;
 mod exchange;
+mod manifests;
 mod simulator;
+mod stage;
 mod tokens;
 
 use std::collections::BTreeSet;
