@@ -3,7 +3,7 @@
 
 use http::StatusCode;
 
-use super::answer::{Envelope, GraphError};
+use super::answer::GraphError;
 use super::graph::{Answer, Call, no_options, refused};
 use super::{Incoming, blob, render_sync};
 use crate::json::Json;
@@ -25,53 +25,39 @@ pub(crate) fn control(
     call: &Call<'_>,
     id: &str,
     control: Control,
-    incoming: &Incoming<'_>,
-    envelope: &Envelope,
 ) -> Result<Answer, GraphError> {
-    no_options(incoming)?;
-    no_body(incoming)?;
-    model.control(call.tenant, id, control, envelope.now).map_err(refused)?;
+    no_options(call.incoming)?;
+    no_body(call.incoming)?;
+    model.control(call.tenant, id, control, call.now).map_err(refused)?;
     Ok(Answer::Empty(StatusCode::OK))
 }
 
 /// Graph docs: educationSynchronizationProfile: uploadUrl. The URL is on the simulator's own host.
-pub(crate) fn upload_url(
-    model: &mut Model,
-    call: &Call<'_>,
-    id: &str,
-    incoming: &Incoming<'_>,
-    envelope: &Envelope,
-) -> Result<Answer, GraphError> {
-    no_options(incoming)?;
-    let view = model.get(call.tenant, id, envelope.now).ok_or_else(GraphError::not_found)?;
-    let grant = model.grant_upload(call.tenant, id, envelope.now).map_err(refused)?;
+pub(crate) fn upload_url(model: &mut Model, call: &Call<'_>, id: &str) -> Result<Answer, GraphError> {
+    no_options(call.incoming)?;
+    let view = call.view(model, id)?;
+    let grant = model.grant_upload(call.tenant, id, call.now).map_err(refused)?;
     let status = match model.settings().profiles.upload_url_status {
         UploadUrlStatus::Ok => StatusCode::OK,
         UploadUrlStatus::Created => StatusCode::CREATED,
     };
-    let url = blob::container_url(&incoming.authority, &view.profile.id, &grant);
-    let context = Json::from(call.context(incoming, "String"));
+    let url = blob::container_url(&call.incoming.authority, &view.profile.id, &grant);
+    let context = Json::from(call.context("String"));
     Ok(Answer::Body(status, Json::Object(vec![("@odata.context", context), ("value", Json::from(url))])))
 }
 
 /// Graph docs: educationSynchronizationProfile: start.
-pub(crate) fn start(
-    model: &mut Model,
-    call: &Call<'_>,
-    id: &str,
-    incoming: &Incoming<'_>,
-    envelope: &Envelope,
-) -> Result<Answer, GraphError> {
-    no_options(incoming)?;
-    no_body(incoming)?;
-    let messages = model.start(call.tenant, id, envelope.now).map_err(refused)?;
+pub(crate) fn start(model: &mut Model, call: &Call<'_>, id: &str) -> Result<Answer, GraphError> {
+    no_options(call.incoming)?;
+    no_body(call.incoming)?;
+    let messages = model.start(call.tenant, id, call.now).map_err(refused)?;
     let failed = messages.iter().any(|message| message.kind == MessageKind::Error);
     let status = match model.settings().profiles.start_error_status {
         StartErrorStatus::BadRequest if failed => StatusCode::BAD_REQUEST,
         _ => StatusCode::OK,
     };
     let kind = "Collection(microsoft.graph.educationFileSynchronizationVerificationMessage)";
-    let context = Json::from(call.context(incoming, kind));
+    let context = Json::from(call.context(kind));
     let value = Json::List(messages.iter().map(render_sync::message).collect());
     Ok(Answer::Body(status, Json::Object(vec![("@odata.context", context), ("value", value)])))
 }

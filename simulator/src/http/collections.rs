@@ -3,8 +3,7 @@
 
 use http::StatusCode;
 
-use super::Incoming;
-use super::answer::{Envelope, GraphError};
+use super::answer::GraphError;
 use super::graph::{Answer, Call, refused};
 use super::items::entity_members;
 use super::odata::{self, Options, Paged, Row, Shape};
@@ -102,66 +101,44 @@ impl Row for Placed {
 }
 
 /// Graph docs: List educationSynchronizationProfiles.
-pub(crate) fn list(
-    model: &mut Model,
-    call: &Call<'_>,
-    incoming: &Incoming<'_>,
-    envelope: &Envelope,
-) -> Result<Answer, GraphError> {
-    let options = super::items::profile_options(model, incoming, &LIST)?;
-    let views = model.list(call.tenant, envelope.now);
+pub(crate) fn list(model: &mut Model, call: &Call<'_>) -> Result<Answer, GraphError> {
+    let options = super::items::profile_options(model, call, &LIST)?;
+    let views = model.list(call.tenant, call.now);
     let paged = odata::page(views, &options, model.settings().page_size);
     let entity = |view: &View| {
         let members = render::profile(view, call.generation, Occasion::Read);
-        Json::Object(entity_members(model, view, members, call, &options, incoming, envelope))
+        Json::Object(entity_members(model, view, members, call, &options))
     };
     let values = paged.rows.iter().map(entity).collect();
     let path = "education/synchronizationProfiles";
     let context = format!("{path}{}", options.selection());
     let applied = options.expand.contains(&"profileStatus");
-    Ok(collection(call, incoming, &options, &paged, (&context, path), values)
-        .preferring(applied && incoming.unknown_members()))
+    Ok(collection(call, &options, &paged, (&context, path), values)
+        .preferring(applied && call.incoming.unknown_members()))
 }
 
 /// `$count` of the collection. It answers text, whatever the caller accepts (the SDK accepts it with a low quality).
-pub(crate) fn count(
-    model: &mut Model,
-    call: &Call<'_>,
-    incoming: &Incoming<'_>,
-    envelope: &Envelope,
-) -> Result<Answer, GraphError> {
-    let options = odata::options(incoming, &COUNT)?;
-    let views = model.list(call.tenant, envelope.now);
+pub(crate) fn count(model: &mut Model, call: &Call<'_>) -> Result<Answer, GraphError> {
+    let options = odata::options(call.incoming, &COUNT)?;
+    let views = model.list(call.tenant, call.now);
     Ok(Answer::Text(odata::page(views, &options, usize::MAX).total.to_string()))
 }
 
 /// Graph docs: List educationSynchronizationErrors.
-pub(crate) fn errors(
-    model: &mut Model,
-    call: &Call<'_>,
-    id: &str,
-    incoming: &Incoming<'_>,
-    envelope: &Envelope,
-) -> Result<Answer, GraphError> {
-    let options = odata::options(incoming, &ERRORS)?;
-    let (id, errors) = placed(model, call, id, envelope)?;
+pub(crate) fn errors(model: &mut Model, call: &Call<'_>, id: &str) -> Result<Answer, GraphError> {
+    let options = odata::options(call.incoming, &ERRORS)?;
+    let (id, errors) = placed(model, call, id)?;
     let paged = odata::page(errors, &options, model.settings().page_size);
     let values = paged.rows.iter().map(|Placed(_, error)| shown(error, &options)).collect();
     let context = format!("education/synchronizationProfiles('{id}')/errors{}", options.selection());
     let path = format!("education/synchronizationProfiles/{id}/errors");
-    Ok(collection(call, incoming, &options, &paged, (&context, &path), values))
+    Ok(collection(call, &options, &paged, (&context, &path), values))
 }
 
 /// `$count` of the errors.
-pub(crate) fn errors_count(
-    model: &mut Model,
-    call: &Call<'_>,
-    id: &str,
-    incoming: &Incoming<'_>,
-    envelope: &Envelope,
-) -> Result<Answer, GraphError> {
-    let options = odata::options(incoming, &ERRORS_COUNT)?;
-    let (_, errors) = placed(model, call, id, envelope)?;
+pub(crate) fn errors_count(model: &mut Model, call: &Call<'_>, id: &str) -> Result<Answer, GraphError> {
+    let options = odata::options(call.incoming, &ERRORS_COUNT)?;
+    let (_, errors) = placed(model, call, id)?;
     Ok(Answer::Text(odata::page(errors, &options, usize::MAX).total.to_string()))
 }
 
@@ -171,30 +148,23 @@ pub(crate) fn error(
     call: &Call<'_>,
     id: &str,
     error_id: &str,
-    incoming: &Incoming<'_>,
-    envelope: &Envelope,
 ) -> Result<Answer, GraphError> {
-    let options = odata::options(incoming, &ONE_ERROR)?;
-    let (id, errors) = placed(model, call, id, envelope)?;
+    let options = odata::options(call.incoming, &ONE_ERROR)?;
+    let (id, errors) = placed(model, call, id)?;
     let found = errors.iter().find(|Placed(_, error)| error.id.eq_ignore_ascii_case(error_id));
     let Some(Placed(_, error)) = found else {
         let message = "The profile has no error with this id.";
         return Err(GraphError::new(StatusCode::NOT_FOUND, "NotFound", message));
     };
     let path = format!("education/synchronizationProfiles('{id}')/errors{}/$entity", options.selection());
-    let context = ("@odata.context", Json::from(call.context(incoming, &path)));
+    let context = ("@odata.context", Json::from(call.context(&path)));
     let Json::Object(members) = shown(error, &options) else { return Ok(Answer::Empty(StatusCode::OK)) };
     Ok(Answer::Body(StatusCode::OK, Json::Object(std::iter::once(context).chain(members).collect())))
 }
 
 /// The errors of a profile with their places, and the profile's id as it is written.
-fn placed(
-    model: &mut Model,
-    call: &Call<'_>,
-    id: &str,
-    envelope: &Envelope,
-) -> Result<(String, Vec<Placed>), GraphError> {
-    let (id, errors) = model.errors(call.tenant, id, envelope.now).map_err(refused)?;
+fn placed(model: &mut Model, call: &Call<'_>, id: &str) -> Result<(String, Vec<Placed>), GraphError> {
+    let (id, errors) = model.errors(call.tenant, id, call.now).map_err(refused)?;
     Ok((id, (1..).zip(errors).map(|(place, error)| Placed(place, error)).collect()))
 }
 
@@ -206,19 +176,18 @@ fn shown(error: &SyncError, options: &Options) -> Json {
 /// A collection answer (Graph docs: paging); `names` are what its context says, and its path.
 fn collection<T>(
     call: &Call<'_>,
-    incoming: &Incoming<'_>,
     options: &Options,
     paged: &Paged<T>,
     (context, path): (&str, &str),
     values: Vec<Json>,
 ) -> Answer {
-    let mut members = vec![("@odata.context", Json::from(call.context(incoming, context)))];
+    let mut members = vec![("@odata.context", Json::from(call.context(context)))];
     // As for directory resources (Graph docs: paging), the count stands on the first page only.
     if options.count && options.is_first_page() {
         members.push(("@odata.count", Json::Number(paged.total)));
     }
     if let Some(next) = &paged.next {
-        let link = format!("{}/{path}?{}", call.root(incoming), options.next_query(next));
+        let link = format!("{}/{path}?{}", call.root(), options.next_query(next));
         members.push(("@odata.nextLink", Json::from(link)));
     }
     members.push(("value", Json::List(values)));

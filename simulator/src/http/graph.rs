@@ -2,6 +2,7 @@
 //! `collections`, `actions` or `skus`. Nothing is done here.
 
 use http::StatusCode;
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::answer::{Envelope, GraphError};
@@ -10,7 +11,7 @@ use super::odata::{self, Shape};
 use super::route::{Action, GraphCall, Lost};
 use super::{Incoming, actions, collections, media_type, skus};
 use crate::json::Json;
-use crate::model::{BadToken, Generation, Model, Principal, Refused};
+use crate::model::{BadToken, Generation, Model, Principal, Refused, View};
 
 /// An answer, before it got its headers.
 pub(crate) enum Answer {
@@ -37,21 +38,28 @@ impl Answer {
 pub(crate) struct Call<'a> {
     pub(crate) tenant: &'a str,
     pub(crate) generation: Generation,
+    pub(crate) incoming: &'a Incoming<'a>,
+    pub(crate) now: Timestamp,
 }
 
 impl Call<'_> {
     /// Where links start.
-    pub(crate) fn root(&self, incoming: &Incoming<'_>) -> String {
+    pub(crate) fn root(&self) -> String {
         let name = match self.generation {
             Generation::Beta => "beta",
             Generation::Preview => "testEduApi",
         };
-        format!("https://{}/{name}", incoming.authority)
+        format!("https://{}/{name}", self.incoming.authority)
     }
 
     /// A context URL.
-    pub(crate) fn context(&self, incoming: &Incoming<'_>, path: &str) -> String {
-        format!("{}/$metadata#{path}", self.root(incoming))
+    pub(crate) fn context(&self, path: &str) -> String {
+        format!("{}/$metadata#{path}", self.root())
+    }
+
+    /// The profile of this id.
+    pub(crate) fn view(&self, model: &mut Model, id: &str) -> Result<View, GraphError> {
+        model.get(self.tenant, id, self.now).ok_or_else(GraphError::not_found)
     }
 }
 
@@ -72,7 +80,7 @@ pub(crate) fn bearer<'a>(incoming: &Incoming<'a>) -> Option<&'a str> {
 }
 
 /// Graph docs: resolve authorization errors; for a token that was taken back, continuous access evaluation.
-pub(crate) fn bad_token(bad: BadToken, now: jiff::Timestamp) -> GraphError {
+pub(crate) fn bad_token(bad: BadToken, now: Timestamp) -> GraphError {
     let mut error = GraphError::unauthenticated(match bad {
         BadToken::Missing => "Access token is empty.",
         BadToken::Unknown => "Access token validation failure. The token was not issued by this service.",
@@ -100,29 +108,27 @@ pub(crate) fn call(
     if !principal.may(need) {
         return Err(GraphError::forbidden(principal.kind, need));
     }
-    let call = &Call { tenant: principal.tenant.as_str(), generation };
+    let call = &Call { tenant: principal.tenant.as_str(), generation, incoming, now: envelope.now };
     match action {
-        Action::List => collections::list(model, call, incoming, envelope),
-        Action::Count => collections::count(model, call, incoming, envelope),
-        Action::Create => items::create(model, call, incoming, envelope),
-        Action::CreateRef if model.settings().accept_ref_post => {
-            items::create(model, call, incoming, envelope)
-        }
+        Action::List => collections::list(model, call),
+        Action::Count => collections::count(model, call),
+        Action::Create => items::create(model, call),
+        Action::CreateRef if model.settings().accept_ref_post => items::create(model, call),
         Action::CreateRef => Err(GraphError::bad_request(
             "A reference cannot be added to synchronizationProfiles, because it is a containment collection. Post the profile to the collection itself.",
         )),
-        Action::PutCollection => items::update(model, call, Update::PutCollection, incoming, envelope),
-        Action::Get(id) => items::get(model, call, &id, incoming, envelope),
-        Action::Put(id) => items::update(model, call, Update::Put(&id), incoming, envelope),
-        Action::Patch(id) => items::update(model, call, Update::Patch(&id), incoming, envelope),
-        Action::Delete(id) => items::delete(model, call, &id, incoming, envelope),
-        Action::Control(id, control) => actions::control(model, call, &id, control, incoming, envelope),
-        Action::Start(id) => actions::start(model, call, &id, incoming, envelope),
-        Action::UploadUrl(id) => actions::upload_url(model, call, &id, incoming, envelope),
-        Action::Status(id) => items::status(model, call, &id, incoming, envelope),
-        Action::Errors(id) => collections::errors(model, call, &id, incoming, envelope),
-        Action::ErrorsCount(id) => collections::errors_count(model, call, &id, incoming, envelope),
-        Action::Error(id, error) => collections::error(model, call, &id, &error, incoming, envelope),
+        Action::PutCollection => items::update(model, call, Update::PutCollection),
+        Action::Get(id) => items::get(model, call, &id),
+        Action::Put(id) => items::update(model, call, Update::Put(&id)),
+        Action::Patch(id) => items::update(model, call, Update::Patch(&id)),
+        Action::Delete(id) => items::delete(model, call, &id),
+        Action::Control(id, control) => actions::control(model, call, &id, control),
+        Action::Start(id) => actions::start(model, call, &id),
+        Action::UploadUrl(id) => actions::upload_url(model, call, &id),
+        Action::Status(id) => items::status(model, call, &id),
+        Action::Errors(id) => collections::errors(model, call, &id),
+        Action::ErrorsCount(id) => collections::errors_count(model, call, &id),
+        Action::Error(id, error) => collections::error(model, call, &id, &error),
         Action::Skus(version) => skus::list(version, call.tenant, incoming),
         Action::NotBuilt(what) => Err(GraphError::new(
             StatusCode::NOT_IMPLEMENTED,

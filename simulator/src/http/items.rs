@@ -4,12 +4,12 @@
 use http::StatusCode;
 use serde_json::Value;
 
-use super::answer::{Envelope, GraphError};
+use super::answer::GraphError;
 use super::collections::{PROFILE_EXPAND, PROFILE_SELECT};
 use super::graph::{Answer, Call, json_body, no_options, refused};
 use super::odata::{self, Options, Shape};
 use super::render::{self, Members, Occasion};
-use super::{Incoming, render_sync};
+use super::render_sync;
 use crate::json::Json;
 use crate::model::{Generation, Model, View};
 use crate::settings::CreateStatus;
@@ -32,38 +32,27 @@ const STATUS: Shape = Shape {
 };
 
 /// Graph docs: Create educationSynchronizationProfile.
-pub(crate) fn create(
-    model: &mut Model,
-    call: &Call<'_>,
-    incoming: &Incoming<'_>,
-    envelope: &Envelope,
-) -> Result<Answer, GraphError> {
-    no_options(incoming)?;
-    let body = json_body(incoming)?;
-    let created = model.create(call.tenant, &body, call.generation, envelope.now);
+pub(crate) fn create(model: &mut Model, call: &Call<'_>) -> Result<Answer, GraphError> {
+    no_options(call.incoming)?;
+    let body = json_body(call.incoming)?;
+    let created = model.create(call.tenant, &body, call.generation, call.now);
     let view = created.map_err(|invalid| GraphError::bad_request(invalid.into_sentence()))?;
     let status = match model.settings().create_status {
         CreateStatus::Created => StatusCode::CREATED,
         CreateStatus::Accepted => StatusCode::ACCEPTED,
     };
     let members = render::profile(&view, call.generation, Occasion::Created);
-    Ok(Answer::Created(status, entity(call, incoming, "", members)))
+    Ok(Answer::Created(status, entity(call, "", members)))
 }
 
 /// Graph docs: Get an educationSynchronizationProfile.
-pub(crate) fn get(
-    model: &mut Model,
-    call: &Call<'_>,
-    id: &str,
-    incoming: &Incoming<'_>,
-    envelope: &Envelope,
-) -> Result<Answer, GraphError> {
-    let options = profile_options(model, incoming, &ITEM)?;
-    let view = model.get(call.tenant, id, envelope.now).ok_or_else(GraphError::not_found)?;
+pub(crate) fn get(model: &mut Model, call: &Call<'_>, id: &str) -> Result<Answer, GraphError> {
+    let options = profile_options(model, call, &ITEM)?;
+    let view = call.view(model, id)?;
     let members = render::profile(&view, call.generation, Occasion::Read);
-    let members = entity_members(model, &view, members, call, &options, incoming, envelope);
-    let applied = options.expand.contains(&"profileStatus") && incoming.unknown_members();
-    let body = entity(call, incoming, &options.selection(), members);
+    let members = entity_members(model, &view, members, call, &options);
+    let applied = options.expand.contains(&"profileStatus") && call.incoming.unknown_members();
+    let body = entity(call, &options.selection(), members);
     Ok(Answer::Body(StatusCode::OK, body).preferring(applied))
 }
 
@@ -79,28 +68,22 @@ pub(crate) enum Update<'a> {
 }
 
 /// Updates a profile.
-pub(crate) fn update(
-    model: &mut Model,
-    call: &Call<'_>,
-    update: Update<'_>,
-    incoming: &Incoming<'_>,
-    envelope: &Envelope,
-) -> Result<Answer, GraphError> {
+pub(crate) fn update(model: &mut Model, call: &Call<'_>, update: Update<'_>) -> Result<Answer, GraphError> {
     let verb = if matches!(update, Update::Patch(_)) { UpdateVerb::Patch } else { UpdateVerb::Put };
     if !model.settings().profiles.update_verbs.contains(&verb) {
         return Err(GraphError::method_not_allowed());
     }
-    no_options(incoming)?;
-    let body = json_body(incoming)?;
+    no_options(call.incoming)?;
+    let body = json_body(call.incoming)?;
     let (id, body) = match update {
-        Update::PutCollection => (model.meant(call.tenant, &body, envelope.now).map_err(refused)?, body),
+        Update::PutCollection => (model.meant(call.tenant, &body, call.now).map_err(refused)?, body),
         Update::Put(id) => (id.to_owned(), body),
         Update::Patch(id) => {
-            let view = model.get(call.tenant, id, envelope.now).ok_or_else(GraphError::not_found)?;
+            let view = call.view(model, id)?;
             (id.to_owned(), patched(&view, call.generation, body))
         }
     };
-    let replaced = model.replace(call.tenant, &id, &body, call.generation, envelope.now);
+    let replaced = model.replace(call.tenant, &id, &body, call.generation, call.now);
     let view = replaced.map_err(refused)?;
     let status = match (model.settings().profiles.update_status, verb) {
         (UpdateStatus::NoContent, _) => return Ok(Answer::Empty(StatusCode::NO_CONTENT)),
@@ -108,7 +91,7 @@ pub(crate) fn update(
         (UpdateStatus::Accepted, _) | (UpdateStatus::Documented, UpdateVerb::Put) => StatusCode::ACCEPTED,
     };
     let members = render::profile(&view, call.generation, Occasion::Read);
-    Ok(Answer::Body(status, entity(call, incoming, "", members)))
+    Ok(Answer::Body(status, entity(call, "", members)))
 }
 
 /// The whole body that a partial one means: what it leaves out stays as it is, null clears (OData: PATCH).
@@ -147,15 +130,9 @@ fn same_type(there: Option<&Value>, sent: Option<&Value>) -> bool {
 }
 
 /// Graph docs: Delete an educationSynchronizationProfile.
-pub(crate) fn delete(
-    model: &mut Model,
-    call: &Call<'_>,
-    id: &str,
-    incoming: &Incoming<'_>,
-    envelope: &Envelope,
-) -> Result<Answer, GraphError> {
-    no_options(incoming)?;
-    if !model.delete(call.tenant, id, envelope.now) {
+pub(crate) fn delete(model: &mut Model, call: &Call<'_>, id: &str) -> Result<Answer, GraphError> {
+    no_options(call.incoming)?;
+    if !model.delete(call.tenant, id, call.now) {
         return Err(GraphError::not_found());
     }
     Ok(Answer::Empty(match model.settings().profiles.delete_status {
@@ -165,44 +142,34 @@ pub(crate) fn delete(
 }
 
 /// Graph docs: Get the status of an educationSynchronizationProfile.
-pub(crate) fn status(
-    model: &mut Model,
-    call: &Call<'_>,
-    id: &str,
-    incoming: &Incoming<'_>,
-    envelope: &Envelope,
-) -> Result<Answer, GraphError> {
-    let options = odata::options(incoming, &STATUS)?;
-    let view = model.get(call.tenant, id, envelope.now).ok_or_else(GraphError::not_found)?;
+pub(crate) fn status(model: &mut Model, call: &Call<'_>, id: &str) -> Result<Answer, GraphError> {
+    let options = odata::options(call.incoming, &STATUS)?;
+    let view = call.view(model, id)?;
     let settings = &model.settings().profiles;
     let Some(report) = view.status.clone().or_else(|| {
         let early = settings.early_status == EarlyStatus::Empty;
-        early.then(|| view.profile.sync.report(envelope.now, settings.sync_time))
+        early.then(|| view.profile.sync.report(call.now, settings.sync_time))
     }) else {
         let message = "The profile has no status before it is provisioned.";
         return Err(GraphError::new(StatusCode::NOT_FOUND, "NotFound", message));
     };
     let id = view.profile.id.as_str();
-    let shown = render_sync::status(id, &report, incoming.unknown_members()).into_iter();
+    let shown = render_sync::status(id, &report, call.incoming.unknown_members()).into_iter();
     let shown: Members = shown.filter(|(name, _)| options.selects(name)).collect();
     let path = format!("education/synchronizationProfiles('{id}')/profileStatus{}", options.selection());
     let body = if settings.wrap_profile_status {
-        let context = ("@odata.context", Json::from(call.context(incoming, &path)));
+        let context = ("@odata.context", Json::from(call.context(&path)));
         Json::Object(vec![context, ("value", Json::List(vec![Json::Object(shown)]))])
     } else {
-        let context = Json::from(call.context(incoming, &format!("{path}/$entity")));
+        let context = Json::from(call.context(&format!("{path}/$entity")));
         Json::Object(std::iter::once(("@odata.context", context)).chain(shown).collect())
     };
-    Ok(Answer::Body(StatusCode::OK, body).preferring(incoming.unknown_members()))
+    Ok(Answer::Body(StatusCode::OK, body).preferring(call.incoming.unknown_members()))
 }
 
 /// The options of a call that answers profiles, with what the switch says about `$expand`.
-pub(crate) fn profile_options(
-    model: &Model,
-    incoming: &Incoming<'_>,
-    shape: &Shape,
-) -> Result<Options, GraphError> {
-    let mut options = odata::options(incoming, shape)?;
+pub(crate) fn profile_options(model: &Model, call: &Call<'_>, shape: &Shape) -> Result<Options, GraphError> {
+    let mut options = odata::options(call.incoming, shape)?;
     match model.settings().profiles.expand {
         ExpandRule::Allow => {}
         ExpandRule::Ignore => options.expand.clear(),
@@ -221,24 +188,22 @@ pub(crate) fn entity_members(
     members: Members,
     call: &Call<'_>,
     options: &Options,
-    incoming: &Incoming<'_>,
-    envelope: &Envelope,
 ) -> Members {
     let id = view.profile.id.as_str();
     let mut shown: Members = members.into_iter().filter(|(name, _)| options.selects(name)).collect();
     if options.expand.contains(&"profileStatus") {
         let status = view.status.as_ref().map_or(Json::Null, |report| {
-            Json::Object(render_sync::status(id, report, incoming.unknown_members()))
+            Json::Object(render_sync::status(id, report, call.incoming.unknown_members()))
         });
         shown.push(("profileStatus", status));
     }
     if options.expand.contains(&"errors") {
         let size = model.settings().page_size.max(1);
-        let errors = view.profile.sync.errors(envelope.now, model.settings().profiles.sync_time);
+        let errors = view.profile.sync.errors(call.now, model.settings().profiles.sync_time);
         let first = errors.iter().take(size).map(|error| Json::Object(render_sync::error(error)));
         shown.push(("errors", Json::List(first.collect())));
         if errors.len() > size {
-            let root = call.root(incoming);
+            let root = call.root();
             let link = format!("{root}/education/synchronizationProfiles/{id}/errors?$skip={size}");
             shown.push(("errors@odata.nextLink", Json::from(link)));
         }
@@ -247,9 +212,9 @@ pub(crate) fn entity_members(
 }
 
 /// A single profile. The preview's answers carry no `@odata.context` (`synchronizationProfile_create.md`).
-fn entity(call: &Call<'_>, incoming: &Incoming<'_>, selection: &str, members: Members) -> Json {
+fn entity(call: &Call<'_>, selection: &str, members: Members) -> Json {
     let path = format!("education/synchronizationProfiles{selection}/$entity");
-    let context = (call.generation == Generation::Beta)
-        .then(|| ("@odata.context", Json::from(call.context(incoming, &path))));
+    let context =
+        (call.generation == Generation::Beta).then(|| ("@odata.context", Json::from(call.context(&path))));
     Json::Object(context.into_iter().chain(members).collect())
 }
