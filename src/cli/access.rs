@@ -12,7 +12,6 @@ use futures::channel::mpsc;
 use kube::api::{Api, ListParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::NamespaceResourceScope;
-use kube::runtime::reflector;
 use kube::{Client, ResourceExt as _};
 use serde::de::DeserializeOwned;
 
@@ -191,12 +190,7 @@ impl Kube {
         let connection: GraphConnection = self.get(connection).await?;
         let usable = usable_here(connection.clone())?;
         check_hosts(&connection, &flags.allowed_hosts)?;
-        let cluster = KubeCluster::new(
-            self.client.clone(),
-            "edusync".to_owned(),
-            reflector::store().0,
-            reflector::store().0,
-        );
+        let cluster = KubeCluster::new(self.client.clone(), "edusync".to_owned());
         let settings = UpstreamSettings {
             allowed_hosts: allowed(&flags.allowed_hosts),
             intervals: Intervals { rest: Duration::from_mins(1), fast: Duration::from_secs(5) },

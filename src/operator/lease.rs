@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
-use kube::api::{Api, ObjectMeta, PostParams};
-use kube::{Client, ResourceExt};
+use kube::ResourceExt;
+use kube::api::ObjectMeta;
 use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::graph::client::Permission;
+use crate::reconcile::cluster::ClusterError;
 
 /// Which lease, and for how long.
 #[derive(Clone, Debug)]
@@ -98,21 +99,32 @@ fn next_step(seen: Option<&Seen>, identity: &str, now: Instant) -> Step {
     }
 }
 
+/// The port to the one Lease; in production kube over HTTP, in simulation tests memory.
+pub trait LeasePort: Send + Sync + 'static {
+    /// The Lease, if there is one.
+    fn get(&self) -> impl Future<Output = Result<Option<Lease>, ClusterError>> + Send;
+
+    /// Makes it. One that is there already is a conflict.
+    fn create(&self, lease: &Lease) -> impl Future<Output = Result<Lease, ClusterError>> + Send;
+
+    /// Replaces exactly the version that `lease` names.
+    fn replace(&self, lease: &Lease) -> impl Future<Output = Result<Lease, ClusterError>> + Send;
+}
+
 /// Wants the lease, holds it, and gives it back.
-pub struct Elector {
-    api: Api<Lease>,
+pub struct Elector<P> {
+    port: P,
     settings: LeaseSettings,
     clock: Clock,
     leadership: Arc<Leadership>,
     seen: Option<Seen>,
 }
 
-impl Elector {
+impl<P: LeasePort> Elector<P> {
     /// An elector that holds nothing yet.
     #[must_use]
-    pub fn new(client: Client, settings: LeaseSettings, clock: Clock, leadership: Arc<Leadership>) -> Self {
-        let api = Api::namespaced(client, &settings.namespace);
-        Self { api, settings, clock, leadership, seen: None }
+    pub fn new(port: P, settings: LeaseSettings, clock: Clock, leadership: Arc<Leadership>) -> Self {
+        Self { port, settings, clock, leadership, seen: None }
     }
 
     /// Returns when the lease is ours.
@@ -153,12 +165,12 @@ impl Elector {
             && *holder == self.settings.identity
         {
             let lease = self.lease(Some(version.clone()), String::new());
-            let _ = tokio::time::timeout(self.settings.retry_period(), self.replace(lease)).await;
+            let _ = tokio::time::timeout(self.settings.retry_period(), self.port.replace(&lease)).await;
         }
     }
 
     /// One try; true when the lease is ours after it.
-    async fn try_once(&mut self) -> Result<bool, kube::Error> {
+    async fn try_once(&mut self) -> Result<bool, ClusterError> {
         let began = Instant::now();
         let patience = match self.leadership.until() {
             Some(until) => until.saturating_duration_since(began),
@@ -172,8 +184,8 @@ impl Elector {
         Ok(self.leadership.may_write())
     }
 
-    async fn step(&mut self, began: Instant) -> Result<bool, kube::Error> {
-        self.look(self.api.get_opt(&self.settings.name).await?);
+    async fn step(&mut self, began: Instant) -> Result<bool, ClusterError> {
+        self.look(self.port.get().await?);
         let lease = match next_step(self.seen.as_ref(), &self.settings.identity, Instant::now()) {
             Step::Respect => {
                 self.leadership.set(None);
@@ -181,11 +193,11 @@ impl Elector {
             }
             Step::Create => {
                 let lease = self.lease(None, self.settings.identity.clone());
-                self.api.create(&PostParams::default(), &lease).await
+                self.port.create(&lease).await
             }
             Step::Renew | Step::Take => {
                 let version = self.seen.as_ref().and_then(|seen| seen.version.clone());
-                self.replace(self.lease(version, self.settings.identity.clone())).await
+                self.port.replace(&self.lease(version, self.settings.identity.clone())).await
             }
         };
         match lease {
@@ -196,9 +208,7 @@ impl Elector {
                 Ok(true)
             }
             // Somebody else wrote; the next look shows who. Until then our belief runs out by itself.
-            Err(kube::Error::Api(status)) if status.is_conflict() || status.is_already_exists() => {
-                Ok(self.leadership.may_write())
-            }
+            Err(ClusterError::Conflict) => Ok(self.leadership.may_write()),
             Err(error) => Err(error),
         }
     }
@@ -220,10 +230,6 @@ impl Elector {
             duration: seconds.map_or(self.settings.duration, Duration::from_secs),
             since: Instant::now(),
         });
-    }
-
-    async fn replace(&self, lease: Lease) -> Result<Lease, kube::Error> {
-        self.api.replace(&self.settings.name, &PostParams::default(), &lease).await
     }
 
     fn lease(&self, version: Option<String>, holder: String) -> Lease {

@@ -3,12 +3,11 @@
 pub mod health;
 pub mod kube_cluster;
 pub mod lease;
-pub mod overlay;
 pub mod refresh_tokens;
 pub mod telemetry;
 pub mod watch;
 
-mod passes;
+pub mod passes;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,10 +24,11 @@ use crate::graph::budget::BudgetSettings;
 use crate::graph::transport::{HttpTransport, Transport};
 use crate::poller::{Follower, Intervals};
 use crate::reconcile::Context;
+use crate::reconcile::cached::Cached;
 use crate::reconcile::observation::Settings;
 use crate::upstream::{OperatorIdentity, Transports, UpstreamSettings, Upstreams};
 use health::{Health, Stage};
-use kube_cluster::KubeCluster;
+use kube_cluster::{KubeCluster, KubeLease};
 use lease::{Elector, Leadership, LeaseSettings};
 use refresh_tokens::KubeRefreshTokens;
 
@@ -89,7 +89,8 @@ pub async fn run(settings: OperatorSettings) -> anyhow::Result<()> {
     let signals = tokio::spawn(stop_on_signal(stop.clone(), health.clone())?);
 
     let leadership = Arc::new(Leadership::default());
-    let mut elector = Elector::new(client.clone(), settings.lease.clone(), clock, Arc::clone(&leadership));
+    let port = KubeLease::new(client.clone(), &settings.lease.namespace, &settings.lease.name);
+    let mut elector = Elector::new(port, settings.lease.clone(), clock, Arc::clone(&leadership));
     health.set(Stage::Standby);
     tokio::select! {
         () = elector.acquire() => {}
@@ -112,7 +113,7 @@ async fn lead(
     leadership: Arc<Leadership>,
     health: &Health,
     stop: CancellationToken,
-    elector: &mut Elector,
+    elector: &mut Elector<KubeLease>,
 ) -> anyhow::Result<()> {
     health.set(Stage::Reading);
     let work = work(&settings, client, clock, leadership, health, stop.clone());
@@ -141,12 +142,8 @@ async fn work(
     let (wake, woken) = mpsc::unbounded::<Follower>();
     let profiles = reflector::store::<crate::api::EducationSyncProfile>();
     let connections = reflector::store::<crate::api::GraphConnection>();
-    let cluster = KubeCluster::new(
-        client.clone(),
-        settings.lease.identity.clone(),
-        profiles.0.clone(),
-        connections.0.clone(),
-    );
+    let port = KubeCluster::new(client.clone(), settings.lease.identity.clone());
+    let cluster = Cached::new(port, profiles.0.clone(), connections.0.clone());
     let upstreams = Upstreams::new(
         UpstreamSettings {
             allowed_hosts: settings.allowed_hosts.clone(),

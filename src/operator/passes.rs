@@ -17,23 +17,24 @@ use kube::runtime::watcher::{self, Event};
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
-use super::kube_cluster::KubeCluster;
 use super::watch::{Change, Tracker};
 use crate::api::{EducationSyncProfile, GraphConnection};
 use crate::poller::{Follower, FollowerKind};
 use crate::reconcile::cluster::{Cluster, ClusterError, Key};
 use crate::reconcile::{Context, Next, connection, follower_of, pass_in_span};
 
-type Shared = Arc<Context<KubeCluster>>;
+type Shared<C> = Arc<Context<C>>;
 
 /// No resource needs more passes than this in a row.
 const MOST_AT_ONCE: usize = 8;
 
 /// Where keys wait for their pass.
 #[derive(Clone, Debug)]
-pub(super) struct Queues {
-    pub(super) profiles: UnboundedSender<Key>,
-    pub(super) connections: UnboundedSender<Key>,
+pub struct Queues {
+    /// Profiles.
+    pub profiles: UnboundedSender<Key>,
+    /// Connections.
+    pub connections: UnboundedSender<Key>,
 }
 
 impl Queues {
@@ -48,7 +49,7 @@ impl Queues {
 }
 
 /// Sorts what pollers wake.
-pub(super) async fn dispatch(mut woken: impl Stream<Item = Follower> + Unpin, queues: Queues) {
+pub async fn dispatch(mut woken: impl Stream<Item = Follower> + Unpin, queues: Queues) {
     while let Some(Follower { kind, namespace, name }) = woken.next().await {
         let key = Key { namespace, name };
         match kind {
@@ -59,10 +60,10 @@ pub(super) async fn dispatch(mut woken: impl Stream<Item = Follower> + Unpin, qu
 }
 
 /// Keeps the store of profiles, and queues those that changed.
-pub(super) async fn watch_profiles(
+pub async fn watch_profiles<C: Cluster>(
     events: impl Stream<Item = Result<Event<EducationSyncProfile>, watcher::Error>>,
     mut store: Writer<EducationSyncProfile>,
-    context: Shared,
+    context: Shared<C>,
     queues: Queues,
 ) {
     let mut events = pin!(events);
@@ -91,10 +92,10 @@ pub(super) async fn watch_profiles(
 }
 
 /// Keeps the store of connections, and queues them and the profiles that name them.
-pub(super) async fn watch_connections(
+pub async fn watch_connections<C: Cluster>(
     events: impl Stream<Item = Result<Event<GraphConnection>, watcher::Error>>,
     mut store: Writer<GraphConnection>,
-    context: Shared,
+    context: Shared<C>,
     queues: Queues,
 ) {
     let mut events = pin!(events);
@@ -118,7 +119,7 @@ pub(super) async fn watch_connections(
     }
 }
 
-fn queue_users(context: &Shared, queues: &Queues, connection: &Key) {
+fn queue_users<C: Cluster>(context: &Shared<C>, queues: &Queues, connection: &Key) {
     for profile in context.cluster.profiles() {
         let key = Key::of(&*profile);
         if key.namespace == connection.namespace && profile.spec.connection_name() == connection.name {
@@ -140,10 +141,10 @@ fn told<K>(event: Result<Event<K>, watcher::Error>, kind: &str) -> Option<Event<
 }
 
 /// Runs the passes of profiles until `stop`, then lets those under way end.
-pub(super) async fn run_profiles(
+pub async fn run_profiles<C: Cluster>(
     keys: UnboundedReceiver<Key>,
     store: Store<EducationSyncProfile>,
-    context: Shared,
+    context: Shared<C>,
     limit: u16,
     stop: CancellationToken,
 ) {
@@ -154,10 +155,10 @@ pub(super) async fn run_profiles(
 }
 
 /// Runs the passes of connections until `stop`.
-pub(super) async fn run_connections(
+pub async fn run_connections<C: Cluster>(
     keys: UnboundedReceiver<Key>,
     store: Store<GraphConnection>,
-    context: Shared,
+    context: Shared<C>,
     stop: CancellationToken,
 ) {
     controller(keys, store, 4, stop)
@@ -184,7 +185,10 @@ where
 }
 
 /// Passes of one profile, until there is nothing to be done at once.
-async fn look(profile: Arc<EducationSyncProfile>, context: Shared) -> Result<Action, ClusterError> {
+async fn look<C: Cluster>(
+    profile: Arc<EducationSyncProfile>,
+    context: Shared<C>,
+) -> Result<Action, ClusterError> {
     let key = Key::of(&*profile);
     for _ in 0..MOST_AT_ONCE {
         match Box::pin(pass_in_span(Arc::clone(&context), key.clone())).await? {
@@ -197,9 +201,9 @@ async fn look(profile: Arc<EducationSyncProfile>, context: Shared) -> Result<Act
     Ok(Action::requeue(Duration::from_secs(5)))
 }
 
-async fn look_at_connection(
+async fn look_at_connection<C: Cluster>(
     connection: Arc<GraphConnection>,
-    context: Shared,
+    context: Shared<C>,
 ) -> Result<Action, ClusterError> {
     match connection::pass(&context, &Key::of(&*connection)).await? {
         Next::Again => Ok(Action::requeue(Duration::ZERO)),

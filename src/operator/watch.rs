@@ -3,7 +3,7 @@
 //! An object that cannot be read must not stop the watch of all others, and a status write of our
 //! own must not cause a pass.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -63,8 +63,8 @@ fn readable<K: Resource<DynamicType = ()>>(event: Event<DeserializeGuard<K>>) ->
 /// went meanwhile; so both are told when it is done.
 #[derive(Debug)]
 pub struct Tracker<T> {
-    live: HashMap<String, Tracked<T>>,
-    incoming: Option<HashMap<String, Tracked<T>>>,
+    live: BTreeMap<String, Tracked<T>>,
+    incoming: Option<BTreeMap<String, Tracked<T>>>,
 }
 
 #[derive(Debug)]
@@ -86,7 +86,7 @@ impl<T: Clone> Tracker<T> {
     /// Nothing is known yet.
     #[must_use]
     pub fn new() -> Self {
-        Self { live: HashMap::new(), incoming: None }
+        Self { live: BTreeMap::new(), incoming: None }
     }
 
     /// What an event means; to be asked after the store has taken the event.
@@ -94,7 +94,7 @@ impl<T: Clone> Tracker<T> {
         let track = |object: &K| Tracked { what: describe(object), version: version(object) };
         match event {
             Event::Init => {
-                self.incoming = Some(HashMap::new());
+                self.incoming = Some(BTreeMap::new());
                 Vec::new()
             }
             Event::InitApply(object) => {

@@ -8,7 +8,7 @@ mod snapshot;
 
 pub use snapshot::Snapshot;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -101,7 +101,7 @@ struct Shared {
 #[derive(Debug)]
 struct State {
     view: View,
-    followers: HashMap<Follower, Interest>,
+    followers: BTreeMap<Follower, Interest>,
     pace: Pace,
 }
 
@@ -118,7 +118,7 @@ impl Poller {
     ) -> Self {
         let state = Mutex::new(State {
             view: View::default(),
-            followers: HashMap::new(),
+            followers: BTreeMap::new(),
             pace: Pace::new(intervals, phase),
         });
         let shared = Arc::new(Shared { client, clock, wake, changed: Notify::new(), state });
@@ -198,6 +198,8 @@ impl Shared {
                 Some(Duration::ZERO) => self.poll().await,
                 Some(wait) => {
                     tokio::select! {
+                        // In a fixed order: a run of a simulation must be the same when it is repeated.
+                        biased;
                         () = tokio::time::sleep(wait) => {}
                         () = self.changed.notified() => {}
                     }

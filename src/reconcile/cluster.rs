@@ -1,10 +1,10 @@
-//! The port to Kubernetes: everything that a pass reads there or writes there.
+//! The port to Kubernetes: every call that a pass makes there. What this process knows without a call is
+//! in [`super::cached`].
 //!
 //! In production it is kube over HTTP; in simulation tests a cluster in memory. Nothing else in
 //! [`crate::reconcile`] knows how Kubernetes is reached.
 
 use std::future::Future;
-use std::sync::Arc;
 
 use secrecy::SecretString;
 
@@ -68,23 +68,11 @@ pub struct Notice {
 
 /// Kubernetes, as far as a pass needs it.
 pub trait Cluster: Send + Sync + 'static {
-    /// The newest version of a resource that this process knows.
-    fn profile(&self, key: &Key) -> Option<Arc<EducationSyncProfile>>;
-
-    /// All resources that this process knows.
-    fn profiles(&self) -> Vec<Arc<EducationSyncProfile>>;
-
-    /// A connection, as this process knows it.
-    fn connection(&self, key: &Key) -> Option<Arc<GraphConnection>>;
-
-    /// All connections that this process knows.
-    fn connections(&self) -> Vec<Arc<GraphConnection>>;
-
     /// Reads a resource from the server.
     fn fetch_profile(
         &self,
         key: &Key,
-    ) -> impl Future<Output = Result<Arc<EducationSyncProfile>, ClusterError>> + Send;
+    ) -> impl Future<Output = Result<EducationSyncProfile, ClusterError>> + Send;
 
     /// Reads one Secret, by name.
     fn secret(
@@ -99,28 +87,28 @@ pub trait Cluster: Send + Sync + 'static {
         &self,
         resource: &EducationSyncProfile,
         finalizers: Vec<String>,
-    ) -> impl Future<Output = Result<Arc<EducationSyncProfile>, ClusterError>> + Send;
+    ) -> impl Future<Output = Result<EducationSyncProfile, ClusterError>> + Send;
 
     /// Writes the finalizers of exactly this version of a connection.
     fn write_connection_finalizers(
         &self,
         connection: &GraphConnection,
         finalizers: Vec<String>,
-    ) -> impl Future<Output = Result<(), ClusterError>> + Send;
+    ) -> impl Future<Output = Result<GraphConnection, ClusterError>> + Send;
 
     /// Writes the status of exactly this version of a resource.
     fn write_status(
         &self,
         resource: &EducationSyncProfile,
         status: EducationSyncProfileStatus,
-    ) -> impl Future<Output = Result<Arc<EducationSyncProfile>, ClusterError>> + Send;
+    ) -> impl Future<Output = Result<EducationSyncProfile, ClusterError>> + Send;
 
     /// Writes the status of exactly this version of a connection.
     fn write_connection_status(
         &self,
         connection: &GraphConnection,
         status: GraphConnectionStatus,
-    ) -> impl Future<Output = Result<(), ClusterError>> + Send;
+    ) -> impl Future<Output = Result<GraphConnection, ClusterError>> + Send;
 
     /// Publishes an event on a resource. It is lost when the server does not take it.
     fn publish(&self, resource: &EducationSyncProfile, notice: Notice) -> impl Future<Output = ()> + Send;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::cached::Cached;
 use super::cluster::{Cluster, ClusterError, EventKind, Key, Notice};
 use super::observation::{self, ConnectionProblem};
 use super::{Context, Next};
@@ -33,7 +34,7 @@ pub async fn pass<C: Cluster>(context: &Context<C>, key: &Key) -> Result<Next, C
         return let_go(context, &connection, key).await;
     }
     let mut unsaved = None;
-    let view = match context.upstreams.resolve(&context.cluster, &connection).await {
+    let view = match context.upstreams.resolve(&context.cluster.port, &connection).await {
         Ok(upstream) => {
             unsaved = context.upstreams.tend(&connection, &upstream, has_finalizer(&connection)).await.err();
             let follower = Follower {
@@ -90,7 +91,7 @@ fn is_known_to_work(connection: &GraphConnection) -> bool {
 ///
 /// # Errors
 /// When Kubernetes does not take the finalizer.
-pub async fn hold<C: Cluster>(cluster: &C, connection: &GraphConnection) -> Result<(), ClusterError> {
+pub async fn hold<C: Cluster>(cluster: &Cached<C>, connection: &GraphConnection) -> Result<(), ClusterError> {
     let mut finalizers = connection.metadata.finalizers.clone().unwrap_or_default();
     finalizers.push(IN_USE_FINALIZER.to_owned());
     cluster.write_connection_finalizers(connection, finalizers).await

@@ -5,12 +5,14 @@
 //! changes Graph or a status. **Decisions are made in [`decide`]**; `act` alone changes Graph.
 
 pub mod act;
+pub mod cached;
 pub mod claims;
 pub mod cluster;
 pub mod connection;
 pub mod decide;
 pub mod observation;
 pub mod observe;
+pub mod overlay;
 pub mod report;
 pub mod store;
 
@@ -26,6 +28,7 @@ use crate::api::connection::SecretKeyReference;
 use crate::clock::Clock;
 use crate::poller::{Follower, FollowerKind, Interest, Poller, View};
 use crate::upstream::Upstreams;
+use cached::Cached;
 use claims::Claims;
 use cluster::{Cluster, ClusterError, Key, SecretValue};
 use observation::{Memory, Observation, Settings};
@@ -40,7 +43,7 @@ const DELETIONS_COUNT_FOR: Duration = Duration::from_mins(10);
 #[derive(Debug)]
 pub struct Context<C> {
     /// Kubernetes.
-    pub cluster: C,
+    pub cluster: Cached<C>,
     /// The connections in use.
     pub upstreams: Upstreams,
     /// Who has which name and profile.
@@ -76,7 +79,7 @@ pub enum Next {
 impl<C: Cluster> Context<C> {
     /// A context that remembers nothing.
     #[must_use]
-    pub fn new(cluster: C, upstreams: Upstreams, clock: Clock, settings: Settings) -> Self {
+    pub fn new(cluster: Cached<C>, upstreams: Upstreams, clock: Clock, settings: Settings) -> Self {
         Self {
             cluster,
             upstreams,

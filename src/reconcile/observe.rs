@@ -117,7 +117,7 @@ async fn source_secret<C: Cluster>(context: &Context<C>, resource: &EducationSyn
     }
     let namespace = resource.metadata.namespace.as_deref().unwrap_or_default();
     let SecretKeyReference { name, key } = reference;
-    match context.cluster.secret(namespace, name, key).await {
+    match context.cluster.port.secret(namespace, name, key).await {
         Ok(secret) => {
             context.know_secret(uid, reference, secret.clone());
             SourceSecret::Here(secret)
@@ -180,7 +180,7 @@ async fn connect<C: Cluster>(
                 key.name
             )))
         }
-        Some(connection) => context.upstreams.resolve(&context.cluster, &connection).await,
+        Some(connection) => context.upstreams.resolve(&context.cluster.port, &connection).await,
         None => Err(ConnectionProblem::NotFound(format!(
             "The namespace {} has no GraphConnection named {}. Create it, or name another one in spec.connectionRef.",
             key.namespace, key.name

@@ -1,7 +1,11 @@
 //! What becomes of a refresh token when the connection has none any more, or goes.
 
+use kube::runtime::reflector;
+use kube::runtime::watcher::Event;
+
 use crate::api::conditions::READY;
 use crate::auth::refresh::{StoreError, StoredToken, TokenOwner};
+use crate::reconcile::cached::Cached;
 use crate::reconcile::cluster::Key;
 use crate::reconcile::observation::Settings;
 use crate::reconcile::{Context, connection as passes};
@@ -24,7 +28,11 @@ async fn store_with_a_token() -> Arc<MemoryStore> {
     store
 }
 
-fn context(world: World, upstreams: Upstreams) -> Context<World> {
+/// What passes work with, when `connection` is what Kubernetes has.
+fn context(world: World, connection: GraphConnection, upstreams: Upstreams) -> Context<World> {
+    let (connections, mut writer) = reflector::store();
+    writer.apply_watcher_event(&Event::Apply(connection));
+    let cluster = Cached::new(world, reflector::store().0, connections);
     let settings = Settings {
         request_timeout: Duration::from_secs(30),
         settle_window: Duration::from_mins(2),
@@ -33,7 +41,7 @@ fn context(world: World, upstreams: Upstreams) -> Context<World> {
         most_deletions: 10,
         refusal_retry: Duration::from_hours(1),
     };
-    Context::new(world, upstreams, clock(), settings)
+    Context::new(cluster, upstreams, clock(), settings)
 }
 
 #[tokio::test(start_paused = true)]
@@ -68,8 +76,7 @@ async fn a_connection_that_is_held_back_says_by_what_and_how_to_let_it_go() {
     going.metadata.finalizers = Some(vec!["edusync.dev/in-use".to_owned()]);
     going.metadata.deletion_timestamp =
         Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(clock().now()));
-    world.keep(going);
-    let context = context(world, upstreams(&store));
+    let context = context(world, going, upstreams(&store));
     let refusal = "the Secret edusync-refresh-tokens of the namespace school cannot be written: no";
     store.refuse(Some(StoreError(refusal.to_owned())));
     assert!(passes::pass(&context, &place()).await.is_err(), "it is tried again soon");
@@ -81,7 +88,7 @@ async fn a_connection_that_is_held_back_says_by_what_and_how_to_let_it_go() {
         assert!(ready.message.contains(part), "{}", ready.message);
     }
     assert!(passes::has_finalizer(&told));
-    assert_eq!(locked(&context.cluster.notices).len(), 1);
+    assert_eq!(locked(&context.cluster.port.notices).len(), 1);
     store.refuse(None);
     passes::pass(&context, &place()).await.unwrap();
     assert!(!passes::has_finalizer(&context.cluster.connection(&place()).unwrap()));

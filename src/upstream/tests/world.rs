@@ -1,4 +1,4 @@
-//! The world of these tests: Secrets and one connection in memory, and a tenant that nobody reaches.
+//! The world of these tests: Secrets in memory, and a tenant that nobody reaches.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
@@ -16,11 +16,10 @@ use crate::api::status::EducationSyncProfileStatus;
 use crate::graph::transport::TransportError;
 use crate::reconcile::cluster::{ClusterError, Key, Notice, SecretValue};
 
-/// Secrets by name and key, all of one version, and the connection `default`.
+/// Secrets by name and key, all of one version.
 #[derive(Debug, Default)]
 pub(super) struct World {
     secrets: Mutex<HashMap<(String, String), String>>,
-    connection: Mutex<Option<Arc<GraphConnection>>>,
     pub(super) notices: Mutex<Vec<Notice>>,
 }
 
@@ -37,10 +36,6 @@ impl World {
         }
         world
     }
-
-    pub(super) fn keep(&self, connection: GraphConnection) {
-        *locked(&self.connection) = Some(Arc::new(connection));
-    }
 }
 
 /// What these passes never ask for.
@@ -49,23 +44,7 @@ fn never<T>() -> Result<T, ClusterError> {
 }
 
 impl Cluster for World {
-    fn profile(&self, _key: &Key) -> Option<Arc<EducationSyncProfile>> {
-        None
-    }
-
-    fn profiles(&self) -> Vec<Arc<EducationSyncProfile>> {
-        Vec::new()
-    }
-
-    fn connection(&self, _key: &Key) -> Option<Arc<GraphConnection>> {
-        locked(&self.connection).clone()
-    }
-
-    fn connections(&self) -> Vec<Arc<GraphConnection>> {
-        locked(&self.connection).clone().into_iter().collect()
-    }
-
-    async fn fetch_profile(&self, _key: &Key) -> Result<Arc<EducationSyncProfile>, ClusterError> {
+    async fn fetch_profile(&self, _key: &Key) -> Result<EducationSyncProfile, ClusterError> {
         never()
     }
 
@@ -79,7 +58,7 @@ impl Cluster for World {
         &self,
         _resource: &EducationSyncProfile,
         _finalizers: Vec<String>,
-    ) -> Result<Arc<EducationSyncProfile>, ClusterError> {
+    ) -> Result<EducationSyncProfile, ClusterError> {
         never()
     }
 
@@ -87,18 +66,17 @@ impl Cluster for World {
         &self,
         connection: &GraphConnection,
         finalizers: Vec<String>,
-    ) -> Result<(), ClusterError> {
-        let mut connection = connection.clone();
+    ) -> Result<GraphConnection, ClusterError> {
+        let mut connection = newer(connection);
         connection.metadata.finalizers = Some(finalizers);
-        self.keep(connection);
-        Ok(())
+        Ok(connection)
     }
 
     async fn write_status(
         &self,
         _resource: &EducationSyncProfile,
         _status: EducationSyncProfileStatus,
-    ) -> Result<Arc<EducationSyncProfile>, ClusterError> {
+    ) -> Result<EducationSyncProfile, ClusterError> {
         never()
     }
 
@@ -106,9 +84,8 @@ impl Cluster for World {
         &self,
         connection: &GraphConnection,
         status: GraphConnectionStatus,
-    ) -> Result<(), ClusterError> {
-        self.keep(GraphConnection { status: Some(status), ..connection.clone() });
-        Ok(())
+    ) -> Result<GraphConnection, ClusterError> {
+        Ok(GraphConnection { status: Some(status), ..newer(connection) })
     }
 
     async fn publish(&self, _resource: &EducationSyncProfile, _notice: Notice) {}
@@ -116,6 +93,14 @@ impl Cluster for World {
     async fn publish_connection(&self, _connection: &GraphConnection, notice: Notice) {
         locked(&self.notices).push(notice);
     }
+}
+
+/// The next version of it.
+fn newer(connection: &GraphConnection) -> GraphConnection {
+    let mut newer = connection.clone();
+    let version: u64 = connection.metadata.resource_version.as_ref().unwrap().parse().unwrap();
+    newer.metadata.resource_version = Some((version + 1).to_string());
+    newer
 }
 
 #[derive(Debug)]
@@ -167,7 +152,8 @@ pub(super) fn connection(generation: i64, more: &Value) -> GraphConnection {
     spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     serde_json::from_value(json!({
         "apiVersion": "edusync.dev/v1alpha1", "kind": "GraphConnection",
-        "metadata": {"name": "default", "namespace": "school", "uid": "uid", "generation": generation},
+        "metadata": {"name": "default", "namespace": "school", "uid": "uid", "generation": generation,
+            "resourceVersion": "1"},
         "spec": spec
     }))
     .unwrap()

@@ -1,0 +1,182 @@
+//! Kubernetes as this process knows it: the stores that watches fill, its own writes laid over them, and
+//! the port below.
+//!
+//! A read gives the newest version that this process knows, its own writes included, even while the watch
+//! has not caught up with them. It decides nothing, and how Kubernetes is reached is not known here.
+
+use std::sync::Arc;
+
+use kube::runtime::reflector::{Lookup, ObjectRef, Store};
+use kube::{Resource, ResourceExt};
+
+use super::cluster::{Cluster, ClusterError, Key, Notice};
+use super::overlay::Overlay;
+use crate::api::connection::GraphConnectionStatus;
+use crate::api::status::EducationSyncProfileStatus;
+use crate::api::{EducationSyncProfile, GraphConnection};
+
+/// Kubernetes as this process knows it.
+#[derive(Debug)]
+pub struct Cached<C> {
+    /// What is below: for what is not kept here.
+    pub port: C,
+    profiles: Known<EducationSyncProfile>,
+    connections: Known<GraphConnection>,
+}
+
+impl<C: Cluster> Cached<C> {
+    /// A cluster whose resources are in these stores.
+    #[must_use]
+    pub fn new(port: C, profiles: Store<EducationSyncProfile>, connections: Store<GraphConnection>) -> Self {
+        Self { port, profiles: Known::new(profiles), connections: Known::new(connections) }
+    }
+
+    /// The newest version of a resource that this process knows.
+    pub fn profile(&self, key: &Key) -> Option<Arc<EducationSyncProfile>> {
+        self.profiles.get(key)
+    }
+
+    /// All resources that this process knows, by namespace and name.
+    pub fn profiles(&self) -> Vec<Arc<EducationSyncProfile>> {
+        self.profiles.all()
+    }
+
+    /// A connection, as this process knows it.
+    pub fn connection(&self, key: &Key) -> Option<Arc<GraphConnection>> {
+        self.connections.get(key)
+    }
+
+    /// All connections that this process knows, by namespace and name.
+    pub fn connections(&self) -> Vec<Arc<GraphConnection>> {
+        self.connections.all()
+    }
+
+    /// Forgets the writes to an object that is gone.
+    pub fn forget(&self, uid: &str) {
+        self.profiles.written.forget(uid);
+        self.connections.written.forget(uid);
+    }
+
+    /// Reads a resource from the server.
+    ///
+    /// # Errors
+    /// As [`Cluster::fetch_profile`].
+    pub async fn fetch_profile(&self, key: &Key) -> Result<Arc<EducationSyncProfile>, ClusterError> {
+        self.port.fetch_profile(key).await.map(Arc::new)
+    }
+
+    /// Writes the finalizers of exactly this version of a resource.
+    ///
+    /// # Errors
+    /// As [`Cluster::write_finalizers`].
+    pub async fn write_finalizers(
+        &self,
+        resource: &EducationSyncProfile,
+        finalizers: Vec<String>,
+    ) -> Result<Arc<EducationSyncProfile>, ClusterError> {
+        let written = self.port.write_finalizers(resource, finalizers).await;
+        self.settle(resource, written).await
+    }
+
+    /// Writes the status of exactly this version of a resource.
+    ///
+    /// # Errors
+    /// As [`Cluster::write_status`].
+    pub async fn write_status(
+        &self,
+        resource: &EducationSyncProfile,
+        status: EducationSyncProfileStatus,
+    ) -> Result<Arc<EducationSyncProfile>, ClusterError> {
+        let written = self.port.write_status(resource, status).await;
+        self.settle(resource, written).await
+    }
+
+    /// Writes the finalizers of exactly this version of a connection.
+    ///
+    /// # Errors
+    /// As [`Cluster::write_connection_finalizers`].
+    pub async fn write_connection_finalizers(
+        &self,
+        connection: &GraphConnection,
+        finalizers: Vec<String>,
+    ) -> Result<(), ClusterError> {
+        let written = self.port.write_connection_finalizers(connection, finalizers).await?;
+        self.connections.written.remember(connection, &Arc::new(written));
+        Ok(())
+    }
+
+    /// Writes the status of exactly this version of a connection.
+    ///
+    /// # Errors
+    /// As [`Cluster::write_connection_status`].
+    pub async fn write_connection_status(
+        &self,
+        connection: &GraphConnection,
+        status: GraphConnectionStatus,
+    ) -> Result<(), ClusterError> {
+        let written = self.port.write_connection_status(connection, status).await?;
+        self.connections.written.remember(connection, &Arc::new(written));
+        Ok(())
+    }
+
+    /// Publishes an event on a resource. It is lost when the server does not take it.
+    pub async fn publish(&self, resource: &EducationSyncProfile, notice: Notice) {
+        self.port.publish(resource, notice).await;
+    }
+
+    /// Publishes an event on a connection.
+    pub async fn publish_connection(&self, connection: &GraphConnection, notice: Notice) {
+        self.port.publish_connection(connection, notice).await;
+    }
+
+    /// Remembers what came of a write, so that the next pass looks at the newest version. After a
+    /// conflict that version is read, since the watch may be behind for a while.
+    async fn settle(
+        &self,
+        before: &EducationSyncProfile,
+        written: Result<EducationSyncProfile, ClusterError>,
+    ) -> Result<Arc<EducationSyncProfile>, ClusterError> {
+        match written {
+            Ok(written) => {
+                let written = Arc::new(written);
+                self.profiles.written.remember(before, &written);
+                Ok(written)
+            }
+            Err(ClusterError::Conflict) => {
+                if let Ok(newest) = self.fetch_profile(&Key::of(before)).await
+                    && newest.metadata.uid == before.metadata.uid
+                {
+                    self.profiles.written.remember(before, &newest);
+                }
+                Err(ClusterError::Conflict)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The objects of one kind.
+#[derive(Debug)]
+struct Known<K: Lookup<DynamicType = ()> + 'static> {
+    store: Store<K>,
+    written: Overlay<K>,
+}
+
+impl<K: Resource<DynamicType = ()> + Clone + 'static> Known<K> {
+    fn new(store: Store<K>) -> Self {
+        Self { store, written: Overlay::default() }
+    }
+
+    fn get(&self, key: &Key) -> Option<Arc<K>> {
+        let stored = self.store.get(&ObjectRef::new(&key.name).within(&key.namespace))?;
+        Some(self.written.newest(stored))
+    }
+
+    /// In a fixed order, so that nothing depends on how a store is laid out.
+    fn all(&self) -> Vec<Arc<K>> {
+        let mut all: Vec<Arc<K>> =
+            self.store.state().into_iter().map(|stored| self.written.newest(stored)).collect();
+        all.sort_by_cached_key(|object| (ResourceExt::namespace(&**object), object.name_any()));
+        all
+    }
+}
