@@ -307,6 +307,7 @@ fn problem_sentence(problem: &ConnectionProblem) -> anyhow::Error {
     match problem {
         ConnectionProblem::NotFound(text)
         | ConnectionProblem::CredentialsMissing(text)
+        | ConnectionProblem::Unreadable(text)
         | ConnectionProblem::CredentialsInvalid(text)
         | ConnectionProblem::HostNotAllowed(text)
         | ConnectionProblem::NamespaceNotAllowed(text) => anyhow!("{}", text.trim_end_matches('.')),

@@ -62,7 +62,7 @@ impl KubeCluster {
         match within(self.recorder.publish(&event, &resource.object_ref(&()))).await {
             Ok(()) => {}
             // Nothing can be made in a namespace that is going; nobody will look there for events.
-            Err(ClusterError::Other(what)) if what.contains("is being terminated") => {}
+            Err(ClusterError::Refused(what)) if what.contains("is being terminated") => {}
             Err(error) => tracing::warn!(%error, reason = event.reason, "could not publish an event"),
         }
     }
@@ -183,7 +183,10 @@ pub(super) async fn within<T>(call: impl Future<Output = kube::Result<T>>) -> Re
         }
         Ok(Err(kube::Error::Api(status))) if status.is_not_found() => Err(ClusterError::NotFound),
         Ok(Err(kube::Error::Api(status))) => {
-            Err(ClusterError::Other(format!("Kubernetes refused (HTTP {}): {}", status.code, status.message)))
+            let what = format!("Kubernetes refused (HTTP {}): {}", status.code, status.message);
+            // 408 and 429 ask to come again.
+            let is_definite = (400..500).contains(&status.code) && !matches!(status.code, 408 | 429);
+            Err(if is_definite { ClusterError::Refused(what) } else { ClusterError::Other(what) })
         }
         Ok(Err(error)) => Err(ClusterError::Other(error.to_string())),
         Err(_) => {

@@ -29,7 +29,7 @@ use crate::reconcile::observation::Settings;
 use crate::upstream::{OperatorIdentity, Transports, UpstreamSettings, Upstreams};
 use health::{Health, Stage};
 use kube_cluster::{KubeCluster, KubeLease};
-use lease::{Elector, Leadership, LeaseSettings};
+use lease::{Elector, Leadership, LeasePort, LeaseSettings};
 use refresh_tokens::KubeRefreshTokens;
 
 /// How long passes may take to end after SIGTERM.
@@ -100,24 +100,24 @@ pub async fn run(settings: OperatorSettings) -> anyhow::Result<()> {
         }
     }
     tracing::info!(lease = settings.lease.name, "holding the lease");
-    let result = Box::pin(lead(settings, client, clock, leadership, &health, stop, &mut elector)).await;
+    health.set(Stage::Reading);
+    let work = work(&settings, client, clock, leadership, &health, stop.clone());
+    let result = Box::pin(lead(work, &stop, &mut elector)).await;
     signals.abort();
     result
 }
 
 /// Works while the lease is held. The lease is given back when all passes have ended, not before.
-async fn lead(
-    settings: OperatorSettings,
-    client: Client,
-    clock: Clock,
-    leadership: Arc<Leadership>,
-    health: &Health,
-    stop: CancellationToken,
-    elector: &mut Elector<KubeLease>,
+///
+/// # Errors
+/// When the lease is lost, or the work does not end in time after `stop`.
+pub async fn lead<P: LeasePort>(
+    work: impl Future<Output = anyhow::Result<()>>,
+    stop: &CancellationToken,
+    elector: &mut Elector<P>,
 ) -> anyhow::Result<()> {
-    health.set(Stage::Reading);
-    let work = work(&settings, client, clock, leadership, health, stop.clone());
     tokio::select! {
+        biased;
         result = work => {
             elector.release().await;
             tracing::info!("stopped");

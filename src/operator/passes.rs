@@ -28,6 +28,9 @@ type Shared<C> = Arc<Context<C>>;
 /// No resource needs more passes than this in a row.
 const MOST_AT_ONCE: usize = 8;
 
+/// Time between a pass that did not end and the next one.
+const AFTER_ERROR: Duration = Duration::from_secs(5);
+
 /// Where keys wait for their pass.
 #[derive(Clone, Debug)]
 pub struct Queues {
@@ -149,7 +152,7 @@ pub async fn run_profiles<C: Cluster>(
     stop: CancellationToken,
 ) {
     controller(keys, store, limit, stop)
-        .run(look, |profile, error, _| after_error(&Key::of(&*profile), error), context)
+        .run(look, |profile, error, _| action(after_error(&Key::of(&*profile), error)), context)
         .for_each(|_| std::future::ready(()))
         .await;
 }
@@ -162,7 +165,11 @@ pub async fn run_connections<C: Cluster>(
     stop: CancellationToken,
 ) {
     controller(keys, store, 4, stop)
-        .run(look_at_connection, |connection, error, _| after_error(&Key::of(&*connection), error), context)
+        .run(
+            look_at_connection,
+            |connection, error, _| action(after_error(&Key::of(&*connection), error)),
+            context,
+        )
         .for_each(|_| std::future::ready(()))
         .await;
 }
@@ -184,42 +191,53 @@ where
         .graceful_shutdown_on(stop.cancelled_owned())
 }
 
-/// Passes of one profile, until there is nothing to be done at once.
 async fn look<C: Cluster>(
     profile: Arc<EducationSyncProfile>,
     context: Shared<C>,
 ) -> Result<Action, ClusterError> {
-    let key = Key::of(&*profile);
-    for _ in 0..MOST_AT_ONCE {
-        match Box::pin(pass_in_span(Arc::clone(&context), key.clone())).await? {
-            Next::Again => {}
-            Next::Wait => return Ok(Action::await_change()),
-            Next::In(wait) => return Ok(Action::requeue(wait)),
-        }
-    }
-    // No defect of a decision may become a loop without a pause.
-    Ok(Action::requeue(Duration::from_secs(5)))
+    passes_of_profile(context, Key::of(&*profile)).await.map(action)
 }
 
 async fn look_at_connection<C: Cluster>(
     connection: Arc<GraphConnection>,
     context: Shared<C>,
 ) -> Result<Action, ClusterError> {
-    match connection::pass(&context, &Key::of(&*connection)).await? {
-        Next::Again => Ok(Action::requeue(Duration::ZERO)),
-        Next::Wait => Ok(Action::await_change()),
-        Next::In(wait) => Ok(Action::requeue(wait)),
+    connection::pass(&context, &Key::of(&*connection)).await.map(action)
+}
+
+/// Passes of one profile, until there is nothing to be done at once.
+///
+/// # Errors
+/// As [`crate::reconcile::pass`].
+pub async fn passes_of_profile<C: Cluster>(context: Shared<C>, key: Key) -> Result<Next, ClusterError> {
+    for _ in 0..MOST_AT_ONCE {
+        let next = Box::pin(pass_in_span(Arc::clone(&context), key.clone())).await?;
+        if next != Next::Again {
+            return Ok(next);
+        }
+    }
+    // No defect of a decision may become a loop without a pause.
+    Ok(Next::In(AFTER_ERROR))
+}
+
+/// When to look again after a pass that did not end.
+#[must_use]
+pub fn after_error(key: &Key, error: &ClusterError) -> Next {
+    match error {
+        ClusterError::Conflict => Next::In(Duration::from_millis(300)),
+        // Deleted meanwhile: the watch tells.
+        ClusterError::NotFound => Next::Wait,
+        ClusterError::Refused(_) | ClusterError::Other(_) => {
+            tracing::warn!(namespace = key.namespace, resource = key.name, %error, "the pass did not end; it is repeated");
+            Next::In(AFTER_ERROR)
+        }
     }
 }
 
-fn after_error(key: &Key, error: &ClusterError) -> Action {
-    match error {
-        ClusterError::Conflict => Action::requeue(Duration::from_millis(300)),
-        // Deleted meanwhile: the watch tells.
-        ClusterError::NotFound => Action::await_change(),
-        ClusterError::Other(_) => {
-            tracing::warn!(namespace = key.namespace, resource = key.name, %error, "the pass did not end; it is repeated");
-            Action::requeue(Duration::from_secs(5))
-        }
+fn action(next: Next) -> Action {
+    match next {
+        Next::Again => Action::requeue(Duration::ZERO),
+        Next::Wait => Action::await_change(),
+        Next::In(wait) => Action::requeue(wait),
     }
 }

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use crate::graph::name::NameKey;
 
 /// Where a name or a profile is: names of different tenants do not meet.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Tenant {
     /// Address of Graph.
     pub endpoint: String,
@@ -111,6 +111,14 @@ impl Claims {
         }
     }
 
+    /// Does another resource hold this name by an attempt or a profile?
+    #[must_use]
+    pub fn is_established_by_other(&self, tenant: &Tenant, name: &NameKey, uid: &str) -> bool {
+        let table = self.lock();
+        let hold = table.names.get(&(tenant.clone(), name.clone()));
+        hold.is_some_and(|hold| hold.established && hold.uid != uid)
+    }
+
     /// Records what the status of a resource says: the names of its attempts and of its profile.
     /// A name that another resource has established stays there.
     pub fn record_names(&self, tenant: &Tenant, names: &BTreeSet<NameKey>, owner: &Owner, now: Timestamp) {
@@ -128,11 +136,9 @@ impl Claims {
         }
     }
 
-    /// Gives up names that are not in the status any more, after a definite refusal.
-    pub fn forget_names(&self, tenant: &Tenant, kept: &BTreeSet<NameKey>, uid: &str) {
-        self.lock().names.retain(|(place, name), hold| {
-            hold.uid != uid || !hold.established || place != tenant || kept.contains(name)
-        });
+    /// Gives up names that are not in the status any more: after a definite refusal, or a rename.
+    pub fn forget_names(&self, kept: &BTreeSet<(Tenant, NameKey)>, uid: &str) {
+        self.lock().names.retain(|held, hold| hold.uid != uid || !hold.established || kept.contains(held));
     }
 
     /// Claims a profile for a resource; `alive` says since when it is known to be alive, if the claim
@@ -265,7 +271,7 @@ mod tests {
         assert_eq!(claims.wish(&tenant, &NameKey::of("a"), &second, at(2)), NameClaim::Ours(at(2)));
         let taken = NameClaim::TakenBy(first.clone());
         assert_eq!(claims.wish(&tenant, &NameKey::of("attempted"), &second, at(2)), taken);
-        claims.forget_names(&tenant, &BTreeSet::new(), "first");
+        claims.forget_names(&BTreeSet::new(), "first");
         assert_eq!(claims.wish(&tenant, &NameKey::of("attempted"), &second, at(3)), NameClaim::Ours(at(3)));
     }
 

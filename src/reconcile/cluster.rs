@@ -30,7 +30,10 @@ pub enum ClusterError {
     /// There is no such object.
     #[error("not found")]
     NotFound,
-    /// Anything else.
+    /// A definite no, for example for want of a right.
+    #[error("{0}")]
+    Refused(String),
+    /// Anything else: it may be different in a moment.
     #[error("{0}")]
     Other(String),
 }

@@ -151,6 +151,9 @@ fn verdict(view: &Result<View, ConnectionProblem>) -> Health {
         Err(ConnectionProblem::CredentialsMissing(message)) => {
             Health::Broken(Reason::CredentialsMissing, message.clone())
         }
+        Err(ConnectionProblem::Unreadable(message)) => {
+            Health::Ailing(Reason::CredentialsMissing, message.clone())
+        }
         Err(ConnectionProblem::CredentialsInvalid(message)) => {
             Health::Broken(Reason::CredentialsInvalid, message.clone())
         }

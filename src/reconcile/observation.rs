@@ -83,6 +83,8 @@ pub enum SourceSecret {
     Here(SecretValue),
     /// It cannot be had. The sentence is for the person who must act.
     Missing(String),
+    /// Kubernetes does not answer as it should; it may in a moment.
+    Unreadable(String),
 }
 
 impl SourceSecret {
@@ -91,7 +93,7 @@ impl SourceSecret {
     pub const fn value(&self) -> Option<&SecretString> {
         match self {
             Self::Here(secret) => Some(&secret.value),
-            Self::NotNeeded | Self::Missing(_) => None,
+            Self::NotNeeded | Self::Missing(_) | Self::Unreadable(_) => None,
         }
     }
 
@@ -100,7 +102,7 @@ impl SourceSecret {
     pub fn version(&self) -> Option<&str> {
         match self {
             Self::Here(secret) => Some(&secret.version),
-            Self::NotNeeded | Self::Missing(_) => None,
+            Self::NotNeeded | Self::Missing(_) | Self::Unreadable(_) => None,
         }
     }
 }
@@ -125,6 +127,8 @@ pub enum ConnectionProblem {
     NotFound(String),
     /// A Secret, or a key of it, does not exist or cannot be read.
     CredentialsMissing(String),
+    /// Kubernetes does not answer as it should about a Secret; it may in a moment.
+    Unreadable(String),
     /// What a Secret holds cannot be used.
     CredentialsInvalid(String),
     /// A host is not on the operator's list.
@@ -311,7 +315,19 @@ pub fn is_own(status: &EducationSyncProfileStatus, uid: &str) -> bool {
     status.binding.iter().map(|binding| &binding.uid).chain(attempts).all(|other| other == uid)
 }
 
-/// The names that a status keeps taken: of the bound profile, and of every attempt without a known end.
+/// The names that a resource keeps taken: of its profile, of the open attempt, and of an earlier one as long
+/// as the name is still wanted. One that is not must not keep others waiting for what will hardly come.
+#[must_use]
+pub fn names_kept(resource: &EducationSyncProfile, tenant: &Tenant) -> BTreeSet<NameKey> {
+    let Some(status) = &resource.status else { return BTreeSet::new() };
+    let wanted = NameKey::of(&resource.spec.display_name);
+    let lasting = EducationSyncProfileStatus { earlier_creations: Vec::new(), ..status.clone() };
+    let mut names = names_in(&lasting, tenant);
+    names.extend(names_in(status, tenant).into_iter().filter(|name| *name == wanted));
+    names
+}
+
+/// The names in a status: of the bound profile, and of every attempt without a known end.
 #[must_use]
 pub fn names_in(status: &EducationSyncProfileStatus, tenant: &Tenant) -> BTreeSet<NameKey> {
     let here = |endpoint: &str, id: &str| endpoint == tenant.endpoint && id == tenant.tenant_id;

@@ -13,7 +13,7 @@ use super::claims::{NameClaim, Owner, Tenant};
 use super::cluster::{Cluster, ClusterError, Key};
 use super::observation::{
     ConnectionProblem, ListFacts, Memory, Namesake, Observation, SourceSecret, is_alive, is_own,
-    is_to_be_deleted, names_in, tenants_in,
+    is_to_be_deleted, names_in, names_kept, tenants_in,
 };
 use crate::api::EducationSyncProfile;
 use crate::api::connection::SecretKeyReference;
@@ -125,9 +125,15 @@ async fn source_secret<C: Cluster>(context: &Context<C>, resource: &EducationSyn
         Err(ClusterError::NotFound) => SourceSecret::Missing(format!(
             "spec.dataProvider needs the key {key} of the Secret {name}, but the namespace {namespace} has no such Secret, or the Secret no such key. Create it; edusync then goes on by itself."
         )),
-        Err(error) => SourceSecret::Missing(format!(
-            "spec.dataProvider needs the key {key} of the Secret {name}, but it cannot be read: {error}."
-        )),
+        Err(error) => {
+            let message = format!(
+                "spec.dataProvider needs the key {key} of the Secret {name}, but it cannot be read: {error}."
+            );
+            match error {
+                ClusterError::Refused(_) => SourceSecret::Missing(message),
+                _ => SourceSecret::Unreadable(message),
+            }
+        }
     }
 }
 
@@ -214,7 +220,7 @@ fn record<C: Cluster>(
 ) -> Option<Owner> {
     let status = resource.status.as_ref().filter(|status| is_own(status, &owner.uid))?;
     for tenant in tenants_in(status) {
-        context.claims.record_names(&tenant, &names_in(status, &tenant), owner, now);
+        context.claims.record_names(&tenant, &names_kept(resource, &tenant), owner, now);
     }
     let binding = status.binding.as_ref()?;
     let tenant = place(binding);
@@ -245,16 +251,30 @@ fn wish<C: Cluster>(
         return None;
     }
     let wanted = NameKey::of(&resource.spec.display_name);
-    let renames = binding(resource).is_some_and(|binding| NameKey::of(&binding.display_name) != wanted);
-    // While a profile is renamed both names are kept.
-    if !renames {
-        let kept = resource.status.as_ref().map(|status| names_in(status, tenant)).unwrap_or_default();
-        context.claims.forget_names(tenant, &kept, &owner.uid);
-    }
-    if binding(resource).is_some() && !renames {
+    give_up_names(context, resource);
+    if binding(resource).is_some() && !is_renamed(resource) {
         return None;
     }
     Some(context.claims.wish(tenant, &wanted, owner, now))
+}
+
+/// Gives up the names that the status does not have any more. While a profile is renamed both are kept.
+pub(super) fn give_up_names<C: Cluster>(context: &Context<C>, resource: &EducationSyncProfile) {
+    if is_renamed(resource) {
+        return;
+    }
+    let uid = resource.metadata.uid.as_deref().unwrap_or_default();
+    let tenants = resource.status.as_ref().map(tenants_in).unwrap_or_default();
+    let kept = tenants
+        .iter()
+        .flat_map(|tenant| names_kept(resource, tenant).into_iter().map(|name| (tenant.clone(), name)));
+    context.claims.forget_names(&kept.collect(), uid);
+}
+
+/// Has its profile another name than the spec wants?
+fn is_renamed(resource: &EducationSyncProfile) -> bool {
+    let wanted = NameKey::of(&resource.spec.display_name);
+    binding(resource).is_some_and(|binding| NameKey::of(&binding.display_name) != wanted)
 }
 
 /// How many profiles are to be deleted, or were a short while ago.
@@ -307,7 +327,9 @@ fn namesakes<C: Cluster>(
     names.extend(resource.status.iter().flat_map(|status| names_in(status, tenant)));
     let own = binding(resource).map(|binding| &binding.profile_id);
     let mut namesakes = Vec::new();
-    for name in &names {
+    // What has a name that another resource tries to create by now is what came of that.
+    for name in names.iter().filter(|name| !context.claims.is_established_by_other(tenant, name, &owner.uid))
+    {
         for profile in snapshot.named(name) {
             if Some(&profile.id) == own {
                 continue;

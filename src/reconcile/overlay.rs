@@ -45,7 +45,10 @@ impl<K: ResourceExt> Overlay<K> {
     /// Remembers that `after` has superseded `before`.
     pub fn remember(&self, before: &K, after: &Arc<K>) {
         let (Some(uid), Some(version)) = (before.uid(), before.resource_version()) else { return };
-        if after.resource_version().as_ref() == Some(&version) {
+        // The server answers with the old version when nothing changed, and also when the last finalizer of
+        // an object that is being deleted was taken off: that one is gone, and must not be seen with it.
+        let is_gone = after.meta().deletion_timestamp.is_some() && after.finalizers().is_empty();
+        if after.resource_version().as_ref() == Some(&version) && !is_gone {
             return;
         }
         let mut written = self.lock();
@@ -80,6 +83,19 @@ mod tests {
             "spec": {"tenantId": "6babcaad-604b-40ac-a9d7-9fd97c0b779f"}
         }));
         Arc::new(object.unwrap())
+    }
+
+    #[test]
+    fn what_went_with_its_last_finalizer_is_not_seen_with_it_again() {
+        let overlay = Overlay::default();
+        let mut before = version("1");
+        let held = Arc::make_mut(&mut before);
+        held.metadata.deletion_timestamp = serde_json::from_value(json!("2026-11-22T00:00:00Z")).unwrap();
+        held.metadata.finalizers = Some(vec!["edusync.dev/in-use".to_owned()]);
+        let mut after = (*before).clone();
+        after.metadata.finalizers = None;
+        overlay.remember(&*before, &Arc::new(after));
+        assert!(overlay.newest(before).finalizers().is_empty());
     }
 
     #[test]

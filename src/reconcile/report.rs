@@ -13,13 +13,16 @@ pub use life::{adopted, updated, vanished};
 pub use running::{after_reset, after_start, counted, not_triggered, paused, triggered};
 
 use super::cluster::Notice;
-use super::decide::{Farewell, HOW_TO_LET_GO, Notices, Standing, failure_standing, following, refusal_words};
+use super::decide::{
+    Farewell, HOW_TO_LET_GO, Notices, Standing, candidates, failure_standing, following, refusal_words,
+};
 use super::observation::{ConnectionFacts, Observation};
 use crate::api::EducationSyncProfile;
 use crate::api::conditions::{Reason, whole_seconds};
 use crate::api::status::{
     Binding, CreationAttempt, EducationSyncProfileStatus, HandledTriggers, ProfileState, Refusal,
 };
+use crate::graph::name::NameKey;
 use crate::graph::wire::{applied_fields, wanted};
 use crate::graph::{GraphError, RemoteProfile};
 
@@ -94,6 +97,7 @@ pub fn standing(o: &Observation, standing: &Standing, notices: &Notices) -> Opti
     let mut status = o.status().clone();
     if let Some(state) = notices.state {
         status.state = Some(state);
+        keep_name(o, &mut status);
     }
     if let Some(day) = &notices.expiration_date {
         status.expiration_date.clone_from(day);
@@ -116,6 +120,18 @@ pub fn standing(o: &Observation, standing: &Standing, notices: &Notices) -> Opti
     }
     events.extend(running::expiry(&mut status, o.generation(), o.now));
     Some(Report { status, notices: events })
+}
+
+/// A rename whose answer was lost has come through: the old name is free.
+fn keep_name(o: &Observation, status: &mut EducationSyncProfileStatus) {
+    let wanted = NameKey::of(&o.resource.spec.display_name);
+    let has_it = o.bound.as_ref().is_some_and(|profile| profile.name == wanted);
+    if let Some(binding) = &mut status.binding
+        && has_it
+        && NameKey::of(&binding.display_name) != wanted
+    {
+        binding.display_name.clone_from(&o.resource.spec.display_name);
+    }
 }
 
 /// The status that records an attempt before it is sent.
@@ -162,7 +178,7 @@ pub fn found(o: &Observation, profile: &RemoteProfile) -> Report {
     let attempts = status.creation.iter().chain(&status.earlier_creations);
     let attempt = attempts
         .clone()
-        .find(|attempt| crate::graph::name::NameKey::of(&attempt.display_name) == profile.name)
+        .find(|attempt| NameKey::of(&attempt.display_name) == profile.name)
         .or_else(|| attempts.clone().next());
     let Some(attempt) = attempt else {
         return Report { status: status.clone(), notices: Vec::new() };
@@ -171,7 +187,18 @@ pub fn found(o: &Observation, profile: &RemoteProfile) -> Report {
         "Found the profile {} in Microsoft Graph: it is the one that was asked for with client-request-id {}, whose answer was lost. Took it over.",
         profile.id, attempt.attempt
     );
-    bound(&o.resource, &Decided::by(o), attempt, profile, normal("Recovered", "Create", note), o.now)
+    let mut report =
+        bound(&o.resource, &Decided::by(o), attempt, profile, normal("Recovered", "Create", note), o.now);
+    let attempts: Vec<&CreationAttempt> = attempts.collect();
+    let left = candidates(o, &attempts).into_iter().filter(|id| *id != profile.id);
+    report.notices.extend(left.map(|id| {
+        // It is the last time that somebody knows of it.
+        let note = format!(
+            "The profile {id} may be what came of an earlier attempt, under another name, and belongs to no resource. Delete it in School Data Sync, or take it over by a resource of its own (spec.adopt)."
+        );
+        warning("UnclaimedProfile", "Create", note)
+    }));
+    report
 }
 
 fn bound(

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::Context;
 use super::cluster::{Cluster, ClusterError, Key};
 use super::observation::Observation;
+use super::observe::give_up_names;
 use super::report::Report;
 use crate::api::EducationSyncProfile;
 
@@ -23,7 +24,8 @@ pub async fn view<C: Cluster>(
 ) -> Result<(), ClusterError> {
     let Report { status, notices } = report;
     if o.resource.status.as_ref() != Some(&status) {
-        context.cluster.write_status(&o.resource, status).await?;
+        let written = context.cluster.write_status(&o.resource, status).await?;
+        give_up_names(context, &written);
     }
     for notice in notices {
         context.cluster.publish(&o.resource, notice).await;
@@ -51,6 +53,7 @@ pub async fn fact<C: Cluster>(
         }
         match context.cluster.write_status(&latest, status).await {
             Ok(written) => {
+                give_up_names(context, &written);
                 for notice in notices {
                     context.cluster.publish(&written, notice).await;
                 }

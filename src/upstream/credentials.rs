@@ -81,8 +81,8 @@ pub(super) async fn delegated(
     let seed = secrets.refresh_token.as_ref().map(|seed| &seed.value);
     let token = tokens.open(token_owner(connection), seed).await.map_err(|error| {
         let connection = connection.metadata.name.as_deref().unwrap_or_default();
-        LoadError::Unreadable(ConnectionProblem::CredentialsMissing(format!(
-            "The renewed refresh token of the GraphConnection {connection} cannot be read: {error}."
+        LoadError::Unreadable(ConnectionProblem::Unreadable(format!(
+            "The renewed refresh token of the GraphConnection {connection} cannot be read: {error}. edusync tries again by itself."
         )))
     })?;
     Ok(token.map(|token| Identity {

@@ -107,7 +107,7 @@ async fn read_certificate<C: Cluster>(
             Ok(_) => {}
         }
     }
-    Err(LoadError::Unreadable(ConnectionProblem::CredentialsMissing(format!(
+    Err(LoadError::Unreadable(ConnectionProblem::Unreadable(format!(
         "The Secret {name} changes while it is read; it is read again soon."
     ))))
 }
@@ -133,6 +133,14 @@ async fn read<C: Cluster>(
             let what = format!("the namespace {namespace} has no such Secret, or the Secret no such key");
             Err(LoadError::Problem(problem(what)))
         }
-        Err(error) => Err(LoadError::Unreadable(problem(format!("the Secret cannot be read: {error}")))),
+        Err(ClusterError::Refused(what)) => {
+            Err(LoadError::Problem(problem(format!("the Secret cannot be read: {what}"))))
+        }
+        Err(error) => {
+            let connection = connection.metadata.name.as_deref().unwrap_or_default();
+            Err(LoadError::Unreadable(ConnectionProblem::Unreadable(format!(
+                "The Secret {name}, which the GraphConnection {connection} needs, cannot be read: {error}. edusync tries again by itself."
+            ))))
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::create::{taken, worst};
-use super::{Action, NameKey, Standing, Verdict, set_back, wanted_name};
+use super::{Action, NameKey, Standing, Verdict, set_back, unreadable, wanted_name};
 use crate::api::conditions::Reason;
 use crate::api::status::ProfileState;
 use crate::graph::RemoteProfile;
@@ -133,6 +133,9 @@ pub(super) fn decide(o: &Observation, profile: &RemoteProfile, correction: &Corr
     }
     if let Some(verdict) = name_is_taken(o, profile) {
         return Some(verdict);
+    }
+    if let SourceSecret::Unreadable(message) = &o.source_secret {
+        return Some(unreadable(o, message));
     }
     if let SourceSecret::Missing(message) = &o.source_secret {
         let stalled = Standing::Stalled(Reason::CredentialsMissing, message.clone());

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::{
-    Action, NameKey, Standing, Verdict, adopt, is_held, set_back, standing_refusal, wanted_name,
+    Action, NameKey, Standing, Verdict, adopt, is_held, set_back, standing_refusal, unreadable, wanted_name,
     without_list, wording,
 };
 use crate::api::conditions::Reason;
@@ -61,6 +61,9 @@ fn begin(o: &Observation) -> Verdict {
         let stalled = Standing::Stalled(Reason::WouldCreate, wording::would_create(o));
         return Verdict::watching(stalled, false);
     }
+    if let SourceSecret::Unreadable(message) = &o.source_secret {
+        return unreadable(o, message);
+    }
     if let SourceSecret::Missing(message) = &o.source_secret {
         let stalled = Standing::Stalled(Reason::CredentialsMissing, message.clone());
         // Nobody tells when the Secret comes.
@@ -76,8 +79,8 @@ pub(super) fn late_arrival(o: &Observation) -> Option<Verdict> {
 
 /// What came of the attempt?
 pub(super) fn resolve(o: &Observation, attempt: &CreationAttempt) -> Verdict {
-    let attempts: Vec<_> = std::iter::once(attempt).chain(&o.status().earlier_creations).collect();
-    if let Some(verdict) = found(o, &attempts) {
+    // What has the name of the open attempt is what came of that, whatever else may have arrived late.
+    if let Some(verdict) = found(o, &[attempt]).or_else(|| late_arrival(o)) {
         return verdict;
     }
     if nothing_came(o, attempt) {
@@ -119,15 +122,7 @@ fn nothing_came(o: &Observation, attempt: &CreationAttempt) -> bool {
 
 /// A profile that one of the attempts made: unclaimed, of its name, of its kinds.
 fn found(o: &Observation, attempts: &[&CreationAttempt]) -> Option<Verdict> {
-    let mut ids: Vec<&str> = o
-        .namesakes
-        .iter()
-        .filter(|namesake| namesake.claimed_by.is_none())
-        .filter(|namesake| attempts.iter().any(|attempt| could_be(&namesake.profile, attempt)))
-        .map(|namesake| namesake.profile.id.as_str())
-        .collect();
-    ids.sort_unstable();
-    match ids.as_slice() {
+    match candidates(o, attempts).as_slice() {
         [] => None,
         [id] => Some(Verdict::act(Action::Bind { id: (*id).to_owned() })),
         several => {
@@ -139,6 +134,22 @@ fn found(o: &Observation, attempts: &[&CreationAttempt]) -> Option<Verdict> {
             Some(Verdict::watching(Standing::Stalled(Reason::AmbiguousCreate, message), false))
         }
     }
+}
+
+/// Ids of the unclaimed profiles that one of the attempts may have made.
+pub(in crate::reconcile) fn candidates<'a>(
+    o: &'a Observation,
+    attempts: &[&CreationAttempt],
+) -> Vec<&'a str> {
+    let mut ids: Vec<&str> = o
+        .namesakes
+        .iter()
+        .filter(|namesake| namesake.claimed_by.is_none())
+        .filter(|namesake| attempts.iter().any(|attempt| could_be(&namesake.profile, attempt)))
+        .map(|namesake| namesake.profile.id.as_str())
+        .collect();
+    ids.sort_unstable();
+    ids
 }
 
 fn could_be(profile: &RemoteProfile, attempt: &CreationAttempt) -> bool {

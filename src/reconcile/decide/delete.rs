@@ -22,7 +22,7 @@ pub(super) fn decide(o: &Observation) -> Verdict {
         return Verdict::act(Action::LetGo(farewell));
     }
     let verdict = match &o.connection {
-        Err(problem) => connection_problem(problem),
+        Err(problem) => connection_problem(o, problem),
         Ok(connection) if leads_elsewhere(o, connection) => {
             Verdict::stalled(Reason::ConnectionChanged, wording::connection_changed(o))
         }

@@ -13,6 +13,7 @@ mod wording;
 
 pub(super) use bound::ABSENCES_THAT_PROVE;
 pub use correct::{Drift, Outlook};
+pub(super) use create::candidates;
 pub(super) use running::is_under_way;
 pub(super) use wording::{HOW_TO_LET_GO, failure as failure_standing, following, refusal as refusal_words};
 
@@ -186,7 +187,7 @@ pub fn decide(o: &Observation) -> Verdict {
     }
     let connection = match &o.connection {
         Ok(connection) => connection,
-        Err(problem) => return connection_problem(problem),
+        Err(problem) => return connection_problem(o, problem),
     };
     if leads_elsewhere(o, connection) {
         return Verdict::stalled(Reason::ConnectionChanged, wording::connection_changed(o));
@@ -204,16 +205,28 @@ fn leads_elsewhere(o: &Observation, connection: &ConnectionFacts) -> bool {
     super::observation::tenants_in(o.status()).iter().any(|tenant| *tenant != connection.tenant)
 }
 
-fn connection_problem(problem: &ConnectionProblem) -> Verdict {
+fn connection_problem(o: &Observation, problem: &ConnectionProblem) -> Verdict {
     let (reason, message) = match problem {
         ConnectionProblem::NotFound(message) => (Reason::ConnectionNotFound, message),
         ConnectionProblem::CredentialsMissing(message) => (Reason::CredentialsMissing, message),
+        ConnectionProblem::Unreadable(message) => return unreadable(o, message),
         ConnectionProblem::CredentialsInvalid(message) => (Reason::CredentialsInvalid, message),
         ConnectionProblem::HostNotAllowed(message) => (Reason::HostNotAllowed, message),
         ConnectionProblem::NamespaceNotAllowed(message) => (Reason::NamespaceNotAllowed, message),
     };
     // A Secret is not watched, so it is looked at again.
     Verdict { recheck: Some(Duration::from_mins(1)), ..Verdict::stalled(reason, message.clone()) }
+}
+
+/// Kubernetes is out of reach for a moment: nothing that is said of a profile becomes wrong by that, and
+/// nobody has to act.
+fn unreadable(o: &Observation, message: &str) -> Verdict {
+    let standing = if o.status().conditions.is_empty() {
+        Standing::Waiting(Reason::CredentialsMissing, message.to_owned())
+    } else {
+        Standing::Silent
+    };
+    Verdict { standing, recheck: Some(Duration::from_secs(10)), ..Verdict::nothing() }
 }
 
 /// What to say while there is no list to decide by.

@@ -72,3 +72,21 @@ fn gone_needs_two_proofs_apart() {
     o.resource = Arc::new(resource);
     assert_eq!(decide(&o).action, Action::Forget, "a person has confirmed it");
 }
+
+#[test]
+fn a_secret_that_cannot_be_read_for_a_moment_changes_nothing_that_was_said() {
+    let away = || Err(ConnectionProblem::Unreadable("The Secret graph cannot be read.".to_owned()));
+    let condition = json!({
+        "type": "Ready", "status": "True", "reason": "Provisioned", "message": "",
+        "lastTransitionTime": "2026-11-22T00:00:00Z"
+    });
+    let mut status = bound();
+    status["conditions"] = json!([condition]);
+    let mut o = look(status);
+    o.connection = away();
+    assert_eq!(decide(&o).standing, Standing::Silent);
+    assert!(decide(&o).recheck.is_some_and(|wait| wait < Duration::from_mins(1)));
+    let mut new = look(json!({}));
+    new.connection = away();
+    assert_eq!(reason(&decide(&new)), Some(("waiting", Reason::CredentialsMissing)), "nobody has to act");
+}

@@ -224,3 +224,17 @@ fn a_corrected_secret_of_the_source_lifts_a_refusal() {
     o.source_secret = secret("2");
     assert_eq!(decide(&o).action, Action::Create);
 }
+
+#[test]
+fn a_rename_whose_answer_was_lost_frees_the_old_name() {
+    let mut status = bound();
+    status["binding"]["displayName"] = json!("Fabrikam");
+    let mut o = look(status);
+    o.bound = Some(as_wanted("p", "provisioned"));
+    let verdict = decide(&o);
+    let report = crate::reconcile::report::standing(&o, &verdict.standing, &verdict.notices).unwrap();
+    assert_eq!(report.status.binding.unwrap().display_name, "Contoso");
+    o.bound.as_mut().unwrap().name = NameKey::of("Somebody else's");
+    let report = crate::reconcile::report::standing(&o, &verdict.standing, &verdict.notices).unwrap();
+    assert_eq!(report.status.binding.unwrap().display_name, "Fabrikam", "a name that nobody asked for");
+}

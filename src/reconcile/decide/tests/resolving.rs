@@ -71,3 +71,22 @@ fn a_late_arrival_of_an_earlier_attempt_is_recognised() {
     o.namesakes = vec![unclaimed("p", "provisioned")];
     assert_eq!(decide(&o).action, Action::Bind { id: "p".to_owned() });
 }
+
+#[test]
+fn what_has_the_name_of_the_open_attempt_is_taken_although_another_may_have_arrived_late() {
+    let mut earlier = attempt("a", "u");
+    earlier["displayName"] = json!("Fabrikam");
+    let mut o = look(json!({"creation": attempt("b", "u"), "earlierCreations": [earlier]}));
+    let mut late = unclaimed("late", "provisioned");
+    late.profile.name = NameKey::of("Fabrikam");
+    o.namesakes = vec![unclaimed("p", "provisioned"), late];
+    assert_eq!(decide(&o).action, Action::Bind { id: "p".to_owned() });
+    let profile = o.namesakes[0].profile.clone();
+    let report = crate::reconcile::report::found(&o, &profile);
+    let reasons: Vec<&str> = report.notices.iter().map(|notice| notice.reason.as_str()).collect();
+    assert_eq!(
+        reasons,
+        ["Recovered", "Provisioned", "UnclaimedProfile"],
+        "nobody would hear of the other one again"
+    );
+}

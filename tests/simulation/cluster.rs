@@ -1,0 +1,297 @@
+//! The ports to Kubernetes of one process: resources, the Lease, and stored refresh tokens.
+//!
+//! What the server does is in `kubernetes`; here is what can become of a call on its way.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use edusync::api::connection::GraphConnectionStatus;
+use edusync::api::status::EducationSyncProfileStatus;
+use edusync::api::{EducationSyncProfile, GraphConnection};
+use edusync::auth::refresh::{RefreshTokenStore, StoreError, StoredToken, TokenOwner};
+use edusync::operator::lease::LeasePort;
+use edusync::reconcile::cluster::{Cluster, ClusterError, Key, Notice, SecretValue};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use k8s_openapi::api::coordination::v1::Lease;
+
+use crate::fates::{Fate, Fates, KEEP, LEASE, LOOK, WRITE};
+use crate::process::Process;
+use crate::watches::name;
+use crate::world::World;
+
+/// So long a caller waits for Kubernetes.
+const DEADLINE: Duration = Duration::from_secs(15);
+
+/// Kubernetes, as one process reaches it.
+#[derive(Clone, Debug)]
+pub struct Port {
+    pub world: Arc<World>,
+    pub process: Arc<Process>,
+}
+
+impl Port {
+    /// One call. `carry_out` happens on the server, whatever becomes of the caller meanwhile.
+    async fn call<T: Send + 'static>(
+        &self,
+        what: impl Into<String>,
+        fates: &Fates,
+        touch: impl FnOnce(&World) + Send,
+        carry_out: impl FnOnce(&World) -> Result<T, ClusterError> + Send + 'static,
+    ) -> Result<T, ClusterError> {
+        let (world, process) = (&self.world, &self.process);
+        process.living().await;
+        let fate = world.fate(fates);
+        let what = what.into();
+        if fate != Fate::Well {
+            world.story.tell(format!("{}: {what}: {fate:?}", process.identity));
+        }
+        match fate {
+            Fate::DiesBefore => {
+                process.kill();
+                process.living().await;
+            }
+            Fate::NotSent => {
+                tokio::time::sleep(world.way()).await;
+                return Err(ClusterError::Other("no connection".to_owned()));
+            }
+            Fate::Touched => touch(world),
+            _ => {}
+        }
+        let delay =
+            if fate == Fate::Late { DEADLINE + world.choices.between(100, 10_000) } else { world.way() };
+        let server = Arc::clone(world);
+        let arrival = tokio::spawn(async move {
+            tokio::time::sleep(delay).await;
+            carry_out(&server)
+        });
+        match fate {
+            Fate::Late => {
+                tokio::time::sleep(DEADLINE).await;
+                process.living().await;
+                return Err(ClusterError::Other("no answer in time".to_owned()));
+            }
+            Fate::AnswerLost => {
+                let _ = arrival.await;
+                tokio::time::sleep(DEADLINE).await;
+                process.living().await;
+                return Err(ClusterError::Other("no answer in time".to_owned()));
+            }
+            Fate::DiesAfter => {
+                let _ = arrival.await;
+                process.kill();
+                process.living().await;
+                return Err(ClusterError::Other("dead".to_owned()));
+            }
+            _ => {}
+        }
+        let answer = arrival.await.unwrap_or_else(|error| Err(ClusterError::Other(error.to_string())));
+        let back = if fate == Fate::Slow { world.choices.between(1_000, 9_000) } else { world.way() };
+        tokio::time::sleep(back).await;
+        process.living().await;
+        answer
+    }
+}
+
+/// Somebody else labels the resource.
+fn label(world: &World, key: &Key) {
+    let value = world.choices.below(1_000_000).to_string();
+    world.server.edit::<EducationSyncProfile>(key, |profile| {
+        profile.metadata.labels.get_or_insert_default().insert("touched".to_owned(), value);
+    });
+}
+
+impl Cluster for Port {
+    async fn fetch_profile(&self, key: &Key) -> Result<EducationSyncProfile, ClusterError> {
+        let wanted = key.clone();
+        self.call(
+            format!("get {}", name(key)),
+            &LOOK,
+            |_| {},
+            move |world| world.server.get(&wanted).ok_or(ClusterError::NotFound),
+        )
+        .await
+    }
+
+    async fn secret(&self, namespace: &str, name: &str, key: &str) -> Result<SecretValue, ClusterError> {
+        let (namespace, secret, key) = (namespace.to_owned(), name.to_owned(), key.to_owned());
+        self.call(
+            format!("get secret {secret}"),
+            &LOOK,
+            |_| {},
+            move |world| {
+                let (version, values) =
+                    world.server.secret(&namespace, &secret).ok_or(ClusterError::NotFound)?;
+                let value = values.get(&key).ok_or(ClusterError::NotFound)?;
+                Ok(SecretValue { value: value.as_str().into(), version: version.to_string() })
+            },
+        )
+        .await
+    }
+
+    async fn write_finalizers(
+        &self,
+        resource: &EducationSyncProfile,
+        finalizers: Vec<String>,
+    ) -> Result<EducationSyncProfile, ClusterError> {
+        let (key, seen, process) = (Key::of(resource), resource.clone(), Arc::clone(&self.process));
+        self.call(
+            format!("finalizers of {}", name(&key)),
+            &WRITE,
+            |world| label(world, &key),
+            move |world| {
+                let written = world.server.write_finalizers(&seen, finalizers);
+                world.rules.finalizers_written(world, &process, &seen, written.as_ref().ok());
+                written
+            },
+        )
+        .await
+    }
+
+    async fn write_connection_finalizers(
+        &self,
+        connection: &GraphConnection,
+        finalizers: Vec<String>,
+    ) -> Result<GraphConnection, ClusterError> {
+        let seen = connection.clone();
+        self.call(
+            "finalizers of the connection",
+            &WRITE,
+            |_| {},
+            move |world| world.server.write_finalizers(&seen, finalizers),
+        )
+        .await
+    }
+
+    async fn write_status(
+        &self,
+        resource: &EducationSyncProfile,
+        status: EducationSyncProfileStatus,
+    ) -> Result<EducationSyncProfile, ClusterError> {
+        let (key, process) = (Key::of(resource), Arc::clone(&self.process));
+        let wanted = EducationSyncProfile { status: Some(status), ..resource.clone() };
+        self.call(
+            format!("status of {}", name(&key)),
+            &WRITE,
+            |world| label(world, &key),
+            move |world| {
+                let written = world.server.write_status(&wanted);
+                if let Ok(written) = &written {
+                    world.rules.status_written(world, &process, written);
+                }
+                written
+            },
+        )
+        .await
+    }
+
+    async fn write_connection_status(
+        &self,
+        connection: &GraphConnection,
+        status: GraphConnectionStatus,
+    ) -> Result<GraphConnection, ClusterError> {
+        let wanted = GraphConnection { status: Some(status), ..connection.clone() };
+        self.call(
+            "status of the connection",
+            &WRITE,
+            |_| {},
+            move |world| {
+                let written = world.server.write_status(&wanted);
+                if let Ok(written) = &written {
+                    world.rules.search("the status of a connection", &format!("{:?}", written.status));
+                }
+                written
+            },
+        )
+        .await
+    }
+
+    async fn publish(&self, resource: &EducationSyncProfile, notice: Notice) {
+        // The ids of attempts are random, and a run is to be repeated word for word.
+        let note = notice.note.split("client-request-id").next().unwrap_or_default().to_owned();
+        let line = format!("event on {}: {} {note}", name(&Key::of(resource)), notice.reason);
+        let told: Result<(), ClusterError> = self
+            .call(
+                "publish an event",
+                &KEEP,
+                |_| {},
+                move |world| {
+                    world.rules.search("an event", &notice.note);
+                    world.story.tell(line);
+                    Ok(())
+                },
+            )
+            .await;
+        // Events may be lost.
+        let _ = told;
+    }
+
+    async fn publish_connection(&self, _connection: &GraphConnection, notice: Notice) {
+        self.world.rules.search("an event", &notice.note);
+    }
+}
+
+impl LeasePort for Port {
+    async fn get(&self) -> Result<Option<Lease>, ClusterError> {
+        self.call("get the lease", &LEASE, |_| {}, |world| Ok(world.server.lease())).await
+    }
+
+    async fn create(&self, lease: &Lease) -> Result<Lease, ClusterError> {
+        self.replace(lease).await
+    }
+
+    async fn replace(&self, lease: &Lease) -> Result<Lease, ClusterError> {
+        let lease = lease.clone();
+        self.call("write the lease", &LEASE, |_| {}, move |world| world.server.write_lease(&lease)).await
+    }
+}
+
+fn store_error(error: &ClusterError) -> StoreError {
+    StoreError(error.to_string())
+}
+
+impl RefreshTokenStore for Port {
+    fn read<'a>(
+        &'a self,
+        owner: &'a TokenOwner,
+    ) -> BoxFuture<'a, Result<Option<(StoredToken, bool)>, StoreError>> {
+        let wanted = owner.clone();
+        let call =
+            self.call("read the stored token", &KEEP, |_| {}, move |world| Ok(world.tokens.kept(&wanted)));
+        call.map(|read| read.map_err(|error| store_error(&error))).boxed()
+    }
+
+    fn write<'a>(
+        &'a self,
+        owner: &'a TokenOwner,
+        token: &'a StoredToken,
+        held: bool,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        let (owner, token) = (owner.clone(), token.clone());
+        let call = self.call(
+            "store the token",
+            &KEEP,
+            |_| {},
+            move |world| {
+                // Memory answers at once.
+                world.tokens.write(&owner, &token, held).now_or_never();
+                Ok(())
+            },
+        );
+        call.map(|written| written.map_err(|error| store_error(&error))).boxed()
+    }
+
+    fn release<'a>(&'a self, owner: &'a TokenOwner) -> BoxFuture<'a, Result<(), StoreError>> {
+        let owner = owner.clone();
+        let call = self.call(
+            "release the stored token",
+            &KEEP,
+            |_| {},
+            move |world| {
+                world.tokens.release(&owner).now_or_never();
+                Ok(())
+            },
+        );
+        call.map(|released| released.map_err(|error| store_error(&error))).boxed()
+    }
+}

@@ -1,0 +1,21 @@
+//! Simulation: the program itself – passes, poller, client, cache, election – in a world in memory, in which
+//! everything goes wrong. One number decides a whole run.
+//!
+//! `EDUSYNC_SIMULATION_SEED=7 cargo test -p edusync --test simulation one_run -- --nocapture` tells one run.
+
+#![cfg(test)]
+
+mod choices;
+mod cluster;
+mod fates;
+mod graph;
+mod judge;
+mod kubernetes;
+mod process;
+mod queue;
+mod rules;
+mod run;
+mod story;
+mod users;
+mod watches;
+mod world;

@@ -1,0 +1,280 @@
+//! The rules that hold at every moment of a run, and what is written down to check them.
+//!
+//! It sees what arrives at Graph and at Kubernetes, and believes nothing that the program says.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+use bytes::Bytes;
+use edusync::api::lifecycle::{DeletionPolicy, ManagementPolicy};
+use edusync::api::{EducationSyncProfile, FINALIZER};
+use edusync::graph::name::NameKey;
+use edusync::reconcile::cluster::Key;
+use edusync::reconcile::observation::is_own;
+use http::{Method, Request, Response};
+use jiff::Timestamp;
+use kube::ResourceExt;
+use serde_json::Value;
+
+use crate::graph::COLLECTION;
+use crate::process::Process;
+use crate::story::Story;
+use crate::watches::name;
+use crate::world::World;
+
+/// A change to Graph, as it arrives there.
+pub struct Change {
+    method: Method,
+    /// Of the profile; empty for a create.
+    id: String,
+    /// The client-request-id.
+    attempt: String,
+}
+
+impl Change {
+    /// None: it reads, or is for a token.
+    pub fn of(request: &Request<Bytes>) -> Option<Self> {
+        let path = request.uri().path();
+        if *request.method() == Method::GET || path.ends_with("/token") {
+            return None;
+        }
+        let rest = path.strip_prefix(COLLECTION).unwrap_or_default().trim_start_matches('/');
+        let attempt = request.headers().get("client-request-id").and_then(|value| value.to_str().ok());
+        Some(Self {
+            method: request.method().clone(),
+            id: rest.split('/').next().unwrap_or_default().to_owned(),
+            attempt: attempt.unwrap_or_default().to_owned(),
+        })
+    }
+
+    fn creates(&self) -> bool {
+        self.method == Method::POST && self.id.is_empty()
+    }
+}
+
+/// A profile that the program has made.
+#[derive(Clone, Debug)]
+pub struct Made {
+    pub uid: String,
+}
+
+/// What is written down.
+pub struct Rules {
+    story: Story,
+    notes: Mutex<Notes>,
+}
+
+#[derive(Default)]
+struct Notes {
+    /// Recorded attempts, with the uid of their resource.
+    attempts: BTreeMap<String, String>,
+    made: BTreeMap<String, Made>,
+    deletes: BTreeMap<String, u32>,
+    /// Until when a process was asked to wait.
+    closed: BTreeMap<String, Timestamp>,
+    /// Profiles that stay although their resources went, and resources of which it is not known.
+    retained: BTreeSet<String>,
+    calls: BTreeMap<String, u64>,
+    writes: u64,
+}
+
+impl Rules {
+    pub fn new(story: Story) -> Self {
+        Self { story, notes: Mutex::default() }
+    }
+
+    fn notes(&self) -> MutexGuard<'_, Notes> {
+        self.notes.lock().unwrap()
+    }
+
+    /// The profiles that the program has made.
+    pub fn made(&self) -> BTreeMap<String, Made> {
+        self.notes().made.clone()
+    }
+
+    /// The profiles that stay although their resources went, and the uids of such resources.
+    pub fn retained(&self) -> BTreeSet<String> {
+        self.notes().retained.clone()
+    }
+
+    /// Calls to Graph by kind, and status writes.
+    pub fn counted(&self) -> (BTreeMap<String, u64>, u64) {
+        let notes = self.notes();
+        (notes.calls.clone(), notes.writes)
+    }
+
+    /// No secret, wherever this is.
+    pub fn search(&self, place: &str, text: &str) {
+        if text.contains("canary") {
+            self.story.broken(format!("{place} holds a secret: {text}"));
+        }
+    }
+
+    /// A process sends a request to Graph or to the token service.
+    pub fn sent(&self, world: &World, process: &Process, request: &Request<Bytes>) {
+        if request.uri().path().ends_with("/token") {
+            return;
+        }
+        let change = Change::of(request);
+        let kind = match &change {
+            Some(change) if change.creates() => "create".to_owned(),
+            _ if request.uri().path() == COLLECTION => "list".to_owned(),
+            _ => request.method().to_string(),
+        };
+        *self.notes().calls.entry(kind).or_default() += 1;
+        let closed = self.notes().closed.get(&process.identity).copied();
+        if closed.is_some_and(|until| world.clock.now() < until) {
+            self.story.broken(format!("{} calls Graph although it was asked to wait", process.identity));
+        }
+        let Some(change) = change else { return };
+        let holder = world.server.lease().and_then(|lease| lease.spec).and_then(|spec| spec.holder_identity);
+        if holder.as_deref() != Some(&*process.identity) {
+            self.story.broken(format!("{} changes Graph, but {holder:?} leads", process.identity));
+        }
+        if change.method == Method::DELETE && !was_asked_for(world, &change.id) {
+            self.story.broken(format!("nobody asked for the deletion of {}", change.id));
+        }
+    }
+
+    /// Graph has carried a change out.
+    pub fn carried_out(&self, world: &World, process: &Process, change: &Change, answer: &Response<Bytes>) {
+        let status = answer.status();
+        self.story
+            .tell(format!("graph: {} {} of {} is {status}", change.method, change.id, process.identity));
+        if !status.is_success() {
+            return;
+        }
+        if change.creates() {
+            self.created(world, change, answer);
+        } else if change.method == Method::DELETE {
+            *self.notes().deletes.entry(change.id.clone()).or_default() += 1;
+        }
+    }
+
+    fn created(&self, world: &World, change: &Change, answer: &Response<Bytes>) {
+        let body: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
+        let id = body["id"].as_str().unwrap_or_default().to_owned();
+        let name = NameKey::of(body["displayName"].as_str().unwrap_or_default());
+        self.story.tell(format!("graph: made {id} ({:?})", body["displayName"]));
+        let uid = self.notes().attempts.get(&change.attempt).cloned();
+        let Some(uid) = uid else {
+            self.story.broken(format!("{id} was created without a recorded intent"));
+            return;
+        };
+        let made = self.notes().made.clone();
+        let is_namesake =
+            |profile: &Value| NameKey::of(profile["displayName"].as_str().unwrap_or_default()) == name;
+        let twin =
+            alive(world).into_iter().find(|(id, profile)| made.contains_key(id) && is_namesake(profile));
+        if let Some((twin, _)) = twin {
+            self.story.broken(format!("two profiles of one name: {twin} and {id}"));
+        }
+        self.notes().made.insert(id, Made { uid });
+    }
+
+    /// An answer of Graph has reached a process.
+    pub fn answered(&self, world: &World, process: &Process, answer: &Response<Bytes>) {
+        if answer.status() != 429 {
+            return;
+        }
+        let seconds = answer.headers().get("Retry-After").and_then(|value| value.to_str().ok()?.parse().ok());
+        let until = world.clock.now() + Duration::from_secs(seconds.unwrap_or(10));
+        let mut notes = self.notes();
+        let closed = notes.closed.entry(process.identity.clone()).or_insert(until);
+        *closed = until.max(*closed);
+    }
+
+    /// A status has been stored.
+    pub fn status_written(&self, world: &World, process: &Process, written: &EducationSyncProfile) {
+        let status = written.status.clone().unwrap_or_default();
+        self.search("a status", &serde_json::to_string(&status).unwrap());
+        let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready");
+        self.story.tell(format!(
+            "{}: status of {}: {} creation={} binding={}",
+            process.identity,
+            name(&Key::of(written)),
+            ready.map(|ready| format!("{} {}", ready.status, ready.reason)).unwrap_or_default(),
+            status.creation.is_some(),
+            status.binding.as_ref().map(|binding| binding.profile_id.clone()).unwrap_or_default(),
+        ));
+        let uid = written.metadata.uid.clone().unwrap_or_default();
+        let mut notes = self.notes();
+        notes.writes += 1;
+        if let Some(attempt) = status.creation {
+            notes.attempts.insert(attempt.attempt, uid.clone());
+        }
+        drop(notes);
+        let Some(binding) = status.binding else { return };
+        let others = world.server.list::<EducationSyncProfile>();
+        let twice = others
+            .iter()
+            .filter(|other| other.metadata.uid.as_ref() != Some(&uid))
+            .find(|other| bound_id(other).is_some_and(|id| id == binding.profile_id));
+        if let Some(other) = twice {
+            let other = name(&Key::of(other));
+            self.story.broken(format!("{} belongs to {other} as well", binding.profile_id));
+        }
+    }
+
+    /// Finalizers have been written.
+    pub fn finalizers_written(
+        &self,
+        world: &World,
+        process: &Process,
+        seen: &EducationSyncProfile,
+        written: Option<&EducationSyncProfile>,
+    ) {
+        let has = |profile: &EducationSyncProfile| profile.finalizers().iter().any(|name| name == FINALIZER);
+        let Some(written) = written else { return };
+        self.notes().writes += 1;
+        let what = if has(written) { "held" } else { "let go" };
+        self.story.tell(format!("{}: {} is {what}", process.identity, name(&Key::of(seen))));
+        if !has(seen) || has(written) {
+            return;
+        }
+        if !deletes(seen) {
+            let uid = seen.metadata.uid.clone();
+            self.notes().retained.extend(bound_id(seen).into_iter().chain(uid));
+            return;
+        }
+        if let Some(id) = bound_id(seen).filter(|id| alive(world).contains_key(id)) {
+            self.story.broken(format!("a resource was let go although {id} is there"));
+        }
+    }
+
+    /// How often the deletion of each profile was asked for with success.
+    pub fn deletes(&self) -> BTreeMap<String, u32> {
+        self.notes().deletes.clone()
+    }
+}
+
+/// Is the profile of this resource to go with it?
+pub fn deletes(profile: &EducationSyncProfile) -> bool {
+    profile.spec.deletion_policy() == DeletionPolicy::Delete
+        && profile.spec.management_policy != Some(ManagementPolicy::Observe)
+}
+
+/// Does a resource that is being deleted have this profile?
+fn was_asked_for(world: &World, id: &str) -> bool {
+    let resources = world.server.list::<EducationSyncProfile>();
+    resources.iter().any(|resource| {
+        resource.metadata.deletion_timestamp.is_some()
+            && deletes(resource)
+            && bound_id(resource).is_some_and(|bound| bound == id)
+    })
+}
+
+/// The profile that a status binds, if the status is the resource's own.
+pub fn bound_id(profile: &EducationSyncProfile) -> Option<String> {
+    let status = profile.status.as_ref()?;
+    let uid = profile.metadata.uid.as_deref()?;
+    is_own(status, uid).then(|| status.binding.as_ref().map(|binding| binding.profile_id.clone()))?
+}
+
+/// The profiles in Graph that are not going, by id.
+pub fn alive(world: &World) -> BTreeMap<String, Value> {
+    let all = world.simulator.profiles(world.clock.now());
+    let alive = all.into_iter().filter(|profile| profile["state"] != "deleting");
+    alive.map(|profile| (profile["id"].as_str().unwrap_or_default().to_owned(), profile)).collect()
+}

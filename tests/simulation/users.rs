@@ -1,0 +1,233 @@
+//! Everybody else in a run: people who write manifests, people in the portal, and whoever keeps processes running.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use edusync::api::{EducationSyncProfile, GraphConnection, REQUESTED_AT};
+use edusync::reconcile::cluster::Key;
+use kube::ResourceExt;
+use serde_json::{Value, json};
+
+use crate::process::Process;
+use crate::rules::alive;
+use crate::world::{CLIENT_SECRET, REFRESH_TOKEN, World};
+
+pub const NAMESPACE: &str = "school";
+
+/// What somebody does.
+#[derive(Clone, Debug)]
+pub enum Deed {
+    /// Applies a manifest.
+    Apply { resource: usize, name: usize, variant: u64 },
+    /// Deletes a resource.
+    Delete { resource: usize },
+    /// Asks for a pass.
+    Request { resource: usize },
+    /// Creates a profile in the portal, of another kind than any manifest has.
+    Plant { name: usize },
+    /// Deletes a profile in the portal.
+    Remove { number: u64 },
+    /// The client secret is replaced by a wrong one; later by the right one.
+    WrongSecret,
+    /// The Secret is deleted; later it is back.
+    NoSecret,
+    /// Graph is away for a while.
+    Away { seconds: u64 },
+    /// The pod of a replica is replaced.
+    Terminate,
+    /// The pod of a replica is killed.
+    Kill,
+}
+
+/// Display names: the last two are one name, spelled differently.
+const NAMES: [&str; 4] = ["Contoso", "Fabrikam", "Litware", " CONTOSO"];
+
+pub fn key(resource: usize) -> Key {
+    Key { namespace: NAMESPACE.to_owned(), name: format!("profile-{resource}") }
+}
+
+/// The manifest of a resource.
+pub fn manifest(resource: usize, name: usize, variant: u64) -> EducationSyncProfile {
+    let mut spec = json!({
+        "displayName": NAMES[name % NAMES.len()],
+        "dataProvider": {"csv": {}},
+        "identitySynchronizationConfiguration": {"creation": {"userDomains": [
+            {"appliesTo": "student", "name": "school.example"}
+        ]}},
+    });
+    if variant % 2 == 1 {
+        spec["handleSpecialCharacterConstraint"] = json!(true);
+    }
+    if variant % 3 == 1 {
+        spec["identitySynchronizationConfiguration"]["creation"]["userDomains"][0]["name"] =
+            json!("other.example");
+    }
+    if variant % 7 == 3 {
+        spec["deletionPolicy"] = json!("Retain");
+    }
+    if variant % 5 == 4 {
+        spec["synchronization"] = json!("Paused");
+    }
+    object("EducationSyncProfile", &key(resource), &spec)
+}
+
+fn object<K: serde::de::DeserializeOwned>(kind: &str, key: &Key, spec: &Value) -> K {
+    serde_json::from_value(json!({
+        "apiVersion": "edusync.dev/v1alpha1", "kind": kind,
+        "metadata": {"namespace": key.namespace, "name": key.name},
+        "spec": spec,
+    }))
+    .unwrap()
+}
+
+/// The connection `default`, with both credentials.
+pub fn connection(world: &World) -> GraphConnection {
+    let settings = world.simulator.settings();
+    let key = Key { namespace: NAMESPACE.to_owned(), name: "default".to_owned() };
+    let reference = |name: &str| json!({"name": "graph", "key": name});
+    object(
+        "GraphConnection",
+        &key,
+        &json!({
+            "tenantId": settings.tenant,
+            "application": {"clientId": settings.client_id, "clientSecretRef": reference("clientSecret")},
+            "delegated": {
+                "clientId": settings.client_id,
+                "refreshTokenRef": reference("refreshToken"),
+                "clientSecretRef": reference("clientSecret")
+            }
+        }),
+    )
+}
+
+/// The right Secret.
+pub fn right_secret(world: &World) {
+    let values = [("clientSecret", CLIENT_SECRET), ("refreshToken", REFRESH_TOKEN)];
+    world.server.put_secret(NAMESPACE, "graph", &values);
+}
+
+/// Processes that run now.
+pub type Replicas = Arc<Mutex<Vec<Arc<Process>>>>;
+
+/// Keeps one replica running: whatever ends is started again.
+pub async fn keep_running(world: Arc<World>, replicas: Replicas, number: usize) {
+    for start in 1_u32.. {
+        let process = Arc::new(Process::new(format!("edusync-{number}-{start}")));
+        replicas.lock().unwrap().push(Arc::clone(&process));
+        process.live(&world).await;
+        replicas.lock().unwrap().retain(|other| !Arc::ptr_eq(other, &process));
+        tokio::time::sleep(world.choices.between(500, 20_000)).await;
+    }
+}
+
+/// What people do in a run that comes from a seed, in order.
+pub fn deeds(world: &World, span: Duration) -> Vec<(Duration, Deed)> {
+    let choices = &world.choices;
+    let resources = 1 + choices.below(3);
+    let resource = || usize::try_from(choices.below(resources)).unwrap();
+    let name = || choices.choose(&[6, 3, 1, 1]);
+    let mut deeds: Vec<(Duration, Deed)> = Vec::new();
+    for number in 0..resources {
+        let deed = Deed::Apply {
+            resource: usize::try_from(number).unwrap(),
+            name: name(),
+            variant: choices.below(210),
+        };
+        deeds.push((choices.between(0, 3_000), deed));
+    }
+    let end = u64::try_from(span.as_millis()).unwrap();
+    for _ in 0..choices.below(9) {
+        let deed = match choices.choose(&[8, 6, 3, 3, 4, 1, 1, 2, 2, 4]) {
+            0 => Deed::Apply { resource: resource(), name: name(), variant: choices.below(210) },
+            1 => Deed::Delete { resource: resource() },
+            2 => Deed::Request { resource: resource() },
+            3 => Deed::Plant { name: name() },
+            4 => Deed::Remove { number: choices.below(8) },
+            5 => Deed::WrongSecret,
+            6 => Deed::NoSecret,
+            7 => Deed::Away { seconds: choices.below(120) },
+            8 => Deed::Terminate,
+            _ => Deed::Kill,
+        };
+        deeds.push((choices.between(0, end), deed));
+    }
+    deeds.sort_by_key(|(at, _)| *at);
+    deeds
+}
+
+/// People do what they do, and in the end repair what they broke.
+pub async fn act(world: Arc<World>, replicas: Replicas, deeds: Vec<(Duration, Deed)>) {
+    let mut passed = Duration::ZERO;
+    for (at, deed) in deeds {
+        tokio::time::sleep(at.saturating_sub(passed)).await;
+        passed = at.max(passed);
+        world.story.tell(format!("people: {deed:?}"));
+        carry_out(&world, &replicas, &deed);
+    }
+}
+
+/// Whatever was broken on purpose is whole again.
+pub fn repair(world: &World) {
+    world.simulator.set_unavailable(None);
+    right_secret(world);
+}
+
+fn carry_out(world: &Arc<World>, replicas: &Replicas, deed: &Deed) {
+    let (now, server) = (world.clock.now(), &world.server);
+    match deed {
+        Deed::Apply { resource, name, variant } => server.apply(manifest(*resource, *name, *variant), now),
+        Deed::Delete { resource } => server.delete::<EducationSyncProfile>(&key(*resource), now),
+        Deed::Request { resource } => server.edit::<EducationSyncProfile>(&key(*resource), |profile| {
+            profile.annotations_mut().insert(REQUESTED_AT.to_owned(), now.to_string());
+        }),
+        Deed::Plant { name } => {
+            let planted = world.simulator.plant(&foreign_body(NAMES[*name % NAMES.len()]), now);
+            world.story.tell(format!("people: planted {planted:?}"));
+        }
+        Deed::Remove { number } => {
+            let ids: Vec<String> = alive(world).into_keys().collect();
+            if let Some(id) = ids.get(usize::try_from(*number).unwrap() % ids.len().max(1)) {
+                world.simulator.remove(id);
+                world.story.tell(format!("people: removed {id}"));
+            }
+        }
+        Deed::WrongSecret => {
+            let values = [("clientSecret", "canary-wrong"), ("refreshToken", REFRESH_TOKEN)];
+            server.put_secret(NAMESPACE, "graph", &values);
+        }
+        Deed::NoSecret => server.delete_secret(NAMESPACE, "graph"),
+        Deed::Away { seconds } => {
+            world.simulator.set_unavailable(Some(503));
+            let (world, seconds) = (Arc::clone(world), *seconds);
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_secs(seconds)).await;
+                world.simulator.set_unavailable(None);
+            });
+        }
+        Deed::Terminate | Deed::Kill => {
+            let replicas = replicas.lock().unwrap();
+            if !replicas.is_empty() {
+                let process = world.choices.one_of(&replicas);
+                world.story.tell(format!("people: it is {}", process.identity));
+                if matches!(deed, Deed::Kill) { process.kill() } else { process.stop.cancel() }
+            }
+        }
+    }
+}
+
+/// A profile that nobody can take for one of ours: it matches accounts instead of creating them.
+fn foreign_body(name: &str) -> Value {
+    json!({
+        "displayName": name,
+        "dataProvider": {"@odata.type": "#microsoft.graph.educationCsvDataProvider"},
+        "identitySynchronizationConfiguration": {
+            "@odata.type": "#microsoft.graph.educationIdentityMatchingConfiguration",
+            "matchingOptions": [{
+                "appliesTo": "student",
+                "sourcePropertyName": "Username",
+                "targetPropertyName": "userPrincipalName",
+                "targetDomain": "school.example"
+            }]
+        }
+    })
+}
