@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 
 use super::claims::{NameClaim, Owner, Tenant};
-use super::cluster::SecretValue;
+use super::cluster::{Key, SecretValue};
 use crate::api::connection::Dialect;
 use crate::api::lifecycle::DeletionPolicy;
 use crate::api::status::{EducationSyncProfileStatus, ProfileState};
@@ -131,6 +131,25 @@ pub enum ConnectionProblem {
     HostNotAllowed(String),
     /// The namespace is not on the operator's list.
     NamespaceNotAllowed(String),
+}
+
+impl ConnectionProblem {
+    /// The same for a profile of another namespace: what the connection's Secrets are called, and what
+    /// is wrong with them, is for those who keep it.
+    #[must_use]
+    pub fn from_outside(&self, connection: &Key) -> Self {
+        let Key { namespace, name } = connection;
+        let sentence = format!(
+            "The GraphConnection {name} of the namespace {namespace} cannot be used at present. Its own status says why; whoever keeps it has to mend it."
+        );
+        match self {
+            Self::NotFound(_) => Self::NotFound(sentence),
+            Self::CredentialsMissing(_) => Self::CredentialsMissing(sentence),
+            Self::CredentialsInvalid(_) => Self::CredentialsInvalid(sentence),
+            Self::HostNotAllowed(_) => Self::HostNotAllowed(sentence),
+            Self::NamespaceNotAllowed(_) => Self::NamespaceNotAllowed(sentence),
+        }
+    }
 }
 
 /// What is known of the list of the tenant's profiles.

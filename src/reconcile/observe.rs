@@ -15,9 +15,9 @@ use super::observation::{
     ConnectionProblem, ListFacts, Memory, Namesake, Observation, SourceSecret, is_alive, is_own,
     is_to_be_deleted, names_in, tenants_in,
 };
-use crate::api::EducationSyncProfile;
 use crate::api::connection::SecretKeyReference;
 use crate::api::status::Binding;
+use crate::api::{EducationSyncProfile, GraphConnection};
 use crate::graph::name::NameKey;
 use crate::poller::{Snapshot, View};
 use crate::upstream::Upstream;
@@ -93,12 +93,6 @@ pub async fn observe<C: Cluster>(context: &Context<C>, key: &Key) -> Option<(Obs
     Some((observation, upstream.ok().map(|upstream| Sight { upstream, view })))
 }
 
-/// The key of the connection that a resource names.
-pub(super) fn connection_key(resource: &EducationSyncProfile) -> Key {
-    let namespace = resource.metadata.namespace.clone().unwrap_or_default();
-    Key { namespace, name: resource.spec.connection_name().to_owned() }
-}
-
 /// The client secret of the source. While something waits for it, it is read at every look;
 /// otherwise every quarter of an hour, so that a changed one is noticed.
 async fn source_secret<C: Cluster>(context: &Context<C>, resource: &EducationSyncProfile) -> SourceSecret {
@@ -162,8 +156,19 @@ fn place(binding: &Binding) -> Tenant {
     Tenant { endpoint: binding.endpoint.clone(), tenant_id: binding.tenant_id.clone() }
 }
 
+/// The connection that a resource names, if it is there and allows the resource's namespace. **The one
+/// way from a profile to a connection**: whoever is not allowed must not even learn that there is one.
+pub(super) fn connection_of<C: Cluster>(
+    context: &Context<C>,
+    resource: &EducationSyncProfile,
+) -> Option<Arc<GraphConnection>> {
+    let connection = context.cluster.connection(&Key::of_connection(resource))?;
+    let namespace = resource.metadata.namespace.as_deref().unwrap_or_default();
+    connection.allows(namespace).then_some(connection)
+}
+
 fn connection_is_held<C: Cluster>(context: &Context<C>, resource: &EducationSyncProfile) -> bool {
-    let Some(connection) = context.cluster.connection(&connection_key(resource)) else { return true };
+    let Some(connection) = connection_of(context, resource) else { return true };
     // To one that is being deleted no finalizer can be added.
     connection.metadata.deletion_timestamp.is_some() || context.is_holding(&connection)
 }
@@ -172,20 +177,41 @@ async fn connect<C: Cluster>(
     context: &Context<C>,
     resource: &EducationSyncProfile,
 ) -> Result<Arc<Upstream>, ConnectionProblem> {
-    let key = connection_key(resource);
-    match context.cluster.connection(&key) {
+    let key = Key::of_connection(resource);
+    let own = resource.metadata.namespace.as_deref().unwrap_or_default();
+    match connection_of(context, resource) {
         Some(connection) if connection.metadata.deletion_timestamp.is_some() && needs_no_way(resource) => {
             Err(ConnectionProblem::NotFound(format!(
                 "The GraphConnection {} is being deleted. Name another one in spec.connectionRef.",
                 key.name
             )))
         }
-        Some(connection) => context.upstreams.resolve(&context.cluster.port, &connection).await,
-        None => Err(ConnectionProblem::NotFound(format!(
-            "The namespace {} has no GraphConnection named {}. Create it, or name another one in spec.connectionRef.",
-            key.namespace, key.name
-        ))),
+        Some(connection) => {
+            let resolved = context.upstreams.resolve(&context.cluster.port, &connection).await;
+            resolved
+                .map_err(|problem| if key.namespace == own { problem } else { problem.from_outside(&key) })
+        }
+        None => Err(ConnectionProblem::NotFound(not_found(context, &key, own))),
     }
+}
+
+/// Of another namespace the sentence is the same whether there is no such connection or it does not
+/// allow this one: nobody learns from it what is there.
+fn not_found<C: Cluster>(context: &Context<C>, key: &Key, own: &str) -> String {
+    let Key { namespace, name } = key;
+    if !context.cluster.looks_into(namespace) {
+        return format!(
+            "This operator looks only into the namespaces that its administrator lists (edusync run --namespace), and {namespace}, which spec.connectionRef names, is not one of them. Name a connection of another namespace, or have that one listed."
+        );
+    }
+    if namespace == own {
+        return format!(
+            "The namespace {namespace} has no GraphConnection named {name}. Create it, or name another one in spec.connectionRef."
+        );
+    }
+    format!(
+        "The namespace {namespace} has no GraphConnection named {name} that the namespace {own} may use. Whoever keeps it has to create it and to list {own} in its spec.allowedNamespaces; or name another one in spec.connectionRef."
+    )
 }
 
 /// Is there nothing in Graph, and nothing that may be there, to which a way is needed?
