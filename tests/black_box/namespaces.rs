@@ -1,6 +1,7 @@
 //! Connections that profiles of other namespaces use: who may, who may not, and who waits for whom.
 
 use edusync::api::{EducationSyncProfile, GraphConnection};
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
@@ -8,6 +9,7 @@ use kube::runtime::wait::await_condition;
 use serde_json::{Value, json};
 
 use crate::scene::{Scene, condition, quick, spec};
+use crate::world::RELEASE;
 
 /// A district with a connection that the namespace of a school may use, and an operator for both.
 async fn district_and_school(name: &str) -> (Scene, Scene) {
@@ -51,6 +53,32 @@ async fn look(scene: &Scene, name: &str, request: &str) -> EducationSyncProfile 
             == Some(request)
     };
     scene.until(name, "answered", answered).await
+}
+
+/// Waits until the operator has looked at the newest version of the connection.
+async fn until_connection_is_looked_at(scene: &Scene) {
+    let seen = |connection: Option<&GraphConnection>| {
+        let generation = |connection: &GraphConnection| connection.metadata.generation;
+        connection.is_some_and(|connection| {
+            connection.status.as_ref().and_then(|status| status.observed_generation) == generation(connection)
+        })
+    };
+    let seen = await_condition(scene.connections(), "default", seen);
+    let waited = tokio::time::timeout(std::time::Duration::from_mins(1), seen).await;
+    assert!(waited.is_ok(), "the connection is never looked at\n{}", scene.operator_log());
+}
+
+/// Waits until the operator has worked on for three of its poll intervals, by the renewals of its lease.
+async fn three_polls_would_have_passed(scene: &Scene) {
+    let leases: Api<Lease> = Api::namespaced(scene.client.clone(), RELEASE);
+    let renewed =
+        |lease: &Lease| lease.spec.as_ref().and_then(|spec| spec.renew_time.as_ref()).map(|at| at.0);
+    let first = renewed(&leases.get(scene.lease()).await.unwrap()).unwrap();
+    let later = |lease: Option<&Lease>| {
+        lease.and_then(renewed).is_some_and(|now| now.duration_since(first).as_secs() >= 3)
+    };
+    let waited = await_condition(leases, scene.lease(), later);
+    assert!(tokio::time::timeout(std::time::Duration::from_mins(1), waited).await.is_ok());
 }
 
 async fn until_connection_is_gone(scene: &Scene) {
@@ -106,6 +134,7 @@ async fn who_is_not_allowed_learns_nothing_and_causes_no_call() {
     assert_eq!(said.replace("default", "nowhere"), said_of_none, "the same, whether there is one or not");
     assert!(said.contains("spec.allowedNamespaces") && said.contains(&school.namespace), "{said}");
     look(&school, "there", "one").await;
+    three_polls_would_have_passed(&district).await;
     assert!(there.finalizers().is_empty());
     assert_eq!(district.simulator.requests().len(), before, "nothing is asked");
     let connection = district.connections().get("default").await.unwrap();
@@ -128,8 +157,10 @@ async fn when_the_permission_is_withdrawn_nothing_is_called_any_more() {
     for name in ["deleted", "retained"] {
         school.until_ready_is(name, "False", "ConnectionNotFound").await;
     }
-    let before = district.simulator.requests().len();
+    until_connection_is_looked_at(&district).await;
     look(&school, "deleted", "one").await;
+    let before = district.simulator.requests().len();
+    three_polls_would_have_passed(&district).await;
     for name in ["deleted", "retained"] {
         school.delete(name).await;
     }
@@ -157,13 +188,11 @@ async fn an_open_attempt_waits_for_the_permission_and_is_then_resolved() {
     district.start_operator();
     let waiting = school.until_ready_is("contoso", "False", "ConnectionNotFound").await;
     assert!(waiting.status.unwrap().creation.is_some(), "the attempt is not forgotten");
+    until_connection_is_looked_at(&district).await;
     let before = district.simulator.requests().len();
     look(&school, "contoso", "one").await;
-    assert_eq!(district.requests("POST").len(), 1);
-    assert!(
-        district.simulator.requests().iter().skip(before).all(|request| request.method == "GET"),
-        "only the connection's own look"
-    );
+    three_polls_would_have_passed(&district).await;
+    assert_eq!(district.simulator.requests().len(), before);
     allow(&district, &[&school.namespace]).await;
     school.until_ready_is("contoso", "True", "Provisioned").await;
     assert_eq!(district.requests("POST").len(), 1, "found, and not made twice");

@@ -196,6 +196,11 @@ impl Scene {
         self.world.folder().join(format!("operator-{}-{number}.log", self.operator_name))
     }
 
+    /// Name of the operator's lease.
+    pub fn lease(&self) -> &str {
+        &self.operator_name
+    }
+
     /// Everything that the operators of this test have printed.
     pub fn operator_log(&self) -> String {
         let numbers = 1..=self.starts.load(Ordering::Relaxed);
