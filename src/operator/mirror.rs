@@ -163,7 +163,7 @@ mod tests {
         Stage { mirror: Mirror::new(&scopes, writer, uid), stored }
     }
 
-    fn connection(metadata: Value) -> GraphConnection {
+    fn connection(metadata: &Value) -> GraphConnection {
         serde_json::from_value(json!({
             "apiVersion": "edusync.dev/v1alpha1", "kind": "GraphConnection",
             "metadata": metadata, "spec": {"tenantId": "6babcaad-604b-40ac-a9d7-9fd97c0b779f"}
@@ -173,7 +173,7 @@ mod tests {
 
     /// An object of this uid, which is its name as well.
     fn object(namespace: &str, uid: &str, generation: i64) -> GraphConnection {
-        connection(json!({"namespace": namespace, "name": uid, "uid": uid, "generation": generation}))
+        connection(&json!({"namespace": namespace, "name": uid, "uid": uid, "generation": generation}))
     }
 
     impl Stage {
@@ -214,7 +214,7 @@ mod tests {
         let mut stage = watching(&[]);
         let mut is_news = |mut metadata: Value| {
             metadata["name"] = metadata["uid"].clone();
-            !stage.tell(&Scope::All, Event::Apply(connection(metadata))).is_empty()
+            !stage.tell(&Scope::All, Event::Apply(connection(&metadata))).is_empty()
         };
         assert!(is_news(json!({"uid": "1", "generation": 1, "resourceVersion": "1"})));
         assert!(!is_news(json!({"uid": "1", "generation": 1, "resourceVersion": "2"})));
@@ -264,7 +264,7 @@ mod tests {
     #[test]
     fn a_successor_of_the_same_name_is_another_object() {
         let mut stage = watching(&[]);
-        let named = |uid: &str| connection(json!({"namespace": "n", "name": "same", "uid": uid}));
+        let named = |uid: &str| connection(&json!({"namespace": "n", "name": "same", "uid": uid}));
         stage.tell(&Scope::All, Event::Apply(named("old")));
         let told = stage.mirror.take(&Scope::All, Event::Apply(named("new")));
         let gone = Change::Gone("old".to_owned(), "old".to_owned());

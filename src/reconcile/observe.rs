@@ -187,9 +187,11 @@ async fn connect<C: Cluster>(
             )))
         }
         Some(connection) => {
+            let is_going = connection.metadata.deletion_timestamp.is_some();
             let resolved = context.upstreams.resolve(&context.cluster.port, &connection).await;
-            resolved
-                .map_err(|problem| if key.namespace == own { problem } else { problem.from_outside(&key) })
+            resolved.map_err(|problem| {
+                if key.namespace == own { problem } else { problem.from_outside(&key, is_going) }
+            })
         }
         None => Err(ConnectionProblem::NotFound(not_found(context, &key, own))),
     }
@@ -210,7 +212,7 @@ fn not_found<C: Cluster>(context: &Context<C>, key: &Key, own: &str) -> String {
         );
     }
     format!(
-        "The namespace {namespace} has no GraphConnection named {name} that the namespace {own} may use. Whoever keeps it has to create it and to list {own} in its spec.allowedNamespaces; or name another one in spec.connectionRef."
+        "The namespace {namespace} has no GraphConnection named {name} that the namespace {own} may use. Name another one in spec.connectionRef, or have those who keep {namespace} create it or list {own} in its spec.allowedNamespaces."
     )
 }
 

@@ -4,11 +4,13 @@ use edusync::api::{EducationSyncProfile, GraphConnection};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::ResourceExt;
-use kube::api::{Api, DeleteParams, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
 use kube::runtime::wait::await_condition;
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, condition, quick, spec};
+use crate::cli::{edusync, edusync_with, run_as};
+use crate::cli_act::reader;
+use crate::scene::{Scene, condition, foreign_body, quick, spec};
 use crate::world::RELEASE;
 
 /// A district with a connection that the namespace of a school may use, and an operator for both.
@@ -104,7 +106,7 @@ async fn namespaces_that_are_allowed_share_the_connection_and_its_list() {
     let connection = district.connections().get("default").await.unwrap();
     assert!(connection.finalizers().contains(&"edusync.dev/in-use".to_owned()));
     let secrets: Api<Secret> = Api::namespaced(school.client.clone(), &school.namespace);
-    assert!(secrets.list(&Default::default()).await.unwrap().items.is_empty(), "no credential comes over");
+    assert!(secrets.list(&ListParams::default()).await.unwrap().items.is_empty(), "no credential comes over");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -310,4 +312,39 @@ async fn an_operator_says_that_it_does_not_look_there() {
     let profile = district.until_ready_is("contoso", "False", "ConnectionNotFound").await;
     assert!(stalled(&profile).contains("edusync run --namespace"), "{}", stalled(&profile));
     assert!(stalled(&profile).contains(&stranger.namespace), "{}", stalled(&profile));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_line_goes_to_the_other_namespace_with_the_persons_own_rights() {
+    let (district, school) = district_and_school("cli-other").await;
+    district.simulator.plant(foreign_body("Fabrikam SDS")).unwrap();
+    let connection = format!("{}/default", district.namespace);
+    let import = ["import", "--connection", &connection, "--allowed-host", "127.0.0.1"];
+    let imported = edusync(&school, &import).await.ended_with(0);
+    let manifest: Value = serde_saphyr::from_str(&imported.out).unwrap();
+    let named = json!({"name": "default", "namespace": district.namespace});
+    assert_eq!(manifest["spec"]["connectionRef"], named);
+    let plan = ["plan", "-f", "-", "-o", "json", "--allowed-host", "127.0.0.1"];
+    let planned = edusync_with(&school, &plan, &imported.out).await.ended_with(2).json();
+    assert_eq!(planned[0]["action"], "Adopt", "{planned}");
+
+    school.create("contoso", spec_by(&district, "Contoso SDS")).await;
+    school.until_ready_is("contoso", "True", "Provisioned").await;
+    let errors = ["errors", "--profile", "contoso", "--allowed-host", "127.0.0.1"];
+    edusync(&school, &errors).await.ended_with(0);
+    let refused = run_as(&reader(&school), &errors, "").await.ended_with(1);
+    assert!(
+        refused.err.contains("cannot read the GraphConnection default")
+            && refused.err.contains(&district.namespace),
+        "{}",
+        refused.err
+    );
+
+    allow(&district, &[]).await;
+    let planned = edusync_with(&school, &plan, &imported.out).await.ended_with(2).json();
+    assert_eq!(planned[0]["action"], "Blocked", "{planned}");
+    let refused = edusync(&school, &errors).await.ended_with(1);
+    assert!(refused.err.contains("list it in spec.allowedNamespaces"), "{}", refused.err);
+    let warned = edusync(&school, &import).await.ended_with(0);
+    assert!(warned.err.contains("warning: the GraphConnection default"), "{}", warned.err);
 }
