@@ -3,6 +3,8 @@
 //! It changes nothing outside this process; inside, it keeps the table of claims up to date with
 //! what it reads.
 
+mod connect;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -12,15 +14,17 @@ use super::Context;
 use super::claims::{NameClaim, Owner, Tenant};
 use super::cluster::{Cluster, ClusterError, Key};
 use super::observation::{
-    ConnectionProblem, ListFacts, Memory, Namesake, Observation, SourceSecret, is_alive, is_own,
-    is_to_be_deleted, names_in, tenants_in,
+    ListFacts, Memory, Namesake, Observation, SourceSecret, is_alive, is_own, is_to_be_deleted, names_in,
+    tenants_in,
 };
+use crate::api::EducationSyncProfile;
 use crate::api::connection::SecretKeyReference;
 use crate::api::status::Binding;
-use crate::api::{EducationSyncProfile, GraphConnection};
 use crate::graph::name::NameKey;
 use crate::poller::{Snapshot, View};
 use crate::upstream::Upstream;
+pub(super) use connect::connection_of;
+use connect::{connect, is_held};
 
 /// The upstream that an observation was made by, and the view that it saw.
 #[derive(Debug)]
@@ -78,7 +82,7 @@ pub async fn observe<C: Cluster>(context: &Context<C>, key: &Key) -> Option<(Obs
             namesakes(context, &resource, tenant, &owner, snapshot.as_deref())
         }),
         list: list_facts(context, &resource, tenant.as_ref(), &view),
-        connection_is_held: connection_is_held(context, &resource),
+        connection_is_held: is_held(context, &resource),
         connection: upstream.as_ref().map(|upstream| upstream.facts.clone()).map_err(Clone::clone),
         adoptee: tenant
             .as_ref()
@@ -154,71 +158,6 @@ fn binding(resource: &EducationSyncProfile) -> Option<&Binding> {
 /// Where a profile is.
 fn place(binding: &Binding) -> Tenant {
     Tenant { endpoint: binding.endpoint.clone(), tenant_id: binding.tenant_id.clone() }
-}
-
-/// The connection that a resource names, if it is there and allows the resource's namespace. **The one
-/// way from a profile to a connection**: whoever is not allowed must not even learn that there is one.
-pub(super) fn connection_of<C: Cluster>(
-    context: &Context<C>,
-    resource: &EducationSyncProfile,
-) -> Option<Arc<GraphConnection>> {
-    let connection = context.cluster.connection(&Key::of_connection(resource))?;
-    let namespace = resource.metadata.namespace.as_deref().unwrap_or_default();
-    connection.allows(namespace).then_some(connection)
-}
-
-fn connection_is_held<C: Cluster>(context: &Context<C>, resource: &EducationSyncProfile) -> bool {
-    let Some(connection) = connection_of(context, resource) else { return true };
-    // To one that is being deleted no finalizer can be added.
-    connection.metadata.deletion_timestamp.is_some() || context.is_holding(&connection)
-}
-
-async fn connect<C: Cluster>(
-    context: &Context<C>,
-    resource: &EducationSyncProfile,
-) -> Result<Arc<Upstream>, ConnectionProblem> {
-    let key = Key::of_connection(resource);
-    let own = resource.metadata.namespace.as_deref().unwrap_or_default();
-    match connection_of(context, resource) {
-        Some(connection) if connection.metadata.deletion_timestamp.is_some() && needs_no_way(resource) => {
-            Err(ConnectionProblem::NotFound(format!(
-                "The GraphConnection {} is being deleted. Name another one in spec.connectionRef.",
-                key.name
-            )))
-        }
-        Some(connection) => {
-            let is_going = connection.metadata.deletion_timestamp.is_some();
-            let resolved = context.upstreams.resolve(&context.cluster.port, &connection).await;
-            resolved.map_err(|problem| {
-                if key.namespace == own { problem } else { problem.from_outside(&key, is_going) }
-            })
-        }
-        None => Err(ConnectionProblem::NotFound(not_found(context, &key, own))),
-    }
-}
-
-/// Of another namespace the sentence is the same whether there is no such connection or it does not
-/// allow this one: nobody learns from it what is there.
-fn not_found<C: Cluster>(context: &Context<C>, key: &Key, own: &str) -> String {
-    let Key { namespace, name } = key;
-    if !context.cluster.looks_into(namespace) {
-        return format!(
-            "This operator looks only into the namespaces that its administrator lists (edusync run --namespace), and {namespace}, which spec.connectionRef names, is not one of them. Name a connection of another namespace, or have that one listed."
-        );
-    }
-    if namespace == own {
-        return format!(
-            "The namespace {namespace} has no GraphConnection named {name}. Create it, or name another one in spec.connectionRef."
-        );
-    }
-    format!(
-        "The namespace {namespace} has no GraphConnection named {name} that the namespace {own} may use. Name another one in spec.connectionRef, or have those who keep {namespace} create it or list {own} in its spec.allowedNamespaces."
-    )
-}
-
-/// Is there nothing in Graph, and nothing that may be there, to which a way is needed?
-fn needs_no_way(resource: &EducationSyncProfile) -> bool {
-    resource.status.as_ref().is_none_or(|status| tenants_in(status).is_empty())
 }
 
 /// The table before the first pass: what is established first, by age then.
