@@ -49,7 +49,8 @@ pub enum Reason {
     Forbidden,
     /// Graph did not accept the credentials.
     Unauthorized,
-    /// The connection does not exist.
+    /// The connection does not exist, or may not be used from this namespace: who may not use it does not
+    /// learn which of the two it is.
     ConnectionNotFound,
     /// The connection leads to another endpoint or tenant than the profile is bound to.
     ConnectionChanged,
@@ -59,6 +60,8 @@ pub enum Reason {
     CredentialsInvalid,
     /// The operator is not allowed to talk to that host.
     HostNotAllowed,
+    /// The connection is being deleted, and profiles need it.
+    InUse,
     /// The connection's namespace may not use the operator's own identity.
     NamespaceNotAllowed,
     /// Graph or the token service cannot be reached, or answers with errors.
@@ -129,6 +132,7 @@ impl Reason {
             Self::CredentialsMissing => "CredentialsMissing",
             Self::CredentialsInvalid => "CredentialsInvalid",
             Self::HostNotAllowed => "HostNotAllowed",
+            Self::InUse => "InUse",
             Self::NamespaceNotAllowed => "NamespaceNotAllowed",
             Self::UpstreamUnavailable => "UpstreamUnavailable",
             Self::UpstreamRetired => "UpstreamRetired",

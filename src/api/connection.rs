@@ -74,6 +74,20 @@ pub struct GraphConnectionSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_bundle_ref: Option<SecretKeyReference>,
 
+    /// Other namespaces whose profiles may use this connection: their users then create, change and
+    /// delete profiles in the tenant, without seeing a credential. A single "*" stands for all
+    /// namespaces. Left out or empty: only its own namespace, which is always allowed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256), inner(length(max = 63)))]
+    #[x_kube(
+        merge_strategy = ListMerge::Set,
+        validation = Rule::new("self.all(name, name == '*' || !format.dns1123Label().validate(name).hasValue())")
+            .message("allowedNamespaces must hold names of namespaces (lower-case letters, digits and '-'), or a single '*' for all; there are no other patterns"),
+        validation = Rule::new("!('*' in self) || self.size() == 1")
+            .message("allowedNamespaces must not name namespaces beside '*', which stands for all: take out the one or the others")
+    )]
+    pub allowed_namespaces: Option<Vec<String>>,
+
     /// Credential of the application itself. Graph lets it read profiles, but not create, change or delete them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub application: Option<ApplicationCredential>,
@@ -223,6 +237,16 @@ pub struct GraphConnectionStatus {
     #[schemars(length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
+}
+
+impl GraphConnection {
+    /// May profiles of this namespace use the connection?
+    #[must_use]
+    pub fn allows(&self, namespace: &str) -> bool {
+        let listed = self.spec.allowed_namespaces.iter().flatten();
+        self.metadata.namespace.as_deref() == Some(namespace)
+            || listed.into_iter().any(|allowed| allowed == "*" || allowed == namespace)
+    }
 }
 
 impl GraphConnectionSpec {

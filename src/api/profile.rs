@@ -84,8 +84,8 @@ use super::status::EducationSyncProfileStatus;
         .field_path(".triggers")
 )]
 pub struct EducationSyncProfileSpec {
-    /// The GraphConnection, in the same namespace, that leads to the tenant. Left out, it is the
-    /// connection named "default".
+    /// The GraphConnection that leads to the tenant. Left out, it is the connection named "default" of
+    /// the same namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection_ref: Option<ConnectionReference>,
 
@@ -147,7 +147,7 @@ pub struct EducationSyncProfileSpec {
     pub triggers: Option<Triggers>,
 }
 
-/// Names a GraphConnection of the same namespace.
+/// Names a GraphConnection, of the same namespace or of another one that allows it.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct ConnectionReference {
@@ -156,6 +156,13 @@ pub struct ConnectionReference {
     #[x_kube(validation = Rule::new("!format.dns1123Subdomain().validate(self).hasValue()")
         .message("connectionRef.name must be the name of a GraphConnection: lower-case letters, digits, '-' and '.'"))]
     pub name: String,
+    /// Namespace of the GraphConnection, which must list this resource's namespace in its
+    /// allowedNamespaces. Left out, it is this resource's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    #[x_kube(validation = Rule::new("!format.dns1123Label().validate(self).hasValue()")
+        .message("connectionRef.namespace must be the name of a namespace: lower-case letters, digits and '-'; leave it out for a connection of the same namespace"))]
+    pub namespace: Option<String>,
 }
 
 impl EducationSyncProfileSpec {
@@ -163,6 +170,12 @@ impl EducationSyncProfileSpec {
     #[must_use]
     pub fn connection_name(&self) -> &str {
         self.connection_ref.as_ref().map_or("default", |reference| reference.name.as_str())
+    }
+
+    /// Namespace of the connection, if one is named.
+    #[must_use]
+    pub fn connection_namespace(&self) -> Option<&str> {
+        self.connection_ref.as_ref()?.namespace.as_deref()
     }
 
     /// The deletion policy in force.

@@ -25,6 +25,7 @@ use crate::operator::HttpTransports;
 use crate::operator::kube_cluster::KubeCluster;
 use crate::operator::refresh_tokens::KubeRefreshTokens;
 use crate::poller::Intervals;
+use crate::reconcile::cluster::Key;
 use crate::reconcile::observation::ConnectionProblem;
 use crate::upstream::{OperatorIdentity, Upstream, UpstreamSettings, Upstreams, tenant_of};
 
@@ -177,7 +178,11 @@ impl Kube {
         flags: &GraphFlags,
     ) -> anyhow::Result<(EducationSyncProfile, Binding, Reached)> {
         let resource: EducationSyncProfile = self.get(name).await?;
-        let reached = self.reach(resource.spec.connection_name(), flags).await?;
+        let reached = self.reach(&Key::of_connection(&resource), flags).await?;
+        ensure!(
+            reached.connection.allows(&self.namespace),
+            not_allowed(&reached.connection, &self.namespace)
+        );
         let binding = binding(&resource, &reached.connection)?.clone();
         Ok((resource, binding, reached))
     }
@@ -186,8 +191,9 @@ impl Kube {
     ///
     /// # Errors
     /// When the connection, or a Secret of it, cannot be used by this person.
-    pub async fn reach(&self, connection: &str, flags: &GraphFlags) -> anyhow::Result<Reached> {
-        let connection: GraphConnection = self.get(connection).await?;
+    pub async fn reach(&self, connection: &Key, flags: &GraphFlags) -> anyhow::Result<Reached> {
+        let there = Self { client: self.client.clone(), namespace: connection.namespace.clone() };
+        let connection: GraphConnection = there.get(&connection.name).await?;
         let usable = usable_here(connection.clone())?;
         check_hosts(&connection, &flags.allowed_hosts)?;
         let cluster = KubeCluster::new(self.client.clone(), "edusync".to_owned());
@@ -222,6 +228,16 @@ impl Reached {
             }
         }
     }
+}
+
+/// Why the operator does not use this connection for profiles of a namespace.
+#[must_use]
+pub fn not_allowed(connection: &GraphConnection, namespace: &str) -> String {
+    format!(
+        "the GraphConnection {} of the namespace {} does not allow the namespace {namespace}: list it in spec.allowedNamespaces",
+        connection.name_any(),
+        connection.namespace().unwrap_or_default()
+    )
 }
 
 /// The binding of a resource, if it can be trusted and leads to where the connection leads.

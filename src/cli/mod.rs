@@ -3,6 +3,7 @@
 mod access;
 mod claims;
 mod completion;
+mod connection_name;
 mod crd;
 mod errors;
 mod import;

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::access::{ClusterFlags, GraphFlags, Reached, graph_sentence};
 use super::claims::Resources;
+use super::connection_name::ConnectionName;
 use super::output::{Form, Look, Paint, Table, add_line, plain, show};
 use super::{attention_if, block_on};
 use crate::upstream::tenant_of;
@@ -16,8 +17,8 @@ use crate::upstream::tenant_of;
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
     /// The GraphConnection that leads to the tenant.
-    #[arg(long, default_value = "default", value_name = "NAME")]
-    connection: String,
+    #[arg(long, default_value = "default", value_name = "[NAMESPACE/]NAME")]
+    connection: ConnectionName,
     /// Form of the output.
     #[arg(long, short, value_enum, default_value = "table")]
     output: Form,
@@ -73,7 +74,7 @@ impl Arguments {
         let found = block_on(async {
             let kube = self.cluster.connect().await?;
             let resources = Resources::read(&kube).await?;
-            let reached = kube.reach(&self.connection, &self.graph).await?;
+            let reached = kube.reach(&self.connection.from(&kube.namespace), &self.graph).await?;
             let found = find(&reached, &resources).await;
             reached.finish().await;
             found

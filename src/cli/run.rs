@@ -18,9 +18,10 @@ use crate::upstream::OperatorIdentity;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// Watch this namespace alone. Without it all namespaces are watched.
-    #[arg(long, env = "EDUSYNC_NAMESPACE", value_name = "NAMESPACE")]
-    namespace: Option<String>,
+    /// Watch this namespace alone. Can be repeated; without it all namespaces are watched. A connection
+    /// in a namespace that is not watched cannot be used.
+    #[arg(long = "namespace", env = "EDUSYNC_NAMESPACE", value_delimiter = ',', value_name = "NAMESPACE")]
+    namespaces: Vec<String>,
 
     /// How often profiles at rest are looked at: one LIST for all profiles of a tenant.
     #[arg(long, default_value = "60s", value_parser = duration, value_name = "DURATION")]
@@ -70,7 +71,8 @@ pub struct Arguments {
     allowed_hosts: Vec<String>,
 
     /// A namespace whose connections may use the operator's own identity (workloadIdentity,
-    /// managedIdentity). Can be repeated; without it none may.
+    /// managedIdentity), also for the namespaces that such a connection allows. Can be repeated; without
+    /// it none may.
     #[arg(long = "operator-identity-namespace", value_name = "NAMESPACE")]
     operator_identity_namespaces: Vec<String>,
 
@@ -140,7 +142,7 @@ impl Arguments {
     fn settings(self) -> OperatorSettings {
         let allowed = MICROSOFT.iter().map(ToString::to_string).chain(self.allowed_hosts).collect();
         OperatorSettings {
-            namespace: self.namespace,
+            namespaces: self.namespaces.into_iter().collect(),
             health_address: self.health_address,
             lease: LeaseSettings {
                 namespace: self.lease_namespace,

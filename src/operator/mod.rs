@@ -3,12 +3,14 @@
 pub mod health;
 pub mod kube_cluster;
 pub mod lease;
+pub mod mirror;
 pub mod refresh_tokens;
 pub mod telemetry;
 pub mod watch;
 
 pub mod passes;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +27,7 @@ use crate::graph::transport::{HttpTransport, Transport};
 use crate::poller::{Follower, Intervals};
 use crate::reconcile::Context;
 use crate::reconcile::cached::Cached;
+use crate::reconcile::cluster::Scope;
 use crate::reconcile::observation::Settings;
 use crate::upstream::{OperatorIdentity, Transports, UpstreamSettings, Upstreams};
 use health::{Health, Stage};
@@ -38,8 +41,8 @@ const GRACE: Duration = Duration::from_secs(50);
 /// Everything that can be set from outside.
 #[derive(Clone, Debug)]
 pub struct OperatorSettings {
-    /// Only this namespace is watched; None: all.
-    pub namespace: Option<String>,
+    /// Only these namespaces are watched; none: all.
+    pub namespaces: BTreeSet<String>,
     /// Where the probes are served.
     pub health_address: SocketAddr,
     /// The lease.
@@ -142,8 +145,9 @@ async fn work(
     let (wake, woken) = mpsc::unbounded::<Follower>();
     let profiles = reflector::store::<crate::api::EducationSyncProfile>();
     let connections = reflector::store::<crate::api::GraphConnection>();
+    let scopes = Scope::of(&settings.namespaces);
     let port = KubeCluster::new(client.clone(), settings.lease.identity.clone());
-    let cluster = Cached::new(port, profiles.0.clone(), connections.0.clone());
+    let cluster = Cached::new(port, profiles.0.clone(), connections.0.clone()).looking_into(scopes.clone());
     let upstreams = Upstreams::new(
         UpstreamSettings {
             allowed_hosts: settings.allowed_hosts.clone(),
@@ -163,15 +167,16 @@ async fn work(
     let (connection_queue, connection_keys) = mpsc::unbounded();
     let queues = passes::Queues { profiles: profile_queue, connections: connection_queue };
 
-    let namespace = settings.namespace.as_deref();
     let watch_connections = passes::watch_connections(
-        watch::objects(client.clone(), namespace),
+        watch::objects(&client, &scopes),
+        &scopes,
         connections.1,
         Arc::clone(&context),
         queues.clone(),
     );
     let watch_profiles = passes::watch_profiles(
-        watch::objects(client, namespace),
+        watch::objects(&client, &scopes),
+        &scopes,
         profiles.1,
         Arc::clone(&context),
         queues.clone(),

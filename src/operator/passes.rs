@@ -17,10 +17,11 @@ use kube::runtime::watcher::{self, Event};
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
-use super::watch::{Change, Tracker};
+use super::mirror::{Change, Mirror};
+use super::watch::Told;
 use crate::api::{EducationSyncProfile, GraphConnection};
 use crate::poller::{Follower, FollowerKind};
-use crate::reconcile::cluster::{Cluster, ClusterError, Key};
+use crate::reconcile::cluster::{Cluster, ClusterError, Key, Scope};
 use crate::reconcile::{Context, Next, connection, follower_of, pass_in_span};
 
 type Shared<C> = Arc<Context<C>>;
@@ -64,22 +65,18 @@ pub async fn dispatch(mut woken: impl Stream<Item = Follower> + Unpin, queues: Q
 
 /// Keeps the store of profiles, and queues those that changed.
 pub async fn watch_profiles<C: Cluster>(
-    events: impl Stream<Item = Result<Event<EducationSyncProfile>, watcher::Error>>,
-    mut store: Writer<EducationSyncProfile>,
+    events: impl Stream<Item = Told<EducationSyncProfile>>,
+    scopes: &[Scope],
+    store: Writer<EducationSyncProfile>,
     context: Shared<C>,
     queues: Queues,
 ) {
     let mut events = pin!(events);
-    let mut tracker = Tracker::new();
-    while let Some(event) = events.next().await {
-        let Some(event) = told(event, "EducationSyncProfiles") else { continue };
-        store.apply_watcher_event(&event);
-        let describe = |profile: &EducationSyncProfile| {
-            let key = Key::of(profile);
-            let connection = Key { name: profile.spec.connection_name().to_owned(), ..key.clone() };
-            (key, connection)
-        };
-        for change in tracker.changes(&event, describe) {
+    let describe = |profile: &EducationSyncProfile| (Key::of(profile), Key::of_connection(profile));
+    let mut mirror = Mirror::new(scopes, store, describe);
+    while let Some((scope, event)) = events.next().await {
+        let Some(event) = told(event, &scope, "EducationSyncProfiles") else { continue };
+        for change in mirror.take(&scope, event) {
             match change {
                 Change::Changed((key, _)) => queues.profile(key),
                 Change::Gone(uid, (key, connection)) => {
@@ -96,17 +93,17 @@ pub async fn watch_profiles<C: Cluster>(
 
 /// Keeps the store of connections, and queues them and the profiles that name them.
 pub async fn watch_connections<C: Cluster>(
-    events: impl Stream<Item = Result<Event<GraphConnection>, watcher::Error>>,
-    mut store: Writer<GraphConnection>,
+    events: impl Stream<Item = Told<GraphConnection>>,
+    scopes: &[Scope],
+    store: Writer<GraphConnection>,
     context: Shared<C>,
     queues: Queues,
 ) {
     let mut events = pin!(events);
-    let mut tracker = Tracker::new();
-    while let Some(event) = events.next().await {
-        let Some(event) = told(event, "GraphConnections") else { continue };
-        store.apply_watcher_event(&event);
-        for change in tracker.changes(&event, Key::of) {
+    let mut mirror = Mirror::new(scopes, store, Key::of);
+    while let Some((scope, event)) = events.next().await {
+        let Some(event) = told(event, &scope, "GraphConnections") else { continue };
+        for change in mirror.take(&scope, event) {
             match change {
                 Change::Changed(key) => {
                     queue_users(&context, &queues, &key);
@@ -124,20 +121,19 @@ pub async fn watch_connections<C: Cluster>(
 
 fn queue_users<C: Cluster>(context: &Shared<C>, queues: &Queues, connection: &Key) {
     for profile in context.cluster.profiles() {
-        let key = Key::of(&*profile);
-        if key.namespace == connection.namespace && profile.spec.connection_name() == connection.name {
-            queues.profile(key);
+        if Key::of_connection(&profile) == *connection {
+            queues.profile(Key::of(&*profile));
         }
     }
 }
 
-fn told<K>(event: Result<Event<K>, watcher::Error>, kind: &str) -> Option<Event<K>> {
+fn told<K>(event: Result<Event<K>, watcher::Error>, scope: &Scope, kind: &str) -> Option<Event<K>> {
     event
         .map_err(|error| match error {
             // The server keeps old versions for some minutes only; the watch begins anew.
-            watcher::Error::WatchError(status) if status.code == 410 => tracing::debug!(kind, "the watch begins anew"),
+            watcher::Error::WatchError(status) if status.code == 410 => tracing::debug!(kind, ?scope, "the watch begins anew"),
             error => {
-                tracing::warn!(kind, %error, "the watch was interrupted; it goes on (is the CRD installed, and may the ServiceAccount watch it?)");
+                tracing::warn!(kind, ?scope, %error, "the watch was interrupted; it goes on (is the CRD installed, and may the ServiceAccount watch it?)");
             }
         })
         .ok()

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use kube::runtime::reflector::{Lookup, ObjectRef, Store};
 use kube::{Resource, ResourceExt};
 
-use super::cluster::{Cluster, ClusterError, Key, Notice};
+use super::cluster::{Cluster, ClusterError, Key, Notice, Scope};
 use super::overlay::Overlay;
 use crate::api::connection::GraphConnectionStatus;
 use crate::api::status::EducationSyncProfileStatus;
@@ -22,13 +22,27 @@ pub struct Cached<C> {
     pub port: C,
     profiles: Known<EducationSyncProfile>,
     connections: Known<GraphConnection>,
+    scopes: Vec<Scope>,
 }
 
 impl<C: Cluster> Cached<C> {
     /// A cluster whose resources are in these stores.
     #[must_use]
     pub fn new(port: C, profiles: Store<EducationSyncProfile>, connections: Store<GraphConnection>) -> Self {
-        Self { port, profiles: Known::new(profiles), connections: Known::new(connections) }
+        let (profiles, connections) = (Known::new(profiles), Known::new(connections));
+        Self { port, profiles, connections, scopes: vec![Scope::All] }
+    }
+
+    /// The same, with stores that hold no more than what is in these scopes.
+    #[must_use]
+    pub fn looking_into(self, scopes: Vec<Scope>) -> Self {
+        Self { scopes, ..self }
+    }
+
+    /// Does this process know what is in a namespace?
+    #[must_use]
+    pub fn looks_into(&self, namespace: &str) -> bool {
+        self.scopes.iter().any(|scope| scope.covers(namespace))
     }
 
     /// The newest version of a resource that this process knows.

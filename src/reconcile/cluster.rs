@@ -4,6 +4,7 @@
 //! In production it is kube over HTTP; in simulation tests a cluster in memory. Nothing else in
 //! [`crate::reconcile`] knows how Kubernetes is reached.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 
 use secrecy::SecretString;
@@ -19,6 +20,35 @@ pub struct Key {
     pub namespace: String,
     /// Name.
     pub name: String,
+}
+
+/// What of Kubernetes is looked into.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Scope {
+    /// All namespaces.
+    All,
+    /// One namespace.
+    Namespace(String),
+}
+
+impl Scope {
+    /// Each of these namespaces; without any, all.
+    #[must_use]
+    pub fn of(namespaces: &BTreeSet<String>) -> Vec<Self> {
+        if namespaces.is_empty() {
+            return vec![Self::All];
+        }
+        namespaces.iter().cloned().map(Self::Namespace).collect()
+    }
+
+    /// Is this namespace looked into?
+    #[must_use]
+    pub fn covers(&self, namespace: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Namespace(name) => name == namespace,
+        }
+    }
 }
 
 /// A call to Kubernetes that did not succeed.
@@ -133,5 +163,13 @@ impl Key {
             namespace: meta.namespace.clone().unwrap_or_default(),
             name: meta.name.clone().unwrap_or_default(),
         }
+    }
+
+    /// Key of the connection that a profile names. Whether the profile may use it, the connection says.
+    #[must_use]
+    pub fn of_connection(profile: &EducationSyncProfile) -> Self {
+        let own = profile.metadata.namespace.as_deref().unwrap_or_default();
+        let namespace = profile.spec.connection_namespace().unwrap_or(own).to_owned();
+        Self { namespace, name: profile.spec.connection_name().to_owned() }
     }
 }

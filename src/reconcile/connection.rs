@@ -22,6 +22,11 @@ const RECHECK: Duration = Duration::from_mins(15);
 /// The same while something is wrong.
 const RECHECK_WHILE_WRONG: Duration = Duration::from_mins(1);
 
+/// Whatever is deleted together is gone after this time, and needs no words before.
+const UNSAID: Duration = Duration::from_secs(5);
+/// So many profiles are named that a connection stays for.
+const MOST_NAMED: usize = 5;
+
 /// One pass.
 ///
 /// # Errors
@@ -109,15 +114,17 @@ async fn let_go<C: Cluster>(
     connection: &GraphConnection,
     key: &Key,
 ) -> Result<Next, ClusterError> {
-    let needed = context.cluster.profiles().iter().any(|profile| {
-        observation::has_finalizer(profile)
-            && profile.metadata.namespace.as_deref() == Some(key.namespace.as_str())
-            && profile.spec.connection_name() == key.name
-    });
     let finalizers = connection.metadata.finalizers.clone().unwrap_or_default();
     let others: Vec<_> =
         finalizers.iter().filter(|finalizer| *finalizer != IN_USE_FINALIZER).cloned().collect();
-    if needed {
+    let users = users(context, connection, key);
+    if !users.is_empty() {
+        let since = connection.metadata.deletion_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |at| at.0);
+        let waited = Duration::try_from(context.clock.now().duration_since(since)).unwrap_or_default();
+        if waited < UNSAID {
+            return Ok(Next::In(UNSAID.saturating_sub(waited)));
+        }
+        report(context, connection, &in_use(&users)).await?;
         // A profile may also let it go by naming another connection, which nobody tells.
         return Ok(Next::In(RECHECK_WHILE_WRONG));
     }
@@ -130,6 +137,35 @@ async fn let_go<C: Cluster>(
         context.cluster.write_connection_finalizers(connection, others).await?;
     }
     Ok(Next::Wait)
+}
+
+/// The profiles that need a connection, of any namespace, in order. Those of a namespace that it does not
+/// allow (any more) cannot use it, and do not hold it.
+fn users<C: Cluster>(context: &Context<C>, connection: &GraphConnection, key: &Key) -> Vec<Key> {
+    let profiles = context.cluster.profiles();
+    let needing = profiles
+        .iter()
+        .filter(|profile| observation::has_finalizer(profile) && Key::of_connection(profile) == *key);
+    let mut users: Vec<Key> = needing.map(|profile| Key::of(&**profile)).collect();
+    users.retain(|user| connection.allows(&user.namespace));
+    users.sort_unstable();
+    users
+}
+
+/// A connection that is being deleted and stays for these profiles.
+fn in_use(users: &[Key]) -> Health {
+    let named = users.iter().take(MOST_NAMED).map(|user| format!("{}/{}", user.namespace, user.name));
+    let named = named.collect::<Vec<_>>().join(", ");
+    let more = match users.len().saturating_sub(MOST_NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    Health::Ailing(
+        Reason::InUse,
+        format!(
+            "The connection is being deleted, and stays while EducationSyncProfiles need it: {named}{more}. It goes when they are deleted, or name another connection."
+        ),
+    )
 }
 
 /// What is to be said of a connection.

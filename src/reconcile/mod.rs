@@ -190,8 +190,10 @@ pub async fn pass<C: Cluster>(context: &Context<C>, key: &Key) -> Result<Next, C
     tracing::debug!(action = ?verdict.action, standing = ?verdict.standing, "decided");
     let upstream = sight.as_ref().map(|sight| &*sight.upstream);
     let done = act::act(context, &observation, upstream, &verdict).await?;
-    if let Some(sight) = &sight {
-        follow(context, &observation, sight, &verdict, key);
+    match &sight {
+        Some(sight) => follow(context, &observation, sight, &verdict, key),
+        // Nothing is asked on behalf of a resource that may not use its connection (any more).
+        None => context.unfollow(&follower_of(key)),
     }
     if context.cluster.profile(key).is_none() {
         // It has gone during the pass, and must leave nothing behind.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 
 use super::claims::{NameClaim, Owner, Tenant};
-use super::cluster::SecretValue;
+use super::cluster::{Key, SecretValue};
 use crate::api::connection::Dialect;
 use crate::api::lifecycle::DeletionPolicy;
 use crate::api::status::{EducationSyncProfileStatus, ProfileState};
@@ -135,6 +135,29 @@ pub enum ConnectionProblem {
     HostNotAllowed(String),
     /// The namespace is not on the operator's list.
     NamespaceNotAllowed(String),
+}
+
+impl ConnectionProblem {
+    /// The same for a profile of another namespace: what the connection's Secrets are called, and what
+    /// is wrong with them, is for those who keep it.
+    #[must_use]
+    pub fn from_outside(&self, connection: &Key, is_going: bool) -> Self {
+        let Key { namespace, name } = connection;
+        let what = if is_going {
+            "is being deleted and cannot be used any more. Name another one of the same tenant in spec.connectionRef."
+        } else {
+            "cannot be used at present. Its own status says why; whoever keeps it has to mend it."
+        };
+        let sentence = format!("The GraphConnection {name} of the namespace {namespace} {what}");
+        match self {
+            Self::NotFound(_) => Self::NotFound(sentence),
+            Self::CredentialsMissing(_) => Self::CredentialsMissing(sentence),
+            Self::Unreadable(_) => Self::Unreadable(sentence),
+            Self::CredentialsInvalid(_) => Self::CredentialsInvalid(sentence),
+            Self::HostNotAllowed(_) => Self::HostNotAllowed(sentence),
+            Self::NamespaceNotAllowed(_) => Self::NamespaceNotAllowed(sentence),
+        }
+    }
 }
 
 /// What is known of the list of the tenant's profiles.
@@ -364,4 +387,23 @@ pub fn tenants_in(status: &EducationSyncProfileStatus) -> Vec<Tenant> {
 #[must_use]
 pub const fn is_alive(state: ProfileState) -> bool {
     !matches!(state, ProfileState::Deleting | ProfileState::DeletionFailed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_namespace_hears_neither_of_secrets_nor_of_what_is_wrong_with_them() {
+        let connection = Key { namespace: "district".to_owned(), name: "default".to_owned() };
+        let problem = ConnectionProblem::CredentialsMissing("the Secret canary has no key".to_owned());
+        for is_going in [false, true] {
+            let ConnectionProblem::CredentialsMissing(said) = problem.from_outside(&connection, is_going)
+            else {
+                panic!("the reason stays")
+            };
+            assert!(said.contains("default of the namespace district") && !said.contains("canary"), "{said}");
+            assert_eq!(said.contains("is being deleted"), is_going, "{said}");
+        }
+    }
 }

@@ -3,6 +3,8 @@
 //! It changes nothing outside this process; inside, it keeps the table of claims up to date with
 //! what it reads.
 
+mod connect;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -12,8 +14,8 @@ use super::Context;
 use super::claims::{NameClaim, Owner, Tenant};
 use super::cluster::{Cluster, ClusterError, Key};
 use super::observation::{
-    ConnectionProblem, ListFacts, Memory, Namesake, Observation, SourceSecret, is_alive, is_own,
-    is_to_be_deleted, names_in, names_kept, tenants_in,
+    ListFacts, Memory, Namesake, Observation, SourceSecret, is_alive, is_own, is_to_be_deleted, names_in,
+    names_kept, tenants_in,
 };
 use crate::api::EducationSyncProfile;
 use crate::api::connection::SecretKeyReference;
@@ -21,6 +23,8 @@ use crate::api::status::Binding;
 use crate::graph::name::NameKey;
 use crate::poller::{Snapshot, View};
 use crate::upstream::Upstream;
+pub(super) use connect::connection_of;
+use connect::{connect, is_held};
 
 /// The upstream that an observation was made by, and the view that it saw.
 #[derive(Debug)]
@@ -78,7 +82,7 @@ pub async fn observe<C: Cluster>(context: &Context<C>, key: &Key) -> Option<(Obs
             namesakes(context, &resource, tenant, &owner, snapshot.as_deref())
         }),
         list: list_facts(context, &resource, tenant.as_ref(), &view),
-        connection_is_held: connection_is_held(context, &resource),
+        connection_is_held: is_held(context, &resource),
         connection: upstream.as_ref().map(|upstream| upstream.facts.clone()).map_err(Clone::clone),
         adoptee: tenant
             .as_ref()
@@ -91,12 +95,6 @@ pub async fn observe<C: Cluster>(context: &Context<C>, key: &Key) -> Option<(Obs
         resource,
     };
     Some((observation, upstream.ok().map(|upstream| Sight { upstream, view })))
-}
-
-/// The key of the connection that a resource names.
-pub(super) fn connection_key(resource: &EducationSyncProfile) -> Key {
-    let namespace = resource.metadata.namespace.clone().unwrap_or_default();
-    Key { namespace, name: resource.spec.connection_name().to_owned() }
 }
 
 /// The client secret of the source. While something waits for it, it is read at every look;
@@ -166,37 +164,6 @@ fn binding(resource: &EducationSyncProfile) -> Option<&Binding> {
 /// Where a profile is.
 fn place(binding: &Binding) -> Tenant {
     Tenant { endpoint: binding.endpoint.clone(), tenant_id: binding.tenant_id.clone() }
-}
-
-fn connection_is_held<C: Cluster>(context: &Context<C>, resource: &EducationSyncProfile) -> bool {
-    let Some(connection) = context.cluster.connection(&connection_key(resource)) else { return true };
-    // To one that is being deleted no finalizer can be added.
-    connection.metadata.deletion_timestamp.is_some() || context.is_holding(&connection)
-}
-
-async fn connect<C: Cluster>(
-    context: &Context<C>,
-    resource: &EducationSyncProfile,
-) -> Result<Arc<Upstream>, ConnectionProblem> {
-    let key = connection_key(resource);
-    match context.cluster.connection(&key) {
-        Some(connection) if connection.metadata.deletion_timestamp.is_some() && needs_no_way(resource) => {
-            Err(ConnectionProblem::NotFound(format!(
-                "The GraphConnection {} is being deleted. Name another one in spec.connectionRef.",
-                key.name
-            )))
-        }
-        Some(connection) => context.upstreams.resolve(&context.cluster.port, &connection).await,
-        None => Err(ConnectionProblem::NotFound(format!(
-            "The namespace {} has no GraphConnection named {}. Create it, or name another one in spec.connectionRef.",
-            key.namespace, key.name
-        ))),
-    }
-}
-
-/// Is there nothing in Graph, and nothing that may be there, to which a way is needed?
-fn needs_no_way(resource: &EducationSyncProfile) -> bool {
-    resource.status.as_ref().is_none_or(|status| tenants_in(status).is_empty())
 }
 
 /// The table before the first pass: what is established first, by age then.

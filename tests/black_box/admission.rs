@@ -177,6 +177,14 @@ fn wrong_details() -> Vec<(Value, &'static str)> {
             with(spec("A"), "/connectionRef", json!({"name": "My Connection"})),
             "connectionRef.name must be the name of a GraphConnection",
         ),
+        (
+            with(spec("A"), "/connectionRef", json!({"name": "default", "namespace": "School.9"})),
+            "connectionRef.namespace must be the name of a namespace",
+        ),
+        (
+            with(spec("A"), "/connectionRef", json!({"name": "default", "namespace": ""})),
+            "leave it out for a connection of the same namespace",
+        ),
     ]
 }
 
@@ -206,6 +214,15 @@ fn wrong_connections() -> Vec<(Value, &'static str)> {
             "pollInterval must be a duration from 5s to 1h",
         ),
         (with(connection(), "/graph/pollInterval", json!("often")), "pollInterval must be a duration"),
+        (
+            with(connection(), "/allowedNamespaces", json!(["school-*"])),
+            "allowedNamespaces must hold names of namespaces",
+        ),
+        (with(connection(), "/allowedNamespaces", json!([""])), "allowedNamespaces must hold names"),
+        (
+            with(connection(), "/allowedNamespaces", json!(["*", "school"])),
+            "allowedNamespaces must not name namespaces beside '*'",
+        ),
         (with(connection(), "/authority", json!("login.microsoftonline.com")), "authority must be https://"),
         (
             with(connection(), "/application/clientId", json!("edusync")),
@@ -260,6 +277,9 @@ async fn wrong_connections_are_refused_with_a_sentence() {
         json!({"clientId": ID, "managedIdentity": {}}),
     ] {
         door.try_connection(with(connection(), "/application", credential)).await.unwrap();
+    }
+    for allowed in [json!([]), json!(["school", "school-9"]), json!(["*"])] {
+        door.try_connection(with(connection(), "/allowedNamespaces", allowed)).await.unwrap();
     }
     for (wrong, sentence) in wrong_connections() {
         let message = door.try_connection(wrong.clone()).await.expect_err(&format!("admitted: {wrong}"));

@@ -1,5 +1,6 @@
 //! Commands that change something in Kubernetes: `edusync login` and `edusync release`; and the plugin's name.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use edusync::api::GraphConnection;
@@ -87,6 +88,16 @@ roleRef: { apiGroup: rbac.authorization.k8s.io, kind: Role, name: reader }
 subjects: [ { kind: ServiceAccount, name: reader } ]
 ";
 
+/// The kubeconfig of somebody who may read what is in the namespace of the scene, and nothing else.
+pub fn reader(scene: &Scene) -> PathBuf {
+    let file = scene.world.folder().join(format!("reader-{}.yaml", scene.namespace));
+    std::fs::write(&file, READER).unwrap();
+    let mut apply =
+        scene.world.kubectl(["apply", "--namespace", &scene.namespace, "--filename", file.to_str().unwrap()]);
+    xtask::control_plane::output_of(&mut apply).unwrap();
+    scene.world.service_account_kubeconfig(&scene.namespace, "reader")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_may_not_keep_a_renewed_token_or_see_all_namespaces_is_told() {
     let scene = Scene::without_operator("cli-reader", quick()).await;
@@ -94,12 +105,7 @@ async fn who_may_not_keep_a_renewed_token_or_see_all_namespaces_is_told() {
     connection["spec"].as_object_mut().unwrap().remove("application");
     connection["metadata"]["name"] = json!("delegated");
     scene.apply::<GraphConnection>(connection).await.unwrap();
-    let file = scene.world.folder().join("reader.yaml");
-    std::fs::write(&file, READER).unwrap();
-    let mut apply =
-        scene.world.kubectl(["apply", "--namespace", &scene.namespace, "--filename", file.to_str().unwrap()]);
-    xtask::control_plane::output_of(&mut apply).unwrap();
-    let kubeconfig = scene.world.service_account_kubeconfig(&scene.namespace, "reader");
+    let kubeconfig = reader(&scene);
     let run = run_as(&kubeconfig, &[&["orphans", "--connection", "delegated"], &HOST[..]].concat(), "").await;
     let run = run.ended_with(0);
     assert!(run.err.contains(&format!("only the namespace {} is looked at", scene.namespace)), "{}", run.err);

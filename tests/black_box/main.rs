@@ -20,6 +20,8 @@ mod delete;
 mod kinds;
 mod lost;
 mod manage;
+mod manifests;
+mod namespaces;
 mod outage;
 mod refusals;
 mod rights;

@@ -15,6 +15,7 @@ use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 use xtask::guard::{self, Guarded};
 
+pub use crate::manifests::{foreign_body, profile_manifest, spec};
 use crate::world::{RELEASE, World};
 
 /// How long a test waits for something that should come soon.
@@ -29,11 +30,15 @@ pub const COLLECTION: &str = "/beta/education/synchronizationProfiles";
 pub struct Scene {
     pub world: Arc<World>,
     pub namespace: String,
-    pub simulator: Server,
+    pub simulator: Arc<Server>,
     pub client: Client,
     operator: Option<Guarded>,
     flags: Vec<String>,
-    starts: AtomicU32,
+    /// Further namespaces that the operator watches.
+    neighbours: Vec<String>,
+    /// Name of the operator's lease and of its log.
+    operator_name: String,
+    starts: Arc<AtomicU32>,
 }
 
 impl Scene {
@@ -49,25 +54,44 @@ impl Scene {
         let world = World::get().await;
         let simulator = Server::start(settings).await.unwrap();
         let client = world.client().await;
-        let namespace = format!("{name}-{}", std::process::id());
-        let object = Namespace {
-            metadata: ObjectMeta { name: Some(namespace.clone()), ..ObjectMeta::default() },
-            ..Namespace::default()
-        };
-        Api::<Namespace>::all(client.clone()).create(&PostParams::default(), &object).await.unwrap();
+        let namespace = make_namespace(&client, name).await;
         let scene = Self {
             world,
+            operator_name: namespace.clone(),
             namespace,
-            simulator,
+            simulator: Arc::new(simulator),
             client,
             operator: None,
             flags: Vec::new(),
-            starts: AtomicU32::new(0),
+            neighbours: Vec::new(),
+            starts: Arc::default(),
         };
         scene.write_secrets().await;
         let connection = scene.connection_manifest();
         scene.apply::<GraphConnection>(connection).await.unwrap();
         scene
+    }
+
+    /// Another namespace, without connection or Secrets, that an operator which is started later watches too.
+    pub async fn neighbour(&mut self, name: &str) -> Self {
+        let neighbour = self.stranger(name).await;
+        self.neighbours.push(neighbour.namespace.clone());
+        neighbour
+    }
+
+    /// Another namespace, which the operator does not watch.
+    pub async fn stranger(&self, name: &str) -> Self {
+        Self {
+            world: Arc::clone(&self.world),
+            namespace: make_namespace(&self.client, name).await,
+            simulator: Arc::clone(&self.simulator),
+            client: self.client.clone(),
+            operator: None,
+            flags: Vec::new(),
+            neighbours: Vec::new(),
+            operator_name: self.operator_name.clone(),
+            starts: Arc::clone(&self.starts),
+        }
     }
 
     /// Flags for the operator, over those of every test.
@@ -76,7 +100,8 @@ impl Scene {
         self
     }
 
-    async fn write_secrets(&self) {
+    /// Writes the Secret that the connection names.
+    pub async fn write_secrets(&self) {
         let settings = self.simulator.settings();
         let secret: Secret = serde_json::from_value(json!({
             "metadata": {"name": "graph"},
@@ -119,7 +144,7 @@ impl Scene {
         })
     }
 
-    /// Starts an operator for this namespace.
+    /// Starts an operator for this namespace and its neighbours.
     pub fn start_operator(&mut self) {
         let number = self.starts.fetch_add(1, Ordering::Relaxed) + 1;
         let log = self.log_file(number);
@@ -130,7 +155,7 @@ impl Scene {
             "--lease-namespace",
             RELEASE,
             "--lease-name",
-            &self.namespace,
+            &self.operator_name,
             "--lease-duration",
             "2s",
             "--fast-poll-interval",
@@ -153,6 +178,9 @@ impl Scene {
         .iter()
         .map(ToString::to_string)
         .collect();
+        for neighbour in &self.neighbours {
+            arguments.extend(["--namespace".to_owned(), neighbour.clone()]);
+        }
         for pair in self.flags.chunks(2) {
             match arguments.iter().position(|argument| *argument == pair[0]) {
                 Some(place) => arguments[place + 1].clone_from(&pair[1]),
@@ -165,7 +193,12 @@ impl Scene {
     }
 
     fn log_file(&self, number: u32) -> PathBuf {
-        self.world.folder().join(format!("operator-{}-{number}.log", self.namespace))
+        self.world.folder().join(format!("operator-{}-{number}.log", self.operator_name))
+    }
+
+    /// Name of the operator's lease.
+    pub fn lease(&self) -> &str {
+        &self.operator_name
     }
 
     /// Everything that the operators of this test have printed.
@@ -182,6 +215,11 @@ impl Scene {
     /// SIGTERM; the exit status.
     pub fn terminate_operator(&mut self) -> std::process::ExitStatus {
         self.operator.take().unwrap().terminate().unwrap()
+    }
+
+    /// The connections of this namespace.
+    pub fn connections(&self) -> Api<GraphConnection> {
+        Api::namespaced(self.client.clone(), &self.namespace)
     }
 
     /// The profiles of this namespace.
@@ -238,7 +276,7 @@ impl Scene {
 
     /// Waits until the connection's Ready condition has this status and reason.
     pub async fn until_connection_is(&self, status: &str, reason: &str) {
-        let api: Api<GraphConnection> = Api::namespaced(self.client.clone(), &self.namespace);
+        let api = self.connections();
         let holds = |connection: Option<&GraphConnection>| {
             let conditions =
                 connection.and_then(|connection| connection.status.as_ref()).map(|s| &s.conditions);
@@ -311,6 +349,16 @@ impl Scene {
     }
 }
 
+async fn make_namespace(client: &Client, name: &str) -> String {
+    let namespace = format!("{name}-{}", std::process::id());
+    let object = Namespace {
+        metadata: ObjectMeta { name: Some(namespace.clone()), ..ObjectMeta::default() },
+        ..Namespace::default()
+    };
+    Api::<Namespace>::all(client.clone()).create(&PostParams::default(), &object).await.unwrap();
+    namespace
+}
+
 /// A simulator that does everything at once, and keeps bodies.
 pub fn quick() -> Settings {
     Settings {
@@ -340,37 +388,4 @@ pub fn profile_id(profile: &EducationSyncProfile) -> String {
         .unwrap_or_else(|| panic!("{} is not bound", profile.name_any()))
         .profile_id
         .clone()
-}
-
-/// A manifest.
-pub fn profile_manifest(name: &str, spec: Value) -> Value {
-    json!({
-        "apiVersion": "edusync.dev/v1alpha1",
-        "kind": "EducationSyncProfile",
-        "metadata": {"name": name},
-        "spec": spec
-    })
-}
-
-/// A small spec.
-pub fn spec(display_name: &str) -> Value {
-    json!({
-        "displayName": display_name,
-        "dataProvider": {"csv": {}},
-        "identitySynchronizationConfiguration": {"creation": {"userDomains": [
-            {"appliesTo": "student", "name": "school.example"}
-        ]}}
-    })
-}
-
-/// What somebody else would send to Graph for a profile of this name.
-pub fn foreign_body(display_name: &str) -> Value {
-    json!({
-        "displayName": display_name,
-        "dataProvider": {"@odata.type": "#microsoft.graph.educationCsvDataProvider"},
-        "identitySynchronizationConfiguration": {
-            "@odata.type": "#microsoft.graph.educationIdentityCreationConfiguration",
-            "userDomains": [{"appliesTo": "student", "name": "school.example"}]
-        }
-    })
 }

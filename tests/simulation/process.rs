@@ -15,6 +15,7 @@ use edusync::operator::passes::{self, Queues};
 use edusync::poller::Intervals;
 use edusync::reconcile::Context;
 use edusync::reconcile::cached::Cached;
+use edusync::reconcile::cluster::Scope;
 use edusync::reconcile::observation::Settings;
 use edusync::upstream::{OperatorIdentity, Transports, UpstreamSettings, Upstreams};
 use futures::channel::mpsc;
@@ -145,14 +146,16 @@ async fn work(process: &Arc<Process>, world: &Arc<World>, leadership: Arc<Leader
     let (profile_queue, profile_keys) = mpsc::unbounded();
     let (connection_queue, connection_keys) = mpsc::unbounded();
     let queues = Queues { profiles: profile_queue, connections: connection_queue };
+    let (all, shared) = ([Scope::All], Arc::clone(&context));
     let watch_connections = passes::watch_connections(
         events(world, process),
+        &all,
         connections.1,
-        Arc::clone(&context),
+        shared.clone(),
         queues.clone(),
     );
     let watch_profiles =
-        passes::watch_profiles(events(world, process), profiles.1, Arc::clone(&context), queues.clone());
+        passes::watch_profiles(events(world, process), &all, profiles.1, shared, queues.clone());
     let dispatch = passes::dispatch(woken, queues);
     let ready = async {
         let read = futures::future::join(profiles.0.wait_until_ready(), connections.0.wait_until_ready());

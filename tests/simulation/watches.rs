@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use edusync::reconcile::cluster::Key;
+use edusync::operator::watch::Told;
+use edusync::reconcile::cluster::{Key, Scope};
 use futures::channel::mpsc::UnboundedReceiver;
 use futures::{Stream, StreamExt, stream};
-use kube::runtime::watcher::{self, Event};
+use kube::runtime::watcher::Event;
 
 use crate::kubernetes::Kind;
 use crate::process::Process;
@@ -24,12 +25,12 @@ struct Watch<K> {
 pub fn events<K: Kind>(
     world: &Arc<World>,
     process: &Arc<Process>,
-) -> impl Stream<Item = Result<Event<K>, watcher::Error>> + Send + use<K> {
+) -> impl Stream<Item = Told<K>> + Send + use<K> {
     let (changes, coming) = begin(world);
     let watch = Watch { world: Arc::clone(world), process: Arc::clone(process), changes, coming };
     stream::unfold(watch, |mut watch| async move {
         let event = watch.next().await?;
-        Some((Ok(event), watch))
+        Some(((Scope::All, Ok(event)), watch))
     })
 }
 

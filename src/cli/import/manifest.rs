@@ -11,6 +11,7 @@ use crate::api::profile::EducationSyncProfileSpec;
 use crate::cli::output::{add_line, printable};
 use crate::graph::RemoteProfile;
 use crate::graph::profile::kind;
+use crate::reconcile::cluster::Key;
 
 /// Key of the Secret of a source.
 pub const SECRET_KEY: &str = "clientSecret";
@@ -43,7 +44,7 @@ pub struct Place<'a> {
     /// Name of the resource.
     pub name: &'a str,
     /// Connection.
-    pub connection: &'a str,
+    pub connection: &'a Key,
 }
 
 /// The manifest for a profile.
@@ -55,8 +56,11 @@ pub fn manifest(profile: &RemoteProfile, place: Place<'_>) -> anyhow::Result<Man
         serde_json::from_str(&profile.configuration).context("its configuration is not JSON")?;
     let secret = format!("{}-source", place.name);
     let mut spec = Map::new();
-    if place.connection != "default" {
-        spec.insert("connectionRef".to_owned(), json!({"name": place.connection}));
+    let Key { namespace, name } = place.connection;
+    if namespace != place.namespace {
+        spec.insert("connectionRef".to_owned(), json!({"name": name, "namespace": namespace}));
+    } else if name != "default" {
+        spec.insert("connectionRef".to_owned(), json!({"name": name}));
     }
     spec.insert("displayName".to_owned(), json!(profile.display_name.trim()));
     spec.insert("dataProvider".to_owned(), data_provider(read.get("dataProvider"), &secret)?);

@@ -9,9 +9,10 @@ use anyhow::{Context as _, ensure};
 use kube::ResourceExt as _;
 use serde_json::json;
 
-use super::access::{ClusterFlags, GraphFlags, Reached, graph_sentence};
+use super::access::{ClusterFlags, GraphFlags, Reached, graph_sentence, not_allowed};
 use super::block_on;
 use super::claims::Resources;
+use super::connection_name::ConnectionName;
 use super::output::{note, print};
 use crate::graph::RemoteProfile;
 use crate::upstream::tenant_of;
@@ -22,8 +23,8 @@ use manifest::{Manifest, Place, manifest, resource_name};
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
     /// The GraphConnection that leads to the tenant.
-    #[arg(long, default_value = "default", value_name = "NAME")]
-    connection: String,
+    #[arg(long, default_value = "default", value_name = "[NAMESPACE/]NAME")]
+    connection: ConnectionName,
     /// Id of a profile. Can be repeated. Left out: all profiles that no resource claims.
     #[arg(long = "profile-id", value_name = "ID")]
     profile_ids: Vec<String>,
@@ -49,6 +50,8 @@ const EXAMPLES: &str = "\
 Examples:
   All profiles that no resource claims, into a file for Git:
     edusync import --connection default --namespace school > profiles.yaml
+  The same for a connection of another namespace that allows this one:
+    edusync import --connection district/default --namespace school > profiles.yaml
   One of them, at once:
     edusync import --profile-id 3f0b1c52-8a5e-4e0d-9c5f-7d2f1b8e6a01 | kubectl apply -f -
 
@@ -64,7 +67,7 @@ impl Arguments {
         block_on(async {
             let kube = self.cluster.connect().await?;
             let resources = Resources::read(&kube).await?;
-            let reached = kube.reach(&self.connection, &self.graph).await?;
+            let reached = kube.reach(&self.connection.from(&kube.namespace), &self.graph).await?;
             let found = self.profiles(&reached, &resources).await;
             reached.finish().await;
             self.write(&found?, &reached, &kube.namespace, &resources)
@@ -115,12 +118,16 @@ impl Arguments {
         resources: &Resources,
     ) -> anyhow::Result<ExitCode> {
         let tenant = tenant_of(&reached.connection).tenant_id;
+        let connection = self.connection.from(namespace);
+        if !reached.connection.allows(namespace) {
+            note(&format!("warning: {}", not_allowed(&reached.connection, namespace)));
+        }
         let mut taken: BTreeSet<String> = resources.names(namespace).collect();
         let (mut text, mut items) = (String::new(), Vec::new());
         let mut failed = 0;
         for profile in profiles {
             let name = resource_name(&profile.display_name, &profile.id, &|name| taken.contains(name));
-            let place = Place { namespace, name: &name, connection: &self.connection };
+            let place = Place { namespace, name: &name, connection: &connection };
             let manifest: Manifest = match manifest(profile, place) {
                 Ok(manifest) => manifest,
                 // The others are still of use.

@@ -96,14 +96,7 @@ enum Subject<'a> {
 pub fn decide(wish: &Wish, namespace: &str, known: &Known<'_>) -> Planned {
     let namespace = wish.namespace.as_deref().unwrap_or(namespace);
     let live = wish.name.as_deref().and_then(|name| known.resources.find(namespace, name));
-    let mut planned = Planned {
-        action: Action::Nothing,
-        resource: wish.name.as_ref().map(|name| format!("{namespace}/{name}")),
-        display_name: wish.display_name.clone(),
-        profile_id: None,
-        fields: Vec::new(),
-        message: None,
-    };
+    let mut planned = undecided(wish, namespace);
     let (profile, is_taken) = match subject(wish, live, known) {
         Subject::Own(profile) => (profile, false),
         Subject::Taken(profile) => (profile, true),
@@ -112,11 +105,7 @@ pub fn decide(wish: &Wish, namespace: &str, known: &Known<'_>) -> Planned {
             planned.fields = created(&wish.wanted);
             return observed(wish, planned);
         }
-        Subject::Blocked(message) => {
-            planned.action = Action::Blocked;
-            planned.message = Some(message);
-            return planned;
-        }
+        Subject::Blocked(message) => return blocked(wish, namespace, message),
     };
     planned.profile_id = Some(profile.id.clone());
     planned.fields = changed(wish, live, profile);
@@ -129,6 +118,23 @@ pub fn decide(wish: &Wish, namespace: &str, known: &Known<'_>) -> Planned {
         planned.message = Some("the profile would be taken over".to_owned());
     }
     observed(wish, planned)
+}
+
+/// Nothing would become of a wish, and why.
+#[must_use]
+pub fn blocked(wish: &Wish, namespace: &str, message: String) -> Planned {
+    Planned { action: Action::Blocked, message: Some(message), ..undecided(wish, namespace) }
+}
+
+fn undecided(wish: &Wish, namespace: &str) -> Planned {
+    Planned {
+        action: Action::Nothing,
+        resource: wish.name.as_ref().map(|name| format!("{namespace}/{name}")),
+        display_name: wish.display_name.clone(),
+        profile_id: None,
+        fields: Vec::new(),
+        message: None,
+    }
 }
 
 /// With managementPolicy Observe nothing is done, but it is worth knowing what would be.

@@ -12,14 +12,16 @@ use anyhow::Context as _;
 use kube::ResourceExt as _;
 use serde_json::Value;
 
-use super::access::{ClusterFlags, GraphFlags, Kube, graph_sentence};
+use super::access::{ClusterFlags, GraphFlags, Kube, graph_sentence, not_allowed};
 use super::claims::Resources;
+use super::connection_name::ConnectionName;
 use super::output::{Form, Look, Paint, add_line, note, printable, show};
 use super::{attention_if, block_on};
+use crate::api::GraphConnection;
 use crate::graph::RemoteProfile;
-use crate::reconcile::claims::Tenant;
+use crate::reconcile::cluster::Key;
 use crate::upstream::tenant_of;
-use decide::{Action, Known, Planned, decide, pruned};
+use decide::{Action, Known, Planned, blocked, decide, pruned};
 use read::Wish;
 
 /// Show what manifests would change in Microsoft Graph.
@@ -31,8 +33,8 @@ pub struct Arguments {
     #[arg(long = "filename", short = 'f', value_name = "FILE", required = true, num_args = 1..)]
     files: Vec<PathBuf>,
     /// The GraphConnection for a profile as Graph takes it. Manifests name their own.
-    #[arg(long, default_value = "default", value_name = "NAME")]
-    connection: String,
+    #[arg(long, default_value = "default", value_name = "[NAMESPACE/]NAME")]
+    connection: ConnectionName,
     /// Show also what would become of the resources, in the namespaces of the manifests, that the files do
     /// not have.
     #[arg(long)]
@@ -84,21 +86,21 @@ impl Arguments {
 
     async fn plan(&self, kube: &Kube, wishes: &[Wish]) -> anyhow::Result<Vec<Planned>> {
         let resources = Resources::read(kube).await?;
-        let mut tenants: BTreeMap<(String, String), (Tenant, BTreeMap<String, RemoteProfile>)> =
-            BTreeMap::new();
+        let mut tenants: BTreeMap<Key, (GraphConnection, BTreeMap<String, RemoteProfile>)> = BTreeMap::new();
         let mut planned = Vec::new();
         for wish in wishes {
             let namespace = wish.namespace.clone().unwrap_or_else(|| kube.namespace.clone());
-            let connection = wish.connection.clone().unwrap_or_else(|| self.connection.clone());
-            let key = (namespace, connection);
+            let key = wish.connection.as_ref().unwrap_or(&self.connection).from(&namespace);
             if !tenants.contains_key(&key) {
-                let there = Kube { client: kube.client.clone(), namespace: key.0.clone() };
-                let read = self.read_tenant(&there, &key.1).await?;
-                tenants.insert(key.clone(), read);
+                tenants.insert(key.clone(), self.read_tenant(kube, &key).await?);
             }
-            if let Some((tenant, profiles)) = tenants.get(&key) {
-                planned.push(decide(wish, &key.0, &Known { tenant, profiles, resources: &resources }));
-            }
+            let Some((connection, profiles)) = tenants.get(&key) else { continue };
+            let tenant = &tenant_of(connection);
+            planned.push(if wish.name.is_some() && !connection.allows(&namespace) {
+                blocked(wish, &namespace, not_allowed(connection, &namespace))
+            } else {
+                decide(wish, &namespace, &Known { tenant, profiles, resources: &resources })
+            });
         }
         if self.prune {
             planned.extend(gone(kube, wishes, &resources));
@@ -109,14 +111,14 @@ impl Arguments {
     async fn read_tenant(
         &self,
         kube: &Kube,
-        connection: &str,
-    ) -> anyhow::Result<(Tenant, BTreeMap<String, RemoteProfile>)> {
+        connection: &Key,
+    ) -> anyhow::Result<(GraphConnection, BTreeMap<String, RemoteProfile>)> {
         let reached = kube.reach(connection, &self.graph).await?;
         let listed = reached.upstream.reads.list().await;
         reached.finish().await;
         let profiles =
             listed.map_err(|error| graph_sentence("the profiles of the tenant cannot be listed", &error))?;
-        Ok((tenant_of(&reached.connection), profiles))
+        Ok((reached.connection, profiles))
     }
 }
 

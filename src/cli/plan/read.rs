@@ -5,6 +5,7 @@ use kube::ResourceExt as _;
 use serde_json::{Value, json};
 
 use crate::api::EducationSyncProfile;
+use crate::cli::connection_name::ConnectionName;
 use crate::graph::RemoteProfile;
 use crate::graph::wire::wanted;
 
@@ -16,7 +17,7 @@ pub struct Wish {
     /// Name of the resource. None: a body for Graph.
     pub name: Option<String>,
     /// The connection. None: the one that the command line names.
-    pub connection: Option<String>,
+    pub connection: Option<ConnectionName>,
     /// Name of the profile.
     pub display_name: String,
     /// What the profile is to be, without any secret.
@@ -67,7 +68,10 @@ fn of_resource(document: Value) -> anyhow::Result<Wish> {
     Ok(Wish {
         namespace: resource.namespace(),
         name: Some(name),
-        connection: Some(resource.spec.connection_name().to_owned()),
+        connection: Some(ConnectionName {
+            namespace: resource.spec.connection_namespace().map(str::to_owned),
+            name: resource.spec.connection_name().to_owned(),
+        }),
         display_name: resource.spec.display_name.clone(),
         wanted: wanted(&resource.spec),
         resource: Some(Box::new(resource)),
@@ -104,7 +108,7 @@ apiVersion: edusync.dev/v1alpha1
 kind: EducationSyncProfile
 metadata: { name: contoso, namespace: school }
 spec:
-  connectionRef: { name: other }
+  connectionRef: { name: other, namespace: district }
   displayName: Contoso
   dataProvider: { csv: {} }
   identitySynchronizationConfiguration: { creation: { userDomains: [ { appliesTo: student, name: school.example } ] } }
@@ -116,10 +120,8 @@ spec:
         let (wishes, skipped) = read(MANIFEST).unwrap();
         assert_eq!(skipped, ["Secret"]);
         assert_eq!(wishes.len(), 1);
-        assert_eq!(
-            (wishes[0].namespace.as_deref(), wishes[0].connection.as_deref()),
-            (Some("school"), Some("other"))
-        );
+        assert_eq!(wishes[0].namespace.as_deref(), Some("school"));
+        assert_eq!(wishes[0].connection, Some("district/other".parse().unwrap()));
         assert_eq!(wishes[0].wanted["displayName"], "Contoso");
     }
 

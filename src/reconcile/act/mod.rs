@@ -13,7 +13,7 @@ use super::claims::Owner;
 use super::cluster::{Cluster, ClusterError};
 use super::decide::{ABSENCES_THAT_PROVE, Action, Farewell, Standing, Verdict, failure_standing};
 use super::observation::{Observation, has_finalizer};
-use super::observe::{connection_key, owner};
+use super::observe::{connection_of, owner};
 use super::report::{Asked, Decided};
 use super::{Context, Next, connection, report, store};
 use crate::api::conditions::whole_seconds;
@@ -221,7 +221,8 @@ async fn hold_connection<C: Cluster>(
 ) -> Result<(), ClusterError> {
     // A burst of profiles shares one write.
     let _alone = context.holding.lock().await;
-    let connection = context.cluster.connection(&connection_key(resource)).ok_or(ClusterError::Conflict)?;
+    // It may have been taken away, or have ceased to allow this namespace, since the look.
+    let connection = connection_of(context, resource).ok_or(ClusterError::Conflict)?;
     if connection.metadata.deletion_timestamp.is_some() {
         return Err(ClusterError::Conflict);
     }

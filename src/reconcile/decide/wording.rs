@@ -133,9 +133,12 @@ pub(super) fn connection_changed(o: &Observation) -> String {
         .or_else(|| o.status().creation.as_ref().map(|c| (&c.endpoint, &c.tenant_id)));
     let place =
         place.map_or_else(String::new, |(endpoint, tenant)| format!(" (tenant {tenant} at {endpoint})"));
+    let spec = &o.resource.spec;
+    let namespace =
+        spec.connection_namespace().map(|name| format!(" of the namespace {name}")).unwrap_or_default();
     format!(
-        "The profile was created in another tenant or at another endpoint{place} than the connection {} leads to. Name the old connection again, or delete this resource and apply it anew.",
-        o.resource.spec.connection_name()
+        "The profile was created in another tenant or at another endpoint{place} than the connection {}{namespace} leads to. Name the old connection again, or delete this resource and apply it anew.",
+        spec.connection_name()
     )
 }
 

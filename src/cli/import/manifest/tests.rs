@@ -3,9 +3,17 @@
 use std::path::Path;
 
 use super::*;
+use crate::cli::connection_name::ConnectionName;
 use crate::graph::wire::wanted;
 
-const PLACE: Place<'_> = Place { namespace: "school", name: "contoso", connection: "default" };
+/// A connection as the command line names it in the namespace of the school.
+fn connection(text: &str) -> Key {
+    text.parse::<ConnectionName>().unwrap().from("school")
+}
+
+fn place(connection: &Key) -> Place<'_> {
+    Place { namespace: "school", name: "contoso", connection }
+}
 
 fn remote(spec: &EducationSyncProfileSpec) -> RemoteProfile {
     let mut body = wanted(spec);
@@ -27,7 +35,7 @@ fn what_a_manifest_says_comes_back() {
         let text = std::fs::read_to_string(folder.join(format!("{name}.yaml"))).unwrap();
         let manifest_of: Value = serde_saphyr::from_str(&text).unwrap();
         let mut expected = spec_of(manifest_of["spec"].clone());
-        let imported = manifest(&remote(&expected), PLACE).unwrap();
+        let imported = manifest(&remote(&expected), place(&connection("default"))).unwrap();
         // What the import says of its own; references are where the import puts them.
         expected.adopt = imported.spec.adopt.clone();
         expected.deletion_policy = imported.spec.deletion_policy;
@@ -52,7 +60,7 @@ fn the_manifest_is_written_with_what_is_to_be_done() {
             "matchingOptions": [{"appliesTo": "student", "sourcePropertyName": "Username", "targetPropertyName": "userPrincipalName", "targetDomain": null}]}
     }))
     .unwrap();
-    let manifest = manifest(&profile, Place { connection: "other", ..PLACE }).unwrap();
+    let manifest = manifest(&profile, place(&connection("other"))).unwrap();
     let yaml = manifest.to_yaml(&profile, "11111111").unwrap();
     assert!(!yaml.contains("canary"));
     assert!(
@@ -82,12 +90,27 @@ fn the_manifest_is_written_with_what_is_to_be_done() {
 }
 
 #[test]
+fn a_connection_is_named_with_its_namespace_where_that_is_another() {
+    let profile = remote(&spec_of(json!({"displayName": "Contoso", "dataProvider": {"csv": {}},
+            "identitySynchronizationConfiguration": {"creation": {"userDomains": []}}})));
+    let reference_to = |text: &str| {
+        let manifest = manifest(&profile, place(&connection(text))).unwrap();
+        json!(manifest.spec.connection_ref)
+    };
+    assert_eq!(reference_to("school/default"), json!(null));
+    assert_eq!(reference_to("other"), json!({"name": "other"}));
+    assert_eq!(reference_to("district/default"), json!({"name": "default", "namespace": "district"}));
+}
+
+#[test]
 fn what_no_manifest_can_say_is_refused() {
     let profile = RemoteProfile::read(
         &json!({"id": "1", "dataProvider": {"@odata.type": "#microsoft.graph.somethingNew"}}),
     )
     .unwrap();
-    assert!(manifest(&profile, PLACE).unwrap_err().to_string().contains("dataProvider"));
+    assert!(
+        manifest(&profile, place(&connection("default"))).unwrap_err().to_string().contains("dataProvider")
+    );
 }
 
 #[test]

@@ -1,0 +1,275 @@
+//! What the watches tell, in one store; and which objects deserve a pass for it.
+//!
+//! Several watches fill one store, each with what is in its namespace. So a watch that begins anew must
+//! drop nothing but its own, and the store is whole when all have told everything. Nothing is asked of
+//! Kubernetes here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use kube::runtime::reflector::ObjectRef;
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::watcher::Event;
+use kube::{Resource, ResourceExt};
+
+use crate::api::REQUESTED_AT;
+use crate::reconcile::cluster::{Key, Scope};
+
+/// Keeps a store, and tells which objects are new, different or gone, also when a watch had to begin anew.
+///
+/// A status write of our own is no news.
+#[derive(Debug)]
+pub struct Mirror<K: Resource<DynamicType = ()> + Clone + 'static, T> {
+    store: Writer<K>,
+    describe: fn(&K) -> T,
+    live: BTreeMap<Key, Tracked<T>>,
+    /// Watches that are beginning anew, and what they have told since.
+    incoming: BTreeMap<Scope, BTreeSet<Key>>,
+    /// Watches that have never told everything.
+    unread: BTreeSet<Scope>,
+}
+
+#[derive(Debug)]
+struct Tracked<T> {
+    uid: String,
+    what: T,
+    version: u64,
+}
+
+/// What a watch event means.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Change<T> {
+    /// The object is new, or different in what matters.
+    Changed(T),
+    /// The object, of this uid, is gone.
+    Gone(String, T),
+}
+
+impl<K: Resource<DynamicType = ()> + Clone + 'static, T: Clone> Mirror<K, T> {
+    /// Nothing is known yet. `describe` says what is told of an object.
+    #[must_use]
+    pub fn new(scopes: &[Scope], store: Writer<K>, describe: fn(&K) -> T) -> Self {
+        let unread = scopes.iter().cloned().collect();
+        Self { store, describe, live: BTreeMap::new(), incoming: BTreeMap::new(), unread }
+    }
+
+    /// Takes an event of one of the watches into the store, and says what it means.
+    pub fn take(&mut self, scope: &Scope, event: Event<K>) -> Vec<Change<T>> {
+        match event {
+            Event::Init => {
+                self.incoming.insert(scope.clone(), BTreeSet::new());
+                Vec::new()
+            }
+            Event::InitApply(object) => {
+                self.incoming.entry(scope.clone()).or_default().insert(Key::of(&object));
+                self.apply(object)
+            }
+            Event::InitDone => self.done(scope),
+            Event::Apply(object) => self.apply(object),
+            Event::Delete(object) => self.delete(object),
+        }
+    }
+
+    fn apply(&mut self, object: K) -> Vec<Change<T>> {
+        let (uid, version, what) = (uid(&object), version(&object), (self.describe)(&object));
+        let tracked = Tracked { uid: uid.clone(), what: what.clone(), version };
+        let before = self.live.insert(Key::of(&object), tracked);
+        self.store.apply_watcher_event(&Event::Apply(object));
+        match before {
+            Some(before) if before.uid == uid && before.version == version => Vec::new(),
+            // Its deletion was not seen, but two objects cannot have one name.
+            Some(before) if before.uid != uid => {
+                vec![Change::Gone(before.uid, before.what), Change::Changed(what)]
+            }
+            _ => vec![Change::Changed(what)],
+        }
+    }
+
+    fn delete(&mut self, object: K) -> Vec<Change<T>> {
+        let key = Key::of(&object);
+        let uid = uid(&object);
+        if self.live.get(&key).is_some_and(|tracked| tracked.uid != uid) {
+            // That it is gone was told when its successor came.
+            return Vec::new();
+        }
+        let what = self.live.remove(&key).map_or_else(|| (self.describe)(&object), |tracked| tracked.what);
+        self.store.apply_watcher_event(&Event::Delete(object));
+        vec![Change::Gone(uid, what)]
+    }
+
+    /// A watch has told everything: what it did not tell went meanwhile.
+    fn done(&mut self, scope: &Scope) -> Vec<Change<T>> {
+        let told = self.incoming.remove(scope).unwrap_or_default();
+        let missing = |key: &&Key| scope.covers(&key.namespace) && !told.contains(*key);
+        let gone: Vec<Key> = self.live.keys().filter(missing).cloned().collect();
+        let stored = self.store.as_reader();
+        let mut changes = Vec::new();
+        for key in gone {
+            if let Some(object) = stored.get(&ObjectRef::new(&key.name).within(&key.namespace)) {
+                self.store.apply_watcher_event(&Event::Delete((*object).clone()));
+            }
+            changes.extend(self.live.remove(&key).map(|tracked| Change::Gone(tracked.uid, tracked.what)));
+        }
+        if self.unread.remove(scope) && self.unread.is_empty() {
+            self.show_whole();
+        }
+        changes
+    }
+
+    /// Whoever waits for the store may go on. It becomes ready only by a list of everything.
+    fn show_whole(&mut self) {
+        let stored = self.store.as_reader().state();
+        self.store.apply_watcher_event(&Event::Init);
+        for object in stored {
+            self.store.apply_watcher_event(&Event::InitApply((*object).clone()));
+        }
+        self.store.apply_watcher_event(&Event::InitDone);
+    }
+}
+
+fn uid<K: Resource>(object: &K) -> String {
+    object.uid().unwrap_or_default()
+}
+
+/// Differs when something that matters differs: generation, finalizers, deletion, a request.
+fn version<K: Resource>(object: &K) -> u64 {
+    let meta = object.meta();
+    let mut hasher = DefaultHasher::new();
+    meta.generation.hash(&mut hasher);
+    meta.finalizers.hash(&mut hasher);
+    meta.deletion_timestamp.as_ref().map(|time| time.0).hash(&mut hasher);
+    object.annotations().get(REQUESTED_AT).hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+    use kube::runtime::reflector::{self, Store};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::api::GraphConnection;
+
+    struct Stage {
+        mirror: Mirror<GraphConnection, String>,
+        stored: Store<GraphConnection>,
+    }
+
+    /// The watches of these namespaces; of none: one of all.
+    fn watching(namespaces: &[&str]) -> Stage {
+        let scopes = Scope::of(&namespaces.iter().map(ToString::to_string).collect());
+        let (stored, writer) = reflector::store();
+        Stage { mirror: Mirror::new(&scopes, writer, uid), stored }
+    }
+
+    fn connection(metadata: &Value) -> GraphConnection {
+        serde_json::from_value(json!({
+            "apiVersion": "edusync.dev/v1alpha1", "kind": "GraphConnection",
+            "metadata": metadata, "spec": {"tenantId": "6babcaad-604b-40ac-a9d7-9fd97c0b779f"}
+        }))
+        .unwrap()
+    }
+
+    /// An object of this uid, which is its name as well.
+    fn object(namespace: &str, uid: &str, generation: i64) -> GraphConnection {
+        connection(&json!({"namespace": namespace, "name": uid, "uid": uid, "generation": generation}))
+    }
+
+    impl Stage {
+        fn tell(&mut self, scope: &Scope, event: Event<GraphConnection>) -> Vec<String> {
+            let mut told: Vec<String> =
+                self.mirror.take(scope, event).iter().map(|change| format!("{change:?}")).collect();
+            told.sort_unstable();
+            told
+        }
+
+        /// A watch tells everything anew.
+        fn relist(&mut self, scope: &Scope, objects: Vec<GraphConnection>) -> Vec<String> {
+            let mut told = self.tell(scope, Event::Init);
+            for object in objects {
+                told.extend(self.tell(scope, Event::InitApply(object)));
+            }
+            told.extend(self.tell(scope, Event::InitDone));
+            told
+        }
+
+        fn stored(&self) -> Vec<String> {
+            let mut uids: Vec<String> = self.stored.state().iter().map(|object| uid(&**object)).collect();
+            uids.sort_unstable();
+            uids
+        }
+
+        fn is_whole(&self) -> bool {
+            self.stored.wait_until_ready().now_or_never().is_some()
+        }
+    }
+
+    fn of(namespace: &str) -> Scope {
+        Scope::Namespace(namespace.to_owned())
+    }
+
+    #[test]
+    fn a_status_write_is_no_news() {
+        let mut stage = watching(&[]);
+        let mut is_news = |mut metadata: Value| {
+            metadata["name"] = metadata["uid"].clone();
+            !stage.tell(&Scope::All, Event::Apply(connection(&metadata))).is_empty()
+        };
+        assert!(is_news(json!({"uid": "1", "generation": 1, "resourceVersion": "1"})));
+        assert!(!is_news(json!({"uid": "1", "generation": 1, "resourceVersion": "2"})));
+        assert!(is_news(json!({"uid": "1", "generation": 2})));
+        assert!(is_news(json!({"uid": "1", "generation": 2, "annotations": {REQUESTED_AT: "now"}})));
+        assert!(is_news(json!({"uid": "1", "generation": 2, "deletionTimestamp": "2026-11-22T00:00:00Z"})));
+        assert!(is_news(json!({"uid": "2", "generation": 2})));
+    }
+
+    #[test]
+    fn a_watch_that_begins_anew_tells_what_changed_and_what_went() {
+        let mut stage = watching(&[]);
+        let before = ["same", "other", "gone"].map(|uid| object("n", uid, 1));
+        stage.relist(&Scope::All, before.into());
+        let after = vec![object("n", "same", 1), object("n", "other", 2), object("n", "new", 1)];
+        let told = stage.relist(&Scope::All, after);
+        assert_eq!(told, [r#"Changed("other")"#, r#"Changed("new")"#, r#"Gone("gone", "gone")"#]);
+        assert_eq!(stage.stored(), ["new", "other", "same"]);
+    }
+
+    #[test]
+    fn a_watch_that_begins_anew_drops_nothing_of_another_namespace() {
+        let mut stage = watching(&["a", "b"]);
+        stage.relist(&of("a"), vec![object("a", "a1", 1), object("a", "a2", 1)]);
+        stage.relist(&of("b"), vec![object("b", "b1", 1)]);
+        assert_eq!(stage.tell(&of("a"), Event::Init), [""; 0]);
+        assert_eq!(stage.stored(), ["a1", "a2", "b1"], "what is there is shown meanwhile");
+        stage.tell(&of("b"), Event::Apply(object("b", "b2", 1)));
+        stage.tell(&of("a"), Event::InitApply(object("a", "a2", 1)));
+        assert_eq!(stage.tell(&of("a"), Event::InitDone), [r#"Gone("a1", "a1")"#]);
+        assert_eq!(stage.stored(), ["a2", "b1", "b2"]);
+    }
+
+    #[test]
+    fn the_store_is_whole_when_all_watches_have_told_everything() {
+        let mut stage = watching(&["a", "b"]);
+        stage.relist(&of("a"), vec![object("a", "a1", 1), object("a", "a2", 1)]);
+        assert!(!stage.is_whole());
+        stage.tell(&of("a"), Event::Delete(object("a", "a1", 1)));
+        stage.relist(&of("a"), vec![object("a", "a2", 1), object("a", "a3", 1)]);
+        assert!(!stage.is_whole(), "one of them twice is not both");
+        stage.relist(&of("b"), Vec::new());
+        assert!(stage.is_whole());
+        assert_eq!(stage.stored(), ["a2", "a3"]);
+    }
+
+    #[test]
+    fn a_successor_of_the_same_name_is_another_object() {
+        let mut stage = watching(&[]);
+        let named = |uid: &str| connection(&json!({"namespace": "n", "name": "same", "uid": uid}));
+        stage.tell(&Scope::All, Event::Apply(named("old")));
+        let told = stage.mirror.take(&Scope::All, Event::Apply(named("new")));
+        let gone = Change::Gone("old".to_owned(), "old".to_owned());
+        assert_eq!(told, [gone, Change::Changed("new".to_owned())], "first gone, then there");
+        assert_eq!(stage.tell(&Scope::All, Event::Delete(named("old"))), [""; 0], "it was told");
+        assert_eq!(stage.stored(), ["new"]);
+    }
+}
