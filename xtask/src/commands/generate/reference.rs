@@ -116,12 +116,9 @@ fn object(text: &mut String, section: &Section<'_>, sections: &[Section<'_>]) {
             }
         }
     }
-    let rules: Vec<_> = schema::rules(section.schema).collect();
-    for rule in &rules {
-        line(text, &format!("- *{}*", escaped(rule)));
-    }
-    if !rules.is_empty() {
-        line(text, "");
+    // As paragraphs: a list of rules would run into the list of fields.
+    for rule in schema::rules(section.schema) {
+        line(text, &format!("*{}*\n", escaped(rule)));
     }
     for (name, member) in schema::properties(section.schema) {
         field(text, name, member, section.schema, sections);

@@ -62,7 +62,7 @@ A thing.
 
 What is wanted.
 
-- *one of both*
+*one of both*
 
 - **`flag`** (boolean, optional)
   - *always*
@@ -74,7 +74,7 @@ What is wanted.
 
 The same fields are in `Thing.spec.one`.
 
-- *a rule of the object*
+*a rule of the object*
 
 - **`name`** (string, required, at most 9 characters): Its \\*name\\*, as in `a_b`.
 
