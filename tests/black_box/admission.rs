@@ -1,5 +1,8 @@
 //! What the API server refuses, each with a sentence that says what to write instead.
 
+#[path = "../docs/blocks.rs"]
+mod blocks;
+
 use std::sync::Arc;
 
 use edusync::api::{EducationSyncProfile, GraphConnection};
@@ -342,4 +345,28 @@ async fn every_kind_of_credential_has_an_example_that_is_admitted() {
     for kind in kinds {
         assert!(members.contains(kind), "{kind} has no example: {members:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_manifest_in_the_documents_is_admitted() {
+    let door = Door::open().await;
+    let root = xtask::repository_root();
+    let docs = std::fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let mut tried = 0;
+    for page in docs.chain([root.join("README.md")]) {
+        let text = std::fs::read_to_string(&page).unwrap();
+        for manifest in
+            blocks::yaml(&text).flat_map(|block| serde_saphyr::from_multiple::<Value>(block).unwrap())
+        {
+            let spec = manifest["spec"].clone();
+            let answer = match manifest["kind"].as_str() {
+                Some("EducationSyncProfile") => door.try_profile(spec).await,
+                Some("GraphConnection") => door.try_connection(spec).await,
+                _ => continue,
+            };
+            answer.unwrap_or_else(|error| panic!("{}: {error}", page.display()));
+            tried += 1;
+        }
+    }
+    assert!(tried > 6, "the manifests are found: {tried}");
 }

@@ -1,5 +1,8 @@
-//! `cargo xtask generate`: the generated files of the repository, and whether they are up to date. What is in them is
-//! the operator's business.
+//! `cargo xtask generate`: the generated files of the repository, and whether they are up to date. What is in the
+//! definitions is the operator's business, how the page about them reads that of `reference`.
+
+mod reference;
+mod schema;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,13 +12,17 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use serde_json::Value;
 use xtask::control_plane::output_of;
 use xtask::{cargo, repository_root};
 
 /// The folders that hold the resource definitions: for people, and for the chart, which Helm reads no other folder for.
 const FOLDERS: [&str; 2] = ["crds", "charts/edusync/files/crds"];
 
-/// Writes the resource definitions (CRDs) anew from the types in src/api.
+/// The page about the definitions: folder and name.
+const PAGE: [&str; 2] = ["docs", "reference.md"];
+
+/// Writes the resource definitions (CRDs) and the page about them anew from the types in src/api.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Write nothing, and fail when a file is not as it would be written
@@ -35,6 +42,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         let present = contents(&repository_root().join(target))?;
         differences.extend(compare(Path::new(target), &generated, &present));
     }
+    let [target, name] = PAGE;
+    let page = reference::page(&definitions(&generated)?);
+    let present = contents(&repository_root().join(target))?.remove_entry(name);
+    differences.extend(compare(
+        Path::new(target),
+        &Contents::from([(name.to_owned(), page.into_bytes())]),
+        &present.into_iter().collect(),
+    ));
     if arguments.check {
         return check(&differences);
     }
@@ -42,7 +57,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         difference.mend()?;
     }
     say(&if differences.is_empty() {
-        format!("The definitions in {} are up to date.", FOLDERS.join(" and "))
+        up_to_date()
     } else {
         lines(&differences, |difference| match difference.wanted {
             Some(_) => "wrote",
@@ -53,7 +68,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 
 fn check(differences: &[Difference]) -> Result<()> {
     if differences.is_empty() {
-        return say(&format!("The definitions in {} are up to date.", FOLDERS.join(" and ")));
+        return say(&up_to_date());
     }
     bail!(
         "generated files are not what src/api says:\n{}\nRun `cargo xtask generate` and commit what it changes.",
@@ -62,6 +77,18 @@ fn check(differences: &[Difference]) -> Result<()> {
             None => "  not generated:",
         })
     )
+}
+
+fn up_to_date() -> String {
+    format!("{} and {} are up to date.", FOLDERS.join(", "), PAGE.join("/"))
+}
+
+/// The definitions as values.
+fn definitions(files: &Contents) -> Result<Vec<Value>> {
+    let parse = |(name, content): (&String, &Vec<u8>)| {
+        serde_saphyr::from_slice(content).with_context(|| format!("{name} is no YAML"))
+    };
+    files.iter().map(parse).collect()
 }
 
 /// A file that is not as it would be generated.
