@@ -12,7 +12,7 @@ use kube::runtime::reflector::store::Writer;
 use kube::runtime::watcher::Event;
 use kube::{Resource, ResourceExt};
 
-use crate::api::REQUESTED_AT;
+use crate::api::{CONFIRM_DELETION, CONFIRM_GONE, REQUESTED_AT};
 use crate::reconcile::cluster::{Key, Scope};
 
 /// Keeps a store, and tells which objects are new, different or gone, also when a watch had to begin anew.
@@ -131,14 +131,16 @@ fn uid<K: Resource>(object: &K) -> String {
     object.uid().unwrap_or_default()
 }
 
-/// Differs when something that matters differs: generation, finalizers, deletion, a request.
+/// Differs when something that matters differs: generation, finalizers, deletion, a request or a confirmation.
 fn version<K: Resource>(object: &K) -> u64 {
     let meta = object.meta();
     let mut hasher = DefaultHasher::new();
     meta.generation.hash(&mut hasher);
     meta.finalizers.hash(&mut hasher);
     meta.deletion_timestamp.as_ref().map(|time| time.0).hash(&mut hasher);
-    object.annotations().get(REQUESTED_AT).hash(&mut hasher);
+    for asked in [REQUESTED_AT, CONFIRM_GONE, CONFIRM_DELETION] {
+        object.annotations().get(asked).hash(&mut hasher);
+    }
     hasher.finish()
 }
 
@@ -219,7 +221,9 @@ mod tests {
         assert!(is_news(json!({"uid": "1", "generation": 1, "resourceVersion": "1"})));
         assert!(!is_news(json!({"uid": "1", "generation": 1, "resourceVersion": "2"})));
         assert!(is_news(json!({"uid": "1", "generation": 2})));
-        assert!(is_news(json!({"uid": "1", "generation": 2, "annotations": {REQUESTED_AT: "now"}})));
+        for asked in [REQUESTED_AT, CONFIRM_GONE, CONFIRM_DELETION] {
+            assert!(is_news(json!({"uid": "1", "generation": 2, "annotations": {asked: "now"}})), "{asked}");
+        }
         assert!(is_news(json!({"uid": "1", "generation": 2, "deletionTimestamp": "2026-11-22T00:00:00Z"})));
         assert!(is_news(json!({"uid": "2", "generation": 2})));
     }

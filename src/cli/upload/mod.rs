@@ -175,7 +175,9 @@ impl Arguments {
     }
 
     fn checked(&self, report: &Report, paint: Paint) -> String {
-        let rows = report.files.iter().map(|file| format!("{} ({} rows)", file.name, file.rows));
+        let rows = report.files.iter().map(|file| {
+            format!("{} ({} {})", file.name, file.rows, if file.rows == 1 { "row" } else { "rows" })
+        });
         let rows = rows.collect::<Vec<_>>().join(", ");
         let rows = if rows.is_empty() { format!("no files in {}", self.folder.display()) } else { rows };
         format!("checked: {rows}\n{}", findings::render(&report.findings, paint))

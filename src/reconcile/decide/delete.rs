@@ -112,7 +112,7 @@ fn held(o: &Observation) -> Option<Verdict> {
     let most = o.settings.most_deletions;
     (o.deletions > most && !o.is_deletion_confirmed() && o.memory.delete_sent.is_none()).then(|| {
         let message = format!(
-            "{} profiles are to be deleted within ten minutes, more than {most}, so none is deleted before somebody confirms it. If it is right: kubectl annotate educationsyncprofile NAME edusync.dev/confirm-deletion=true (or --all).",
+            "{} profiles are to be deleted within ten minutes, more than {most}, so none is deleted before somebody confirms it. If it is right: kubectl annotate educationsyncprofile NAME edusync.dev/confirm-deletion=true",
             o.deletions
         );
         Verdict::watching(Standing::Stalled(Reason::DeletionHeld, message), false)
