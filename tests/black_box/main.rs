@@ -29,6 +29,7 @@ mod rules;
 mod scene;
 mod schema;
 mod sources;
+mod stalled;
 mod synchronize;
 mod tokens;
 mod world;
