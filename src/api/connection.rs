@@ -108,7 +108,7 @@ pub struct GraphEndpoint {
     /// Left out, the operator's --poll-interval holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
-    #[x_kube(validation = Rule::new("self.matches('^([0-9]+(s|m|h))+$') && duration(self) >= duration('5s') && duration(self) <= duration('1h')")
+    #[x_kube(validation = Rule::new("self.matches('^([0-9]+h)?([0-9]+m)?([0-9]+s)?$') && self.size() > 0 && duration(self) >= duration('5s') && duration(self) <= duration('1h')")
         .message("pollInterval must be a duration from 5s to 1h, for example 60s or 5m"))]
     pub poll_interval: Option<String>,
 }

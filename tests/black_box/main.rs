@@ -18,6 +18,7 @@ mod crash;
 mod create;
 mod credentials;
 mod delete;
+mod fields;
 mod kinds;
 mod lost;
 mod manage;

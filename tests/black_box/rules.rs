@@ -208,6 +208,10 @@ fn texts() -> Vec<(&'static str, Vec<Value>)> {
                 json!("1.5m"),
                 json!("1d"),
                 json!("500ms"),
+                // Go would read these two, but not the operator.
+                json!("30s1m"),
+                json!("5s5s"),
+                json!("999999999999999s"),
             ],
         ),
     ]

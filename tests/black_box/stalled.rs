@@ -142,6 +142,18 @@ fn about_connections() -> Vec<Case> {
             "CredentialsInvalid",
             "clientId",
         ),
+        through(
+            "its-administrators-client-is-none",
+            json!({"delegated": {"clientId": NOBODY}}),
+            "CredentialsInvalid",
+            "clientId",
+        ),
+        through(
+            "its-administrators-secret-is-wrong",
+            json!({"delegated": {"clientSecretRef": {"name": "odd", "key": "text"}}}),
+            "CredentialsInvalid",
+            "client secret",
+        ),
         through("it-only-reads", json!({"delegated": null}), "Forbidden", "spec.delegated"),
     ]
 }
