@@ -19,6 +19,7 @@ mod create;
 mod credentials;
 mod delete;
 mod fields;
+mod gitops;
 mod kinds;
 mod lost;
 mod manage;
