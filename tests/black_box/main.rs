@@ -34,5 +34,6 @@ mod sources;
 mod stalled;
 mod synchronize;
 mod tokens;
+mod unreadable;
 mod world;
 mod wrong;
