@@ -22,55 +22,73 @@ const STOPS: &str = "what_no_schema_can_see_stops_once_with_a_reason";
 const SOURCES: &str = "every_source_becomes_ready_and_its_secret_reaches_graph_alone";
 const REACHES: &str = "what_is_set_reaches_graph_and_so_does_what_is_changed";
 
+/// Fields of a profile that Graph gets.
+const SENT: [&str; 20] = [
+    "displayName",
+    "dataProvider.oneRoster.connectionUrl",
+    "dataProvider.oneRoster.connectionSettings.oauth1.clientId",
+    "dataProvider.oneRoster.connectionSettings.oauth2ClientCredentials.clientId",
+    "dataProvider.oneRoster.connectionSettings.oauth2ClientCredentials.tokenUrl",
+    "dataProvider.oneRoster.connectionSettings.oauth2ClientCredentials.scope",
+    "dataProvider.oneRoster.providerName",
+    "dataProvider.oneRoster.schoolsIds",
+    "dataProvider.oneRoster.termIds",
+    "dataProvider.powerSchool.connectionUrl",
+    "dataProvider.powerSchool.clientId",
+    "dataProvider.powerSchool.schoolsIds",
+    "dataProvider.powerSchool.schoolYear",
+    "dataProvider.powerSchool.allowTeachersInMultipleSchools",
+    "identitySynchronizationConfiguration.creation.userDomains[].appliesTo",
+    "identitySynchronizationConfiguration.creation.userDomains[].name",
+    "licensesToAssign[].appliesTo",
+    "licensesToAssign[].skuIds",
+    "handleSpecialCharacterConstraint",
+    "expirationDate",
+];
+
+/// The same of `matchingOptions`.
+const MATCHING: [&str; 4] = ["appliesTo", "sourcePropertyName", "targetPropertyName", "targetDomain"];
+
+/// The same of `customizations`, which each provider has.
+const CUSTOMIZATIONS: [&str; 17] = [
+    "school.optionalPropertiesToSync",
+    "school.isSyncDeferred",
+    "school.allowDisplayNameUpdate",
+    "section.optionalPropertiesToSync",
+    "section.isSyncDeferred",
+    "section.allowDisplayNameUpdate",
+    "student.optionalPropertiesToSync",
+    "student.isSyncDeferred",
+    "student.allowDisplayNameUpdate",
+    "teacher.optionalPropertiesToSync",
+    "teacher.isSyncDeferred",
+    "teacher.allowDisplayNameUpdate",
+    "studentEnrollment.synchronizationStartDate",
+    "studentEnrollment.isSyncDeferred",
+    "studentEnrollment.allowDisplayNameUpdate",
+    "teacherRoster.isSyncDeferred",
+    "teacherRoster.allowDisplayNameUpdate",
+];
+
+const PROVIDERS: [&str; 3] = ["csv", "oneRoster", "powerSchool"];
+
+/// Members of which a manifest names one; in Graph's body the type says which.
+const UNIONS: [&str; 7] =
+    ["csv", "oneRoster", "powerSchool", "oauth1", "oauth2ClientCredentials", "creation", "matching"];
+
 /// Fields of a profile that Graph gets: their place in the spec, and in Graph's body.
 fn sent() -> BTreeMap<String, String> {
-    let provider = "dataProvider";
-    let identity = "identitySynchronizationConfiguration";
-    let settings = "connectionSettings";
-    let mut table: BTreeMap<String, String> = [
-        "displayName",
-        "handleSpecialCharacterConstraint",
-        "expirationDate",
-        "licensesToAssign[].appliesTo",
-        "licensesToAssign[].skuIds",
-    ]
-    .map(|path| (path.to_owned(), path.to_owned()))
-    .into();
-    let mut add = |outer: &str, member: &str, wire: &str, leaves: &[&str]| {
-        for leaf in leaves {
-            table.insert(format!("{outer}.{member}.{leaf}"), format!("{wire}.{leaf}"));
-        }
+    let option =
+        |name: &str| format!("identitySynchronizationConfiguration.matching.matchingOptions[].{name}");
+    let customization =
+        |name: &str| PROVIDERS.map(|kind| format!("dataProvider.{kind}.customizations.{name}"));
+    let paths = SENT.iter().map(ToString::to_string).chain(MATCHING.iter().map(|name| option(name)));
+    let paths = paths.chain(CUSTOMIZATIONS.iter().flat_map(|name| customization(name)));
+    let in_body = |path: &str| {
+        let steps: Vec<&str> = path.split('.').filter(|step| !UNIONS.contains(step)).collect();
+        steps.join(".")
     };
-    add(identity, "creation", identity, &["userDomains[].appliesTo", "userDomains[].name"]);
-    let options = ["appliesTo", "sourcePropertyName", "targetPropertyName", "targetDomain"];
-    add(
-        identity,
-        "matching",
-        identity,
-        &options.map(|name| format!("matchingOptions[].{name}")).each_ref().map(|s| s.as_str()),
-    );
-    add(provider, "oneRoster", provider, &["connectionUrl", "providerName", "schoolsIds", "termIds"]);
-    let one_roster = format!("{provider}.oneRoster.{settings}");
-    let wire = format!("{provider}.{settings}");
-    add(&one_roster, "oauth1", &wire, &["clientId"]);
-    add(&one_roster, "oauth2ClientCredentials", &wire, &["clientId", "tokenUrl", "scope"]);
-    let power_school =
-        ["connectionUrl", "clientId", "schoolsIds", "schoolYear", "allowTeachersInMultipleSchools"];
-    add(provider, "powerSchool", provider, &power_school);
-    for kind in ["csv", "oneRoster", "powerSchool"] {
-        let (outer, wire) = (format!("{provider}.{kind}"), format!("{provider}.customizations"));
-        for part in ["school", "section", "student", "teacher", "studentEnrollment", "teacherRoster"] {
-            let part = format!("customizations.{part}");
-            let wire = format!("{provider}.{part}");
-            add(&outer, &part, &wire, &["isSyncDeferred", "allowDisplayNameUpdate"]);
-        }
-        for part in ["school", "section", "student", "teacher"] {
-            let leaf = format!("{part}.optionalPropertiesToSync");
-            add(&outer, "customizations", &wire, &[&leaf]);
-        }
-        add(&outer, "customizations", &wire, &["studentEnrollment.synchronizationStartDate"]);
-    }
-    table
+    paths.map(|path| (path.clone(), in_body(&path))).collect()
 }
 
 /// Fields of a profile that steer the operator: their place, and the test that shows what they do.
@@ -96,7 +114,7 @@ fn steering() -> BTreeMap<String, &'static str> {
             table.insert(format!("dataProvider.{holder}.clientSecretRef.{member}"), SOURCES);
         }
     }
-    for kind in ["csv", "oneRoster", "powerSchool"] {
+    for kind in PROVIDERS {
         // Graph has no such property; the field is there to be refused with a sentence.
         for part in ["studentEnrollment", "teacherRoster"] {
             table.insert(

@@ -72,6 +72,6 @@ pub fn remove(value: &mut Value, path: &str) -> Option<Value> {
 }
 
 fn pointer(path: &str) -> String {
-    let steps = path.split('.').filter(|step| !step.is_empty());
-    steps.map(|step| format!("/{}", step.replace("[]", "/0"))).collect()
+    let path = path.replace("[]", ".0").replace('.', "/");
+    if path.is_empty() { path } else { format!("/{path}") }
 }
