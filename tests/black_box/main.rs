@@ -36,4 +36,3 @@ mod synchronize;
 mod tokens;
 mod unreadable;
 mod world;
-mod wrong;
