@@ -154,6 +154,24 @@ async fn hundreds_of_wrong_connections_are_refused_with_place_and_sentence() {
     every_mutation_is_refused(connections, 100).await;
 }
 
+#[test]
+fn every_text_and_every_list_has_a_bound_and_no_refusal_is_a_bare_expression() {
+    for (kind, ..) in kinds() {
+        walk(&spec_schema(kind), "", &mut |path, schema| {
+            // The API server refuses what does not match a pattern with the pattern alone.
+            assert_eq!(schema.get("pattern"), None, "{kind}: {path}: a rule has a sentence");
+            for place in [schema, &schema["items"]] {
+                let is_bound = match place["type"].as_str() {
+                    Some("string") => place["maxLength"].is_u64() || place["enum"].is_array(),
+                    Some("array") => place["maxItems"].is_u64(),
+                    _ => true,
+                };
+                assert!(is_bound, "{kind}: {path} may be as long as anybody likes");
+            }
+        });
+    }
+}
+
 /// `csv:` with nothing behind it is null. Whoever writes that gets what leaving it out would get. Only where a word
 /// such as Retain belongs nothing is guessed.
 #[tokio::test(flavor = "multi_thread")]

@@ -61,6 +61,7 @@ fn about_profiles() -> Vec<Case> {
         source("empty", "source", "empty", "empty"),
         source("stolen", "graph", "refreshToken", "is a credential of the GraphConnection default"),
         case("too-late", json!({"expirationDate": "2099-12-31"}), "Rejected", "HTTP 400"),
+        case("changed", json!({"expirationDate": "2099-12-31"}), "Rejected", "HTTP 400"),
         case("refused", json!({}), "Rejected", "HTTP 400"),
         case("forbidden", json!({}), "Forbidden", "HTTP 403"),
         case("failing", json!({}), "ProvisioningFailed", "could not set the profile up"),
@@ -154,6 +155,7 @@ fn about_connections() -> Vec<Case> {
             "CredentialsInvalid",
             "client secret",
         ),
+        through("moved", json!({"tenantId": NOBODY}), "ConnectionChanged", "tenant"),
         through("it-only-reads", json!({"delegated": null}), "Forbidden", "spec.delegated"),
     ]
 }
@@ -213,8 +215,11 @@ async fn what_no_schema_can_see_stops_once_with_a_reason() {
     give_secrets(&scene).await;
     furnish(&scene);
     scene.start_operator();
-    scene.create("first", spec("The first")).await;
-    scene.until_ready_is("first", "True", "Provisioned").await;
+    // These are good at first; two of them are then changed into what nobody can carry out.
+    for (name, display_name) in [("first", "The first"), ("changed", "changed"), ("moved", "moved")] {
+        scene.create(name, spec(display_name)).await;
+        scene.until_ready_is(name, "True", "Provisioned").await;
+    }
     let cases: Vec<Case> = about_profiles().into_iter().chain(about_connections()).collect();
     for case in &cases {
         apply(&scene, case).await;
