@@ -66,7 +66,7 @@ pub struct GraphConnectionSpec {
     /// Where tokens come from. Left out: https://login.microsoftonline.com.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
-    #[x_kube(validation = Rule::new("self.matches('^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?$')")
+    #[x_kube(validation = Rule::new("self.matches('^https://([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\\\\.)*[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(:[0-9]{1,5})?$') && (url(self).getPort() == '' || (int(url(self).getPort()) > 0 && int(url(self).getPort()) < 65536))")
         .message("authority must be https:// and a host, without a path, for example https://login.microsoftonline.com"))]
     pub authority: Option<String>,
 
@@ -105,7 +105,7 @@ pub struct GraphEndpoint {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     #[x_kube(
-        validation = Rule::new("self.matches('^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?$')")
+        validation = Rule::new("self.matches('^https://([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\\\\.)*[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(:[0-9]{1,5})?$') && (url(self).getPort() == '' || (int(url(self).getPort()) > 0 && int(url(self).getPort()) < 65536))")
         .message("endpoint must be https:// and a host, without a path, for example https://graph.microsoft.com"),
         validation = Rule::new("self == oldSelf").message("graph.endpoint cannot be changed: profiles are bound to it; make a new connection")
     )]
@@ -122,7 +122,7 @@ pub struct GraphEndpoint {
     /// Left out, the operator's --poll-interval holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
-    #[x_kube(validation = Rule::new("self.matches('^([0-9]+(s|m|h))+$') && duration(self) >= duration('5s') && duration(self) <= duration('1h')")
+    #[x_kube(validation = Rule::new("self.matches('^([0-9]+h)?([0-9]+m)?([0-9]+s)?$') && self.size() > 0 && duration(self) >= duration('5s') && duration(self) <= duration('1h')")
         .message("pollInterval must be a duration from 5s to 1h, for example 60s or 5m"))]
     pub poll_interval: Option<String>,
 }

@@ -46,7 +46,7 @@ pub struct CsvDataProvider {
 pub struct OneRosterDataProvider {
     /// Base address of the service, for example https://oneroster.school.example/ims/oneroster/v1p1.
     #[schemars(length(max = 1024))]
-    #[x_kube(validation = Rule::new("isURL(self) && url(self).getScheme() == 'https' && url(self).getHostname() != '' && !self.contains('@')")
+    #[x_kube(validation = Rule::new("isURL(self) && url(self).getScheme() == 'https' && url(self).getHostname() != '' && !self.contains('@') && (url(self).getPort() == '' || (int(url(self).getPort()) > 0 && int(url(self).getPort()) < 65536))")
         .message("connectionUrl must be an https:// address without user name or password, for example https://oneroster.school.example/ims/oneroster/v1p1"))]
     pub connection_url: String,
     /// How School Data Sync signs in at the service: exactly one member.
@@ -61,7 +61,8 @@ pub struct OneRosterDataProvider {
     #[schemars(length(max = 500), inner(length(max = 128)))]
     #[x_kube(
         merge_strategy = ListMerge::Set,
-        validation = Rule::new("self.size() > 0").message("schoolsIds must hold at least one sourcedId; leave it out to synchronize all schools")
+        validation = Rule::new("self.size() > 0").message("schoolsIds must hold at least one sourcedId; leave it out to synchronize all schools"),
+        validation = Rule::new("self.all(id, id.size() > 0 && id == id.trim())").message("schoolsIds must not hold empty ids, nor ids with white space around them")
     )]
     pub schools_ids: Option<Vec<String>>,
     /// The terms to synchronize, as sourcedIds of academic sessions (OneRoster: GET /terms).
@@ -69,7 +70,8 @@ pub struct OneRosterDataProvider {
     #[schemars(length(max = 100), inner(length(max = 128)))]
     #[x_kube(
         merge_strategy = ListMerge::Set,
-        validation = Rule::new("self.size() > 0").message("termIds must hold at least one sourcedId; leave it out to let School Data Sync choose")
+        validation = Rule::new("self.size() > 0").message("termIds must hold at least one sourcedId; leave it out to let School Data Sync choose"),
+        validation = Rule::new("self.all(id, id.size() > 0 && id == id.trim())").message("termIds must not hold empty ids, nor ids with white space around them")
     )]
     pub term_ids: Option<Vec<String>>,
     /// What to synchronize of each kind of entry. Left out, everything is synchronized.
@@ -97,7 +99,7 @@ pub struct OneRosterConnectionSettings {
 pub struct OAuth1Settings {
     /// Client ID (consumer key).
     #[schemars(length(max = 512))]
-    #[x_kube(validation = Rule::new("self.size() > 0").message("clientId must not be empty"))]
+    #[x_kube(validation = Rule::new("self.size() > 0 && self == self.trim()").message("clientId must not be empty, nor begin or end with white space"))]
     pub client_id: String,
     /// The key of a Secret, in the same namespace, that holds the client secret.
     pub client_secret_ref: SecretKeyReference,
@@ -109,13 +111,13 @@ pub struct OAuth1Settings {
 pub struct OAuth2Settings {
     /// Client ID.
     #[schemars(length(max = 512))]
-    #[x_kube(validation = Rule::new("self.size() > 0").message("clientId must not be empty"))]
+    #[x_kube(validation = Rule::new("self.size() > 0 && self == self.trim()").message("clientId must not be empty, nor begin or end with white space"))]
     pub client_id: String,
     /// The key of a Secret, in the same namespace, that holds the client secret.
     pub client_secret_ref: SecretKeyReference,
     /// Where the service gives tokens, for example https://oneroster.school.example/oauth/token.
     #[schemars(length(max = 1024))]
-    #[x_kube(validation = Rule::new("isURL(self) && url(self).getScheme() == 'https' && url(self).getHostname() != '' && !self.contains('@')")
+    #[x_kube(validation = Rule::new("isURL(self) && url(self).getScheme() == 'https' && url(self).getHostname() != '' && !self.contains('@') && (url(self).getPort() == '' || (int(url(self).getPort()) > 0 && int(url(self).getPort()) < 65536))")
         .message("tokenUrl must be an https:// address without user name or password, for example https://oneroster.school.example/oauth/token"))]
     pub token_url: String,
     /// Scopes to ask for, separated by single blanks.
@@ -132,12 +134,12 @@ pub struct OAuth2Settings {
 pub struct PowerSchoolDataProvider {
     /// Address of the PowerSchool server, for example https://powerschool.school.example.
     #[schemars(length(max = 1024))]
-    #[x_kube(validation = Rule::new("isURL(self) && url(self).getScheme() == 'https' && url(self).getHostname() != '' && !self.contains('@')")
+    #[x_kube(validation = Rule::new("isURL(self) && url(self).getScheme() == 'https' && url(self).getHostname() != '' && !self.contains('@') && (url(self).getPort() == '' || (int(url(self).getPort()) > 0 && int(url(self).getPort()) < 65536))")
         .message("connectionUrl must be an https:// address without user name or password, for example https://powerschool.school.example"))]
     pub connection_url: String,
     /// Client ID.
     #[schemars(length(max = 512))]
-    #[x_kube(validation = Rule::new("self.size() > 0").message("clientId must not be empty"))]
+    #[x_kube(validation = Rule::new("self.size() > 0 && self == self.trim()").message("clientId must not be empty, nor begin or end with white space"))]
     pub client_id: String,
     /// The key of a Secret, in the same namespace, that holds the client secret.
     pub client_secret_ref: SecretKeyReference,
@@ -146,7 +148,8 @@ pub struct PowerSchoolDataProvider {
     #[schemars(length(max = 500), inner(length(max = 128)))]
     #[x_kube(
         merge_strategy = ListMerge::Set,
-        validation = Rule::new("self.size() > 0").message("schoolsIds must hold at least one school; leave it out to synchronize all schools")
+        validation = Rule::new("self.size() > 0").message("schoolsIds must hold at least one school; leave it out to synchronize all schools"),
+        validation = Rule::new("self.all(id, id.size() > 0 && id == id.trim())").message("schoolsIds must not hold empty ids, nor ids with white space around them")
     )]
     pub schools_ids: Option<Vec<String>>,
     /// The school year to synchronize, for example "2027".

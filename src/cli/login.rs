@@ -77,8 +77,8 @@ impl Arguments {
 
 async fn sign_in(kube: &Kube, connection: &GraphConnection, client_id: &str) -> anyhow::Result<SecretString> {
     let ca = certificates(kube, connection).await?;
-    let transport =
-        HttpTransport::new(ca.as_deref()).context("the certificates of caBundleRef cannot be used")?;
+    let transport = HttpTransport::new(ca.as_deref())
+        .map_err(|what| anyhow!("the certificates of caBundleRef cannot be used: {what}"))?;
     let transport: Arc<dyn Transport> = Arc::new(transport);
     let tenant = tenant_of(connection);
     let place = (connection.spec.authority(), tenant.tenant_id.as_str(), tenant.endpoint.as_str());

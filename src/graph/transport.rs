@@ -45,13 +45,18 @@ impl HttpTransport {
     /// A transport that trusts the system's certificate authorities, and those in `extra_ca` (PEM) besides.
     ///
     /// # Errors
-    /// When `extra_ca` is not PEM, or TLS cannot be set up.
-    pub fn new(extra_ca: Option<&[u8]>) -> Result<Self, reqwest::Error> {
+    /// A sentence, when `extra_ca` holds no certificate in PEM form, or TLS cannot be set up.
+    pub fn new(extra_ca: Option<&[u8]>) -> Result<Self, String> {
         let mut builder = builder().https_only(true);
         if let Some(pem) = extra_ca {
-            builder = builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem)?);
+            let certificates = reqwest::Certificate::from_pem_bundle(pem).map_err(causes)?;
+            // What is not PEM is an empty bundle to the reader, and every handshake would fail.
+            if certificates.is_empty() {
+                return Err("there is no certificate in PEM form (-----BEGIN CERTIFICATE-----)".to_owned());
+            }
+            builder = builder.tls_certs_merge(certificates);
         }
-        Ok(Self { client: builder.build()?, only: None })
+        Ok(Self { client: builder.build().map_err(causes)?, only: None })
     }
 
     /// A transport to the node's metadata service, which speaks no TLS and is not behind a proxy, and to
@@ -157,6 +162,16 @@ mod tests {
     async fn get(transport: &HttpTransport, url: &str) -> Result<Bytes, TransportError> {
         let request = http::Request::get(url).body(Bytes::new()).unwrap();
         transport.send(request, Duration::from_secs(10)).await.map(http::Response::into_body)
+    }
+
+    #[test]
+    fn a_bundle_without_a_usable_certificate_is_told() {
+        // An error would mean that another test was quicker.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let refused = |pem: &str| HttpTransport::new(Some(pem.as_bytes())).unwrap_err();
+        assert!(refused("nonsense").contains("no certificate in PEM form"));
+        let broken = "-----BEGIN CERTIFICATE-----\nbm9uc2Vuc2U=\n-----END CERTIFICATE-----\n";
+        assert!(!refused(broken).is_empty());
     }
 
     #[tokio::test]

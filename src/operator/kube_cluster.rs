@@ -78,9 +78,13 @@ impl Cluster for KubeCluster {
         let mut secret = within(api.get(name)).await?;
         let bytes = secret.data.as_mut().and_then(|data| data.remove(key)).ok_or(ClusterError::NotFound)?;
         let text = String::from_utf8(bytes.0)
-            .map_err(|_| ClusterError::Other(format!("the value of {key} is not UTF-8 text")))?;
+            .map_err(|_| ClusterError::Unusable("its value is not UTF-8 text".to_owned()))?;
         // A line break at the end comes from an editor or from echo, never from Entra.
-        let value = SecretString::from(text.trim_end_matches(['\r', '\n']));
+        let text = text.trim_end_matches(['\r', '\n']);
+        if text.is_empty() {
+            return Err(ClusterError::Unusable("its value is empty".to_owned()));
+        }
+        let value = SecretString::from(text);
         Ok(SecretValue { value, version: secret.resource_version().unwrap_or_default() })
     }
 

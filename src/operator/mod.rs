@@ -67,8 +67,7 @@ pub(crate) struct HttpTransports;
 
 impl Transports for HttpTransports {
     fn transport(&self, extra_ca: Option<&[u8]>) -> Result<Arc<dyn Transport>, String> {
-        let transport = HttpTransport::new(extra_ca).map_err(|error| error.to_string())?;
-        Ok(Arc::new(transport))
+        Ok(Arc::new(HttpTransport::new(extra_ca)?))
     }
 
     fn metadata_service(&self, endpoint: &str) -> Result<Arc<dyn Transport>, String> {

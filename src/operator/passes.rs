@@ -223,7 +223,7 @@ pub fn after_error(key: &Key, error: &ClusterError) -> Next {
         ClusterError::Conflict => Next::In(Duration::from_millis(300)),
         // Deleted meanwhile: the watch tells.
         ClusterError::NotFound => Next::Wait,
-        ClusterError::Refused(_) | ClusterError::Other(_) => {
+        ClusterError::Refused(_) | ClusterError::Unusable(_) | ClusterError::Other(_) => {
             tracing::warn!(namespace = key.namespace, resource = key.name, %error, "the pass did not end; it is repeated");
             Next::In(AFTER_ERROR)
         }

@@ -63,6 +63,9 @@ pub enum ClusterError {
     /// A definite no, for example for want of a right.
     #[error("{0}")]
     Refused(String),
+    /// It is there, and cannot be what it is needed for: a person has to change it.
+    #[error("{0}")]
+    Unusable(String),
     /// Anything else: it may be different in a moment.
     #[error("{0}")]
     Other(String),

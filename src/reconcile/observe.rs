@@ -123,6 +123,9 @@ async fn source_secret<C: Cluster>(context: &Context<C>, resource: &EducationSyn
         Err(ClusterError::NotFound) => SourceSecret::Missing(format!(
             "spec.dataProvider needs the key {key} of the Secret {name}, but the namespace {namespace} has no such Secret, or the Secret no such key. Create it; edusync then goes on by itself."
         )),
+        Err(ClusterError::Unusable(what)) => SourceSecret::Missing(format!(
+            "spec.dataProvider needs the key {key} of the Secret {name}, but {what}. Put the client secret of the source there; edusync then goes on by itself."
+        )),
         Err(error) => {
             let message = format!(
                 "spec.dataProvider needs the key {key} of the Secret {name}, but it cannot be read: {error}."
@@ -147,7 +150,9 @@ fn belongs_to_connection<C: Cluster>(
     let owner = connections
         .iter()
         .filter(|connection| connection.metadata.namespace == *namespace)
-        .find(|connection| connection.spec.refers_to(reference))?;
+        .filter(|connection| connection.spec.refers_to(reference))
+        // Of several always the same one, or the message would change from pass to pass.
+        .min_by_key(|connection| connection.metadata.name.clone())?;
     Some(format!(
         "spec.dataProvider names the key {} of the Secret {}, which is a credential of the GraphConnection {}. Put the client secret of the source into a Secret of its own.",
         reference.key,

@@ -251,8 +251,9 @@ impl Upstreams {
         use secrecy::ExposeSecret;
         let extra_ca = secrets.ca.as_ref().map(|ca| ca.value.expose_secret().as_bytes());
         let transport = self.transports.transport(extra_ca).map_err(|what| {
+            let name = connection.metadata.name.as_deref().unwrap_or_default();
             ConnectionProblem::CredentialsMissing(format!(
-                "The certificates of caBundleRef cannot be used: {what}."
+                "The GraphConnection {name} cannot use the certificates of its caBundleRef: {what}."
             ))
         })?;
         let operator = &self.settings.operator_identity;

@@ -136,6 +136,7 @@ async fn read<C: Cluster>(
         Err(ClusterError::Refused(what)) => {
             Err(LoadError::Problem(problem(format!("the Secret cannot be read: {what}"))))
         }
+        Err(ClusterError::Unusable(what)) => Err(LoadError::Problem(problem(what))),
         Err(error) => {
             let connection = connection.metadata.name.as_deref().unwrap_or_default();
             Err(LoadError::Unreadable(ConnectionProblem::Unreadable(format!(

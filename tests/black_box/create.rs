@@ -100,23 +100,6 @@ async fn the_path_of_the_first_document_is_a_dialect() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_example_becomes_ready_and_shows_no_difference() {
-    let scene = Scene::begin("examples").await;
-    for example in ["create-accounts", "match-accounts", "all-customizations"] {
-        let file = xtask::repository_root().join(format!("examples/{example}.yaml"));
-        let file = file.to_str().unwrap();
-        let mut apply = scene.world.kubectl(["apply", "--namespace", &scene.namespace, "-f", file]);
-        let output = apply.output().unwrap();
-        assert!(output.status.success(), "{output:?}");
-        let profile = scene.until_ready_is(example, "True", "Provisioned").await;
-        assert_eq!(condition(&profile, "Drifted"), None);
-        let mut diff = scene.world.kubectl(["diff", "--namespace", &scene.namespace, "-f", file]);
-        let output = diff.output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn of_two_resources_with_one_name_the_older_one_gets_it() {
     let mut scene = Scene::without_operator("twins", quick()).await;
     scene.create("first", spec("Contoso SDS")).await;

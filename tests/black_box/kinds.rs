@@ -19,19 +19,21 @@ const SUBJECT: &str = "system:serviceaccount:edusync-system:edusync";
 static KEY: LazyLock<KeyPair> =
     LazyLock::new(|| KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).unwrap());
 
-/// The connection with another application credential beside the refresh token.
-async fn apply_connection(scene: &Scene, kind: &str, credential: Value) {
+/// The connection with another application credential beside the refresh token; what was applied.
+async fn apply_connection(scene: &Scene, kind: &str, credential: Value) -> Value {
     let mut connection = scene.connection_manifest();
     let client_id = connection["spec"]["application"]["clientId"].clone();
     connection["spec"]["application"] = json!({"clientId": client_id, kind: credential});
-    scene.apply::<GraphConnection>(connection).await.unwrap();
+    scene.apply::<GraphConnection>(connection.clone()).await.unwrap();
+    connection
 }
 
 /// A life of a profile, in which each call is made by the token that it should be made by.
-async fn lives_and_dies(scene: &Scene) {
+async fn lives_and_dies(scene: &Scene, connection: &Value) {
     scene.until_connection_is("True", "Connected").await;
     scene.create("contoso", spec("Contoso SDS")).await;
     scene.until_ready_is("contoso", "True", "Provisioned").await;
+    crate::gitops::nothing_is_changed(scene, "tests", connection).await;
     scene.delete("contoso").await;
     scene.until_gone("contoso").await;
     assert!(scene.simulator.profiles().is_empty());
@@ -83,9 +85,9 @@ async fn a_certificate_reads_and_the_administrator_writes() {
         "stringData": {"tls.crt": certificate, "tls.key": KEY.serialize_pem()}
     });
     scene.apply::<Secret>(pair).await.unwrap();
-    apply_connection(&scene, "certificateRef", json!({"name": "tls"})).await;
+    let connection = apply_connection(&scene, "certificateRef", json!({"name": "tls"})).await;
     scene.start_operator();
-    lives_and_dies(&scene).await;
+    lives_and_dies(&scene, &connection).await;
     asserted_once(&scene);
 }
 
@@ -112,9 +114,9 @@ async fn a_workload_identity_reads_and_the_administrator_writes() {
     let (namespace, path) = (scene.namespace.clone(), file.path().to_str().unwrap());
     let mut scene =
         scene.with_flags(&["--operator-identity-namespace", &namespace, "--federated-token-file", path]);
-    apply_connection(&scene, "workloadIdentity", json!({})).await;
+    let connection = apply_connection(&scene, "workloadIdentity", json!({})).await;
     scene.start_operator();
-    lives_and_dies(&scene).await;
+    lives_and_dies(&scene, &connection).await;
     asserted_once(&scene);
 }
 
@@ -130,11 +132,11 @@ async fn a_managed_identity_reads_and_the_administrator_writes() {
         "--managed-identity-endpoint",
         &machine,
     ]);
-    apply_connection(&scene, "managedIdentity", json!({})).await;
+    let connection = apply_connection(&scene, "managedIdentity", json!({})).await;
     // As the real one answers while it is updated.
     scene.simulator.fault("identity:410").unwrap();
     scene.start_operator();
-    lives_and_dies(&scene).await;
+    lives_and_dies(&scene, &connection).await;
     assert!(tokens(&scene, "client_credentials").is_empty());
     let requests = scene.simulator.requests();
     let asked: Vec<_> = requests.iter().filter(|request| request.operation == "identity").collect();
