@@ -49,6 +49,11 @@ impl Choices {
         }
     }
 
+    /// Do decisions come from a path?
+    pub fn is_path(&self) -> bool {
+        matches!(&*self.0.lock().unwrap(), Source::Path(_))
+    }
+
     /// One of several options: by seed each as often as its weight says.
     pub fn choose(&self, weights: &[u32]) -> usize {
         match &mut *self.0.lock().unwrap() {

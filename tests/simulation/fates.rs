@@ -35,10 +35,20 @@ pub struct Fates {
     pub options: &'static [(Fate, u32)],
     /// Only in one of so many calls, of those that could go wrong, something does.
     pub one_of: u64,
+    /// Those that are tried one by one where everything is tried.
+    pub explored: &'static [Fate],
 }
 
 /// Of a call that changes Graph.
 pub const CHANGE: Fates = Fates {
+    explored: &[
+        Fate::AnswerLost,
+        Fate::Late,
+        Fate::DiesBefore,
+        Fate::DiesAfter,
+        Fate::Refused,
+        Fate::Throttled,
+    ],
     one_of: 1,
     options: &[
         (Fate::Well, 0),
@@ -56,6 +66,7 @@ pub const CHANGE: Fates = Fates {
 
 /// Of a call that reads one thing from Graph, or gets a token.
 pub const READ: Fates = Fates {
+    explored: &[Fate::Refused, Fate::DiesBefore],
     one_of: 1,
     options: &[
         (Fate::Well, 0),
@@ -70,6 +81,7 @@ pub const READ: Fates = Fates {
 
 /// Of a list.
 pub const LIST: Fates = Fates {
+    explored: &[Fate::Lag, Fate::Refused, Fate::DiesBefore],
     one_of: 1,
     options: &[
         (Fate::Well, 0),
@@ -85,6 +97,14 @@ pub const LIST: Fates = Fates {
 
 /// Of a write to Kubernetes.
 pub const WRITE: Fates = Fates {
+    explored: &[
+        Fate::AnswerLost,
+        Fate::Late,
+        Fate::NotSent,
+        Fate::Touched,
+        Fate::DiesBefore,
+        Fate::DiesAfter,
+    ],
     one_of: 1,
     options: &[
         (Fate::Well, 0),
@@ -100,15 +120,17 @@ pub const WRITE: Fates = Fates {
 
 /// Of a read from Kubernetes.
 pub const LOOK: Fates = Fates {
+    explored: &[],
     one_of: 1,
     options: &[(Fate::Well, 0), (Fate::NotSent, 2), (Fate::Slow, 2), (Fate::DiesBefore, 1)],
 };
 
 /// Of a call about the lease, of which there are very many.
-pub const LEASE: Fates = Fates { one_of: 10, options: KEEP.options };
+pub const LEASE: Fates = Fates { explored: &[], one_of: 10, options: KEEP.options };
 
 /// Of a call about the stored token, or of an event.
 pub const KEEP: Fates = Fates {
+    explored: &[],
     one_of: 1,
     options: &[
         (Fate::Well, 0),

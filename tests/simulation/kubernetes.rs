@@ -196,8 +196,7 @@ impl Server {
         let old = inner.of_version(wanted)?;
         let changed = old.with_status_of(wanted);
         // What does not survive JSON would not survive Kubernetes.
-        let stored: K = serde_json::from_value(serde_json::to_value(&changed).unwrap()).unwrap();
-        Ok(inner.store(stored, &old))
+        Ok(inner.store(through_json(&changed), &old))
     }
 
     /// A user writes a Secret.
@@ -235,6 +234,10 @@ impl Server {
         inner.lease = Some(stored.clone());
         Ok(stored)
     }
+}
+
+fn through_json<K: Kind>(object: &K) -> K {
+    serde_json::from_value(serde_json::to_value(object).unwrap()).unwrap()
 }
 
 fn bump_generation<K: Resource>(object: &mut K) {

@@ -7,6 +7,8 @@
 
 mod choices;
 mod cluster;
+mod cost;
+mod explore;
 mod fates;
 mod graph;
 mod judge;

@@ -111,7 +111,7 @@ async fn run(process: Arc<Process>, world: Arc<World>) -> anyhow::Result<()> {
     }
     world.story.tell(format!("{}: leads", process.identity));
     let stop = process.stop.clone();
-    lead(work(&process, &world, leadership), &stop, &mut elector).await
+    Box::pin(lead(work(&process, &world, leadership), &stop, &mut elector)).await
 }
 
 async fn work(process: &Arc<Process>, world: &Arc<World>, leadership: Arc<Leadership>) -> anyhow::Result<()> {

@@ -70,7 +70,6 @@ struct Notes {
     /// Recorded attempts, with the uid of their resource.
     attempts: BTreeMap<String, String>,
     made: BTreeMap<String, Made>,
-    deletes: BTreeMap<String, u32>,
     /// Until when a process was asked to wait.
     closed: BTreeMap<String, Timestamp>,
     /// Profiles that stay although their resources went, and resources of which it is not known.
@@ -147,8 +146,6 @@ impl Rules {
         }
         if change.creates() {
             self.created(world, change, answer);
-        } else if change.method == Method::DELETE {
-            *self.notes().deletes.entry(change.id.clone()).or_default() += 1;
         }
     }
 
@@ -241,11 +238,6 @@ impl Rules {
         if let Some(id) = bound_id(seen).filter(|id| alive(world).contains_key(id)) {
             self.story.broken(format!("a resource was let go although {id} is there"));
         }
-    }
-
-    /// How often the deletion of each profile was asked for with success.
-    pub fn deletes(&self) -> BTreeMap<String, u32> {
-        self.notes().deletes.clone()
     }
 }
 

@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use tokio::task::JoinSet;
+
 use crate::choices::Choices;
 use crate::judge;
 use crate::users::{self, Replicas};
 use crate::world::World;
 
-/// So long things go wrong.
+/// So long things go wrong by chance.
 const TROUBLE: Duration = Duration::from_mins(8);
 /// So long after it everything may take to become right.
 const BOUND: Duration = Duration::from_mins(20);
@@ -37,14 +39,9 @@ pub fn by_seed(seed: u64) -> Outcome {
     })
 }
 
-async fn drive(world: &Arc<World>, replicas: usize, deeds: Vec<(Duration, users::Deed)>) {
-    users::right_secret(world);
-    world.server.apply(users::connection(world), world.clock.now());
+pub async fn drive(world: &Arc<World>, replicas: usize, deeds: Vec<(Duration, users::Deed)>) {
     let running = Replicas::default();
-    let mut tasks = tokio::task::JoinSet::new();
-    for number in 0..replicas {
-        tasks.spawn(users::keep_running(Arc::clone(world), Arc::clone(&running), number));
-    }
+    let mut tasks = begin(world, &running, replicas);
     tasks.spawn(users::act(Arc::clone(world), Arc::clone(&running), deeds));
     while world.is_troubled() && world.story.first_broken().is_none() {
         tokio::time::sleep(Duration::from_secs(5)).await;
@@ -53,6 +50,17 @@ async fn drive(world: &Arc<World>, replicas: usize, deeds: Vec<(Duration, users:
     users::repair(world);
     world.story.tell("peace");
     settle(world).await;
+}
+
+/// A connection with its Secret, and so many replicas that are kept running.
+pub fn begin(world: &Arc<World>, running: &Replicas, replicas: usize) -> JoinSet<()> {
+    users::right_secret(world);
+    world.server.apply(users::connection(world), world.clock.now());
+    let mut tasks = JoinSet::new();
+    for number in 0..replicas {
+        tasks.spawn(users::keep_running(Arc::clone(world), Arc::clone(running), number));
+    }
+    tasks
 }
 
 /// Everything has to become right within the bound, and then to be quiet.
@@ -96,7 +104,7 @@ async fn quiet(world: &Arc<World>) {
     }
 }
 
-fn number(variable: &str, default: u64) -> u64 {
+pub fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).ok().map_or(default, |text| text.parse().expect("a number"))
 }
 

@@ -19,6 +19,8 @@ pub const NAMESPACE: &str = "school";
 pub enum Deed {
     /// Applies a manifest.
     Apply { resource: usize, name: usize, variant: u64 },
+    /// Applies a manifest that takes over the one profile of its name.
+    Adopt,
     /// Deletes a resource.
     Delete { resource: usize },
     /// Asks for a pass.
@@ -176,6 +178,12 @@ fn carry_out(world: &Arc<World>, replicas: &Replicas, deed: &Deed) {
     let (now, server) = (world.clock.now(), &world.server);
     match deed {
         Deed::Apply { resource, name, variant } => server.apply(manifest(*resource, *name, *variant), now),
+        Deed::Adopt => {
+            let mut adopting = manifest(0, 0, 0);
+            adopting.spec.adopt = serde_json::from_value(json!({"byDisplayName": true})).unwrap();
+            adopting.spec.deletion_policy = serde_json::from_value(json!("Retain")).unwrap();
+            server.apply(adopting, now);
+        }
         Deed::Delete { resource } => server.delete::<EducationSyncProfile>(&key(*resource), now),
         Deed::Request { resource } => server.edit::<EducationSyncProfile>(&key(*resource), |profile| {
             profile.annotations_mut().insert(REQUESTED_AT.to_owned(), now.to_string());

@@ -42,15 +42,20 @@ impl std::fmt::Debug for World {
 impl World {
     /// A world that is peaceful after `trouble_for`.
     pub fn new(choices: Choices, trouble: u64, trouble_for: Duration, provisioning: Duration) -> Arc<Self> {
+        let delete_time = Duration::from_secs(8);
+        let settings = Settings { provisioning_time: provisioning, delete_time, ..Settings::default() };
+        Self::with(choices, trouble, trouble_for, settings)
+    }
+
+    /// The same with a simulator to one's liking.
+    pub fn with(choices: Choices, trouble: u64, trouble_for: Duration, settings: Settings) -> Arc<Self> {
         // A moment of the past, so that nothing here depends on today.
         let clock = Clock::starting_at(Timestamp::from_second(1_725_264_000).unwrap());
         let settings = Settings {
             client_secret: CLIENT_SECRET.to_owned(),
             refresh_token: REFRESH_TOKEN.to_owned(),
             seed: Some(1),
-            provisioning_time: provisioning,
-            delete_time: Duration::from_secs(8),
-            ..Settings::default()
+            ..settings
         };
         let story = Story::new(clock);
         Arc::new(Self {
@@ -76,7 +81,14 @@ impl World {
         if !self.is_troubled() {
             return Fate::Well;
         }
-        // By seed, first whether something happens, then what; on a path every option is a step away.
+        if self.choices.is_path() {
+            let weights = vec![1; fates.explored.len() + 1];
+            return match self.choices.choose(&weights) {
+                0 => Fate::Well,
+                option => fates.explored[option - 1],
+            };
+        }
+        // First whether something happens, then what.
         let trouble = self.trouble.min(100);
         let usual = 100 * fates.one_of - trouble;
         let all: u64 = fates.options.iter().map(|(_, weight)| u64::from(*weight)).sum();
