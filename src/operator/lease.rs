@@ -172,10 +172,9 @@ impl<P: LeasePort> Elector<P> {
     /// One try; true when the lease is ours after it.
     async fn try_once(&mut self) -> Result<bool, ClusterError> {
         let began = Instant::now();
-        let patience = match self.leadership.until() {
-            Some(until) => until.saturating_duration_since(began),
-            None => self.settings.renew_deadline(),
-        };
+        // One answer that is lost must not cost the lease: there is time for a second try.
+        let left = self.leadership.until().map(|until| until.saturating_duration_since(began));
+        let patience = left.unwrap_or(Duration::MAX).min(self.settings.renew_deadline() / 2);
         let patience = patience.max(Duration::from_millis(100));
         if let Ok(result) = tokio::time::timeout(patience, self.step(began)).await {
             return result;
@@ -277,14 +276,60 @@ mod tests {
         assert_eq!(next_step(Some(&other), "me", start + Duration::from_secs(15)), Step::Take);
     }
 
+    /// A Lease in memory; some answers never come.
+    #[derive(Default)]
+    struct Memory {
+        lease: Mutex<Option<Lease>>,
+        lost: std::sync::atomic::AtomicU32,
+    }
+
+    impl LeasePort for Arc<Memory> {
+        async fn get(&self) -> Result<Option<Lease>, ClusterError> {
+            use std::sync::atomic::Ordering::SeqCst;
+            if self.lost.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok() {
+                std::future::pending::<()>().await;
+            }
+            Ok(self.lease.lock().unwrap().clone())
+        }
+
+        async fn create(&self, lease: &Lease) -> Result<Lease, ClusterError> {
+            self.replace(lease).await
+        }
+
+        async fn replace(&self, lease: &Lease) -> Result<Lease, ClusterError> {
+            let mut stored = self.lease.lock().unwrap();
+            let mut new = lease.clone();
+            let version =
+                lease.metadata.resource_version.as_ref().map_or(0, |old| old.parse::<u32>().unwrap());
+            new.metadata.resource_version = Some((version + 1).to_string());
+            *stored = Some(new.clone());
+            Ok(new)
+        }
+    }
+
+    fn settings(duration: Duration) -> LeaseSettings {
+        let text = || "edusync".to_owned();
+        LeaseSettings { namespace: text(), name: text(), identity: text(), duration }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_lost_answer_does_not_cost_the_lease_and_many_do() {
+        let (memory, leadership) = (Arc::new(Memory::default()), Arc::new(Leadership::default()));
+        let clock = Clock::starting_at(jiff::Timestamp::UNIX_EPOCH);
+        let settings = settings(Duration::from_secs(15));
+        let mut elector = Elector::new(Arc::clone(&memory), settings, clock, Arc::clone(&leadership));
+        elector.acquire().await;
+        memory.lost.store(1, std::sync::atomic::Ordering::SeqCst);
+        let held = tokio::time::timeout(Duration::from_mins(1), elector.hold()).await;
+        assert!(held.is_err() && leadership.may_write(), "it is held still");
+        memory.lost.store(9, std::sync::atomic::Ordering::SeqCst);
+        let held = tokio::time::timeout(Duration::from_mins(1), elector.hold()).await;
+        assert!(held.is_ok() && !leadership.may_write(), "nobody knows whose it is");
+    }
+
     #[tokio::test(start_paused = true)]
     async fn the_leader_believes_for_a_shorter_time_than_others_respect() {
-        let settings = LeaseSettings {
-            namespace: String::new(),
-            name: String::new(),
-            identity: String::new(),
-            duration: Duration::from_secs(15),
-        };
+        let settings = settings(Duration::from_secs(15));
         assert!(settings.renew_deadline() + settings.retry_period() < settings.duration);
         let leadership = Leadership::default();
         assert!(!leadership.may_write());

@@ -11,6 +11,7 @@ const ID: &str = "3f0b1c52-8a5e-4e0d-9c5f-7d2f1b8e6a01";
 /// Beginning of a rule's sentence, and what breaks the rule in a new resource.
 pub fn breaking() -> Vec<(&'static str, Vec<Value>)> {
     let mut all = members();
+    all.extend(objects());
     all.extend(texts());
     all.extend(addresses());
     all
@@ -115,11 +116,31 @@ fn members() -> Vec<(&'static str, Vec<Value>)> {
     ]
 }
 
+/// Rules about names of objects.
+fn objects() -> Vec<(&'static str, Vec<Value>)> {
+    let names =
+        || vec![json!(""), json!("Upper"), json!("two words"), json!("-a"), json!("a_b"), json!("a/b")];
+    vec![
+        ("connectionRef.name must be the name", names()),
+        (
+            "connectionRef.namespace must be the name",
+            vec![json!(""), json!("School"), json!("a.b"), json!("-a")],
+        ),
+        (
+            "allowedNamespaces must hold names",
+            vec![json!([""]), json!(["school-*"]), json!(["School"]), json!(["a.b"])],
+        ),
+        ("allowedNamespaces must not name", vec![json!(["*", "school"])]),
+        ("certificateRef.name must be the name", names()),
+        ("name must be the name of a Secret", names()),
+        ("the Secret edusync-refresh-tokens", vec![json!("edusync-refresh-tokens")]),
+        ("key must be a key", vec![json!(""), json!("two words"), json!("a/b"), json!("é")]),
+    ]
+}
+
 /// Rules about a text.
 fn texts() -> Vec<(&'static str, Vec<Value>)> {
     let padded = || vec![json!(""), json!(" "), json!(" before"), json!("after "), json!("line\n")];
-    let names =
-        || vec![json!(""), json!("Upper"), json!("two words"), json!("-a"), json!("a_b"), json!("a/b")];
     let guids = || {
         vec![
             json!(""),
@@ -188,20 +209,6 @@ fn texts() -> Vec<(&'static str, Vec<Value>)> {
                 json!("é"),
             ],
         ),
-        ("connectionRef.name must be the name", names()),
-        (
-            "connectionRef.namespace must be the name",
-            vec![json!(""), json!("School"), json!("a.b"), json!("-a")],
-        ),
-        (
-            "allowedNamespaces must hold names",
-            vec![json!([""]), json!(["school-*"]), json!(["School"]), json!(["a.b"])],
-        ),
-        ("allowedNamespaces must not name", vec![json!(["*", "school"])]),
-        ("certificateRef.name must be the name", names()),
-        ("name must be the name of a Secret", names()),
-        ("the Secret edusync-refresh-tokens", vec![json!("edusync-refresh-tokens")]),
-        ("key must be a key", vec![json!(""), json!("two words"), json!("a/b"), json!("é")]),
         ("tenantId must be the Directory", guids()),
         ("clientId must be the Application", guids()),
         (
