@@ -12,7 +12,7 @@ use edusync::api::connection::Dialect;
 use edusync::auth::{Credential, TokenSource};
 use edusync::clock::Clock;
 use edusync::graph::GraphClient;
-use edusync::graph::client::Permission;
+use edusync::graph::client::Always;
 use edusync::graph::transport::{HttpTransport, Transport};
 use edusync::graph::upload::Uploader;
 use edusync::graph::wire::RequestBody;
@@ -25,15 +25,6 @@ const MIB: u64 = 1024 * 1024;
 /// What an upload may need beyond what the idle process has.
 const MOST: u64 = 40 * MIB;
 const TIMEOUT: Duration = Duration::from_secs(30);
-
-#[derive(Debug)]
-struct Leader;
-
-impl Permission for Leader {
-    fn may_write(&self) -> bool {
-        true
-    }
-}
 
 /// The simulator as its users run it; its address is the last word of its first line.
 fn simulator(folder: &Path) -> (Guarded, String) {
@@ -64,17 +55,7 @@ fn client(endpoint: &str, ca: &Path) -> GraphClient {
         Credential::RefreshToken { token: EXAMPLE_REFRESH_TOKEN.to_owned().into(), client_secret: None };
     let place = (endpoint, EXAMPLE_TENANT, endpoint);
     let tokens = TokenSource::new(place, EXAMPLE_PUBLIC_CLIENT_ID, credential, Arc::clone(&transport), clock);
-    GraphClient {
-        endpoint: endpoint.to_owned(),
-        dialect: Dialect::Beta,
-        tokens: Arc::new(tokens),
-        gate: Arc::default(),
-        learnt: Arc::default(),
-        transport,
-        permission: Arc::new(Leader),
-        clock,
-        request_timeout: TIMEOUT,
-    }
+    GraphClient::new(endpoint, Dialect::Beta, tokens, transport, Arc::new(Always), clock)
 }
 
 /// The most memory that this process has had since [`forget_peak`], in bytes.

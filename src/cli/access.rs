@@ -20,7 +20,7 @@ use super::run::{MICROSOFT, duration};
 use crate::api::status::Binding;
 use crate::api::{EducationSyncProfile, GraphConnection, IN_USE_FINALIZER};
 use crate::clock::Clock;
-use crate::graph::client::Permission;
+use crate::graph::client::Always;
 use crate::operator::HttpTransports;
 use crate::operator::kube_cluster::KubeCluster;
 use crate::operator::refresh_tokens::KubeRefreshTokens;
@@ -72,16 +72,6 @@ pub struct Reached {
     pub connection: GraphConnection,
     /// The clients.
     pub upstream: Arc<Upstream>,
-}
-
-/// On a person's own machine nobody else has to be asked.
-#[derive(Debug)]
-struct Always;
-
-impl Permission for Always {
-    fn may_write(&self) -> bool {
-        true
-    }
 }
 
 impl ClusterFlags {

@@ -10,7 +10,6 @@ use edusync::api::connection::Dialect;
 use edusync::auth::{Credential, TokenSource};
 use edusync::clock::Clock;
 use edusync::graph::client::{Deletion, Permission};
-use edusync::graph::throttle::Gate;
 use edusync::graph::transport::{Transport, TransportError};
 use edusync::graph::wire::RequestBody;
 use edusync::graph::{GraphClient, GraphError, RemoteProfile};
@@ -85,17 +84,14 @@ pub fn client(transport: Arc<Scripted>, clock: Clock) -> GraphClient {
     };
     let transport: Arc<dyn Transport> = transport;
     let tokens = TokenSource::new(place, &settings.client_id, credential, Arc::clone(&transport), clock);
-    GraphClient {
-        endpoint: "https://graph.microsoft.com".to_owned(),
-        dialect: Dialect::Beta,
-        tokens: Arc::new(tokens),
-        gate: Arc::new(Gate::default()),
-        learnt: Arc::default(),
+    GraphClient::new(
+        "https://graph.microsoft.com",
+        Dialect::Beta,
+        tokens,
         transport,
-        permission: Arc::new(Lease(true)),
+        Arc::new(Lease(true)),
         clock,
-        request_timeout: TIMEOUT,
-    }
+    )
 }
 
 /// The simulator in process.

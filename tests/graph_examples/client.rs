@@ -11,7 +11,7 @@ use edusync::api::profile::EducationSyncProfileSpec;
 use edusync::auth::{Credential, TokenSource};
 use edusync::clock::Clock;
 use edusync::graph::blob::{BlobClient, UploadUrl};
-use edusync::graph::client::{Deletion, Permission, Update, Updated, UploadTarget};
+use edusync::graph::client::{Always, Deletion, Update, Updated, UploadTarget};
 use edusync::graph::difference::differences;
 use edusync::graph::transport::{Transport, TransportError};
 use edusync::graph::wire::{RequestBody, create_body, wanted};
@@ -83,32 +83,13 @@ impl Transport for Replay {
     }
 }
 
-#[derive(Debug)]
-struct Leader;
-
-impl Permission for Leader {
-    fn may_write(&self) -> bool {
-        true
-    }
-}
-
 fn client(dialect: Dialect, transport: &Arc<Replay>) -> GraphClient {
     let transport: Arc<dyn Transport> = Arc::clone(transport) as Arc<dyn Transport>;
     let clock = Clock::starting_at(Timestamp::from_second(1_725_264_930).unwrap());
     let place = ("https://login.microsoftonline.com", "tenant", "https://graph.microsoft.com");
     let credential = Credential::ClientSecret(SecretString::from("example-secret"));
     let tokens = TokenSource::new(place, "client", credential, Arc::clone(&transport), clock);
-    GraphClient {
-        endpoint: "https://graph.microsoft.com".to_owned(),
-        dialect,
-        tokens: Arc::new(tokens),
-        gate: Arc::default(),
-        learnt: Arc::default(),
-        transport,
-        permission: Arc::new(Leader),
-        clock,
-        request_timeout: TIMEOUT,
-    }
+    GraphClient::new("https://graph.microsoft.com", dialect, tokens, transport, Arc::new(Always), clock)
 }
 
 /// Plays one example, and returns what was understood as a line of text.

@@ -8,7 +8,7 @@ use edusync::api::connection::Dialect;
 use edusync::auth::{AuthError, Credential, TokenSource};
 use edusync::clock::Clock;
 use edusync::graph::blob::UploadUrl;
-use edusync::graph::client::{Permission, Update};
+use edusync::graph::client::{Always, Update};
 use edusync::graph::difference::differences;
 use edusync::graph::error::{CallIds, from_answer, retired};
 use edusync::graph::sync::{ProfileStatus, SyncError, VerificationMessage};
@@ -103,15 +103,6 @@ fn response(reply: &Reply) -> Response<Bytes> {
     response
 }
 
-#[derive(Debug)]
-struct Leader;
-
-impl Permission for Leader {
-    fn may_write(&self) -> bool {
-        true
-    }
-}
-
 fn client(replies: Vec<Option<Reply>>, tokens: Option<Reply>) -> GraphClient {
     let transport: Arc<dyn Transport> =
         Arc::new(Replies { of_graph: replies, of_token_service: tokens, next: Mutex::new(0) });
@@ -119,17 +110,7 @@ fn client(replies: Vec<Option<Reply>>, tokens: Option<Reply>) -> GraphClient {
     let place = ("https://login.example", "tenant", "https://graph.example");
     let credential = Credential::ClientSecret("secret".to_owned().into());
     let tokens = TokenSource::new(place, "client", credential, Arc::clone(&transport), clock);
-    GraphClient {
-        endpoint: "https://graph.example".to_owned(),
-        dialect: Dialect::Beta,
-        tokens: Arc::new(tokens),
-        gate: Arc::default(),
-        learnt: Arc::default(),
-        transport,
-        permission: Arc::new(Leader),
-        clock,
-        request_timeout: TIMEOUT,
-    }
+    GraphClient::new("https://graph.example", Dialect::Beta, tokens, transport, Arc::new(Always), clock)
 }
 
 async fn call(client: &GraphClient, which: u8) {

@@ -8,7 +8,7 @@ use edusync::api::connection::Dialect;
 use edusync::api::profile::EducationSyncProfileSpec;
 use edusync::auth::{Credential, TokenSource};
 use edusync::clock::Clock;
-use edusync::graph::client::Permission;
+use edusync::graph::client::Always;
 use edusync::graph::difference::differences;
 use edusync::graph::transport::{Transport, TransportError};
 use edusync::graph::wire::{create_body, wanted};
@@ -43,15 +43,6 @@ impl Transport for InProcess {
     }
 }
 
-#[derive(Debug)]
-struct Leader;
-
-impl Permission for Leader {
-    fn may_write(&self) -> bool {
-        true
-    }
-}
-
 fn client(dialect: Dialect) -> GraphClient {
     let clock = Clock::starting_at("2026-11-22T00:00:00Z".parse::<Timestamp>().unwrap());
     let settings = Settings { accept_ref_post: true, ..Settings::default() };
@@ -63,17 +54,7 @@ fn client(dialect: Dialect) -> GraphClient {
     let transport: Arc<dyn Transport> = Arc::new(InProcess(Simulator::new(settings), clock));
     let place = ("https://graph.example", tenant.as_str(), "https://graph.example");
     let tokens = TokenSource::new(place, &id, credential, Arc::clone(&transport), clock);
-    GraphClient {
-        endpoint: "https://graph.example".to_owned(),
-        dialect,
-        tokens: Arc::new(tokens),
-        gate: Arc::default(),
-        learnt: Arc::default(),
-        transport,
-        permission: Arc::new(Leader),
-        clock,
-        request_timeout: Duration::from_secs(30),
-    }
+    GraphClient::new("https://graph.example", dialect, tokens, transport, Arc::new(Always), clock)
 }
 
 /// Holds `actual` everything that `wanted` sets? Stricter than the comparison for drift: lists keep their order.

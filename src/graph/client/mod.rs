@@ -32,6 +32,16 @@ pub trait Permission: Send + Sync + std::fmt::Debug {
     fn may_write(&self) -> bool;
 }
 
+/// For whoever need not ask: a person with a command line, a test.
+#[derive(Debug)]
+pub struct Always;
+
+impl Permission for Always {
+    fn may_write(&self) -> bool {
+        true
+    }
+}
+
 /// One application's access to the profiles of one tenant.
 #[derive(Clone, Debug)]
 pub struct GraphClient {
@@ -56,6 +66,29 @@ pub struct GraphClient {
 }
 
 impl GraphClient {
+    /// A client on its own, with a deadline of 30 s: it shares neither gate nor what it learns with others.
+    #[must_use]
+    pub fn new(
+        endpoint: &str,
+        dialect: Dialect,
+        tokens: TokenSource,
+        transport: Arc<dyn Transport>,
+        permission: Arc<dyn Permission>,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            endpoint: endpoint.to_owned(),
+            dialect,
+            tokens: Arc::new(tokens),
+            gate: Arc::default(),
+            learnt: Arc::default(),
+            transport,
+            permission,
+            clock,
+            request_timeout: Duration::from_secs(30),
+        }
+    }
+
     /// Makes sure that a change could be made now: a token is in hand, Graph does not ask to wait, and
     /// the call has been taken out of the budget. Each change consumes one such admission.
     ///
