@@ -70,6 +70,7 @@ fn client(endpoint: &str, ca: &Path) -> GraphClient {
         tokens: Arc::new(tokens),
         gate: Arc::default(),
         learnt: Arc::default(),
+        write_access: Arc::default(),
         transport,
         permission: Arc::new(Leader),
         clock,

@@ -91,6 +91,7 @@ pub fn client(transport: Arc<Scripted>, clock: Clock) -> GraphClient {
         tokens: Arc::new(tokens),
         gate: Arc::new(Gate::default()),
         learnt: Arc::default(),
+        write_access: Arc::default(),
         transport,
         permission: Arc::new(Lease(true)),
         clock,

@@ -104,6 +104,7 @@ fn client(dialect: Dialect, transport: &Arc<Replay>) -> GraphClient {
         tokens: Arc::new(tokens),
         gate: Arc::default(),
         learnt: Arc::default(),
+        write_access: Arc::default(),
         transport,
         permission: Arc::new(Leader),
         clock,

@@ -125,6 +125,7 @@ fn client(replies: Vec<Option<Reply>>, tokens: Option<Reply>) -> GraphClient {
         tokens: Arc::new(tokens),
         gate: Arc::default(),
         learnt: Arc::default(),
+        write_access: Arc::default(),
         transport,
         permission: Arc::new(Leader),
         clock,

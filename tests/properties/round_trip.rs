@@ -69,6 +69,7 @@ fn client(dialect: Dialect) -> GraphClient {
         tokens: Arc::new(tokens),
         gate: Arc::default(),
         learnt: Arc::default(),
+        write_access: Arc::default(),
         transport,
         permission: Arc::new(Leader),
         clock,
