@@ -61,11 +61,7 @@ pub async fn pass<C: Cluster>(context: &Context<C>, key: &Key) -> Result<Next, C
     let said = status::status(&connection, &facts);
     let at_rest = is_well && !look.unsettled && status::is_writable(&said.status);
     let recheck = if at_rest { RECHECK } else { RECHECK_WHILE_WRONG };
-    if let Some(pause) = context.users.pause(&connection, &said.status, facts.now) {
-        return Ok(Next::In(pause));
-    }
-    store(context, &connection, said).await?;
-    Ok(Next::In(recheck))
+    say(context, &connection, said, recheck).await
 }
 
 /// What a look at a connection has brought.
@@ -161,9 +157,10 @@ async fn let_go<C: Cluster>(
         if waited < UNSAID {
             return Ok(Next::In(UNSAID.saturating_sub(waited)));
         }
-        store(context, connection, status::in_use(connection, &holders, context.clock.now())).await?;
+        let profiles = users::count(context, connection);
+        let said = status::in_use(connection, &holders, profiles, context.clock.now());
         // A profile may also let it go by naming another connection, which nobody tells.
-        return Ok(Next::In(RECHECK_WHILE_WRONG));
+        return say(context, connection, said, RECHECK_WHILE_WRONG).await;
     }
     if others.len() < finalizers.len() {
         // Before the finalizer, since nobody would come back for it.
@@ -175,6 +172,20 @@ async fn let_go<C: Cluster>(
         context.cluster.write_connection_finalizers(connection, others).await?;
     }
     Ok(Next::Wait)
+}
+
+/// Stores what is to be said, unless only numbers have moved and have to wait; and when to look again.
+async fn say<C: Cluster>(
+    context: &Context<C>,
+    connection: &GraphConnection,
+    said: Said,
+    recheck: Duration,
+) -> Result<Next, ClusterError> {
+    if let Some(pause) = context.users.pause(connection, &said.status, context.clock.now()) {
+        return Ok(Next::In(pause));
+    }
+    store(context, connection, said).await?;
+    Ok(Next::In(recheck))
 }
 
 /// The one place that writes the status of a connection. At rest nothing is written.

@@ -122,7 +122,7 @@ pub(super) fn held_back(connection: &GraphConnection, error: &StoreError, now: T
 }
 
 /// The status of a connection that is being deleted and stays for these profiles.
-pub(super) fn in_use(connection: &GraphConnection, holders: &[Key], now: Timestamp) -> Said {
+pub(super) fn in_use(connection: &GraphConnection, holders: &[Key], profiles: i32, now: Timestamp) -> Said {
     let named = holders.iter().take(MOST_NAMED).map(|holder| format!("{}/{}", holder.namespace, holder.name));
     let named = named.collect::<Vec<_>>().join(", ");
     let more = match holders.len().saturating_sub(MOST_NAMED) {
@@ -135,7 +135,9 @@ pub(super) fn in_use(connection: &GraphConnection, holders: &[Key], now: Timesta
             "The connection is being deleted, and stays while EducationSyncProfiles need it: {named}{more}. It goes when they are deleted, or name another connection."
         ),
     );
-    going(connection, &health, now)
+    let mut said = going(connection, &health, now);
+    said.status.profiles = Some(profiles);
+    said
 }
 
 fn going(connection: &GraphConnection, health: &Health, now: Timestamp) -> Said {

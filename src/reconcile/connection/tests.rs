@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::health::{self, Health, Sight};
-use super::status::{Credentials, Facts, Said, is_writable, status};
+use super::status::{Credentials, Facts, Said, in_use, is_writable, status};
 use super::users::Users;
 use crate::api::GraphConnection;
 use crate::api::conditions::{EXPIRING_SOON, READY, Reason, STALLED, WRITABLE};
@@ -18,6 +18,7 @@ use crate::graph::access::Shown;
 use crate::graph::{CallIds, GraphError, RemoteProfile};
 use crate::poller::{Snapshot, View};
 use crate::reconcile::claims::Tenant;
+use crate::reconcile::cluster::Key;
 use crate::reconcile::observation::ConnectionFacts;
 
 const REST: Duration = Duration::from_mins(1);
@@ -314,4 +315,19 @@ fn a_burst_of_300_creates_writes_the_number_every_few_seconds() {
     let news = GraphConnectionStatus { observed_generation: Some(2), profiles: Some(301), ..written.clone() };
     let last = Timestamp::from_second(31).unwrap();
     assert_eq!(users.pause(&connection(written), &news, last), None, "what matters does not wait");
+}
+
+#[test]
+fn a_connection_that_waits_to_go_names_whom_it_waits_for_every_few_seconds() {
+    let holder = |name: &str| Key { namespace: "school".to_owned(), name: name.to_owned() };
+    let first = in_use(&connection(GraphConnectionStatus::default()), &[holder("a"), holder("b")], 2, at(0));
+    assert!(condition(&first.status, READY).unwrap().2.contains("school/a, school/b"));
+    let users = Users::default();
+    users.written(&connection(GraphConnectionStatus::default()), &first.status, at(0));
+    let next = in_use(&connection(first.status.clone()), &[holder("b")], 1, at(1));
+    assert_eq!(next.status.profiles, Some(1));
+    assert!(next.notices.is_empty(), "no event for each that goes");
+    let before = connection(first.status);
+    assert_eq!(users.pause(&before, &next.status, at(1)), Some(Duration::from_secs(4)));
+    assert_eq!(users.pause(&before, &next.status, at(5)), None);
 }

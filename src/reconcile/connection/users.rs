@@ -1,7 +1,7 @@
 //! How many resources use a connection, and how their number comes into its status.
 //!
-//! The number moves with every resource, and a status write is dear. So it is written at once when it
-//! moves after a rest, and from then on every few seconds at most.
+//! The number moves with every resource, as do sentences that name resources, and a status write is dear. So
+//! they are written at once when they move after a rest, and from then on every few seconds at most.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,7 +16,7 @@ use crate::reconcile::cluster::{Cluster, Key};
 use crate::reconcile::observation::{has_finalizer, is_own};
 use crate::upstream::{Upstream, tenant_of};
 
-/// Time between two writes that are for the number alone.
+/// Time between a write and the next one that is for numbers and names alone.
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// Who uses what, as far as this process has looked.
@@ -24,8 +24,8 @@ const PAUSE: Duration = Duration::from_secs(5);
 pub(in crate::reconcile) struct Users {
     /// The connection that a resource has its profile through, by the uid of the resource.
     connections: Mutex<HashMap<String, Key>>,
-    /// When a number was last written, by the uid of the connection.
-    counted: Mutex<HashMap<String, Timestamp>>,
+    /// When a status was last written, by the uid of the connection.
+    written: Mutex<HashMap<String, Timestamp>>,
 }
 
 impl Users {
@@ -42,7 +42,7 @@ impl Users {
         before.into_iter().chain(connection).collect()
     }
 
-    /// How long to wait, if nothing but the number is new and it was written a moment ago.
+    /// How long to wait, if nothing but numbers and names is new and others were written a moment ago.
     pub(super) fn pause(
         &self,
         connection: &GraphConnection,
@@ -50,27 +50,34 @@ impl Users {
         now: Timestamp,
     ) -> Option<Duration> {
         let old = connection.status.as_ref()?;
-        let with_old_number = GraphConnectionStatus { profiles: old.profiles, ..new.clone() };
-        if new == old || with_old_number != *old {
+        if new == old || without_numbers(new) != without_numbers(old) {
             return None;
         }
-        let counted = *locked(&self.counted).get(uid_of(connection))?;
-        let since = Duration::try_from(now.duration_since(counted)).unwrap_or_default();
+        let last = *locked(&self.written).get(uid_of(connection))?;
+        let since = Duration::try_from(now.duration_since(last)).unwrap_or_default();
         PAUSE.checked_sub(since).filter(|left| !left.is_zero())
     }
 
     /// Notes that a status has been written.
     pub(super) fn written(&self, connection: &GraphConnection, new: &GraphConnectionStatus, now: Timestamp) {
-        let before = connection.status.as_ref().and_then(|status| status.profiles);
-        if before != new.profiles {
-            locked(&self.counted).insert(uid_of(connection).to_owned(), now);
+        if connection.status.as_ref() != Some(new) {
+            locked(&self.written).insert(uid_of(connection).to_owned(), now);
         }
     }
 
     /// Forgets a connection that is gone.
     pub(in crate::reconcile) fn forget(&self, uid: &str) {
-        locked(&self.counted).remove(uid);
+        locked(&self.written).remove(uid);
     }
+}
+
+/// What stays the same while numbers and names move: sentences of the same reason have others of them.
+fn without_numbers(status: &GraphConnectionStatus) -> GraphConnectionStatus {
+    let mut status = GraphConnectionStatus { profiles: None, ..status.clone() };
+    for condition in &mut status.conditions {
+        condition.message.clear();
+    }
+    status
 }
 
 /// How many resources have a profile through this connection.
