@@ -5,7 +5,8 @@ use tokio::time::Instant;
 
 use super::super::*;
 use super::world::{
-    Service, World, application, connection, context, delegated, locked, place, upstreams_to, world,
+    Service, World, application, connection, context, delegated, locked, place, upstreams, upstreams_to,
+    world,
 };
 use crate::api::conditions::{READY, WRITABLE};
 use crate::api::connection::{Access, GraphConnectionStatus};
@@ -73,6 +74,18 @@ async fn a_secret_that_is_waited_for_is_noticed_within_a_minute() {
     assert!(locked(&context.cluster.port.reads).len() > reads);
     passes_until(&context, MINUTE, |status| says(status, READY, "True")).await;
     assert!(locked(&context.cluster.port.reads).iter().all(|name| name == "graph"));
+}
+
+/// A CA bundle that is wrong looks like a Graph that cannot be reached.
+#[tokio::test(start_paused = true)]
+async fn while_graph_cannot_be_reached_a_changed_secret_is_noticed_within_a_minute() {
+    let context = context(world(), connection(1, &application()), upstreams(&Arc::default()));
+    passes_until(&context, 2 * MINUTE, |status| says(status, READY, "False")).await;
+    let before = version(&context);
+    context.cluster.port.put("graph", "ca", Some("the right certificates"));
+    // It is said with the first list, or its failure, that the new ones have brought.
+    let noticed = |status: &GraphConnectionStatus| status.credentials.as_ref().unwrap().version != before;
+    passes_until(&context, 2 * MINUTE, noticed).await;
 }
 
 #[tokio::test(start_paused = true)]
