@@ -19,7 +19,9 @@ pub const DUPLICATE_PROFILE: &str = "DuplicateProfile";
 
 /// The last synchronization succeeded.
 pub const SYNCHRONIZED: &str = "Synchronized";
-/// The profile ends before long. Present only while True.
+/// The connection's credentials may create, change and delete profiles. Present once they were used for it.
+pub const WRITABLE: &str = "Writable";
+/// The profile, or the certificate of a connection, ends before long. Present only while True.
 pub const EXPIRING_SOON: &str = "ExpiringSoon";
 
 /// Why a condition is what it is. Every reason has its paragraph in `docs/troubleshooting.md`.
@@ -94,7 +96,7 @@ pub enum Reason {
     ValidationError,
     /// The service stopped because of too many errors.
     Quarantined,
-    /// The last day of the profile is near.
+    /// The last day of the profile, or of the certificate, is near.
     ExpirationNear,
     /// Graph is deleting the profile.
     Deleting,
@@ -104,6 +106,8 @@ pub enum Reason {
     DeletionHeld,
     /// Graph answers with the connection's credentials.
     Connected,
+    /// Graph lets the connection's credentials change profiles.
+    ChangesPermitted,
     /// The manifest and the profile differ.
     Differs,
     /// Another profile has the same name.
@@ -154,6 +158,7 @@ impl Reason {
             Self::DeletionFailed => "DeletionFailed",
             Self::DeletionHeld => "DeletionHeld",
             Self::Connected => "Connected",
+            Self::ChangesPermitted => "ChangesPermitted",
             Self::Differs => "Differs",
             Self::SameName => "SameName",
         }

@@ -2,10 +2,13 @@
 //!
 //! Secrets are only ever referred to: no field of this resource may hold one.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use super::connection_status::{
+    Access, ConnectionCredentials, ConnectionPermissions, GraphConnectionStatus,
+};
 
 /// How to reach a tenant in Microsoft Graph, and as whom.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
@@ -23,6 +26,12 @@ use serde::{Deserialize, Serialize};
     doc = "The way to one Microsoft 365 tenant: where Microsoft Graph is, and the credentials that edusync uses there.",
     printcolumn(name = "Tenant", type_ = "string", json_path = ".spec.tenantId"),
     printcolumn(
+        name = "Profiles",
+        type_ = "integer",
+        json_path = ".status.profiles",
+        description = "How many EducationSyncProfiles have a profile through this connection"
+    ),
+    printcolumn(
         name = "Ready",
         type_ = "string",
         json_path = ".status.conditions[?(@.type==\"Ready\")].status",
@@ -35,6 +44,20 @@ use serde::{Deserialize, Serialize};
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Endpoint", type_ = "string", json_path = ".spec.graph.endpoint", priority = 1),
+    printcolumn(
+        name = "Write",
+        type_ = "string",
+        json_path = ".status.permissions.write",
+        description = "May the credentials create, change and delete profiles? Shown by use",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Expires",
+        type_ = "string",
+        json_path = ".status.credentials.certificateNotAfter",
+        description = "When the application's certificate is over; empty for other kinds of credentials",
+        priority = 1
+    ),
     printcolumn(
         name = "Message",
         type_ = "string",
@@ -223,20 +246,6 @@ pub struct SecretKeyReference {
     #[x_kube(validation = Rule::new("self.matches('^[-._a-zA-Z0-9]+$')")
         .message("key must be a key of the Secret's data: letters, digits, '-', '_' and '.'"))]
     pub key: String,
-}
-
-/// What the operator knows of the connection.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct GraphConnectionStatus {
-    /// The generation that the conditions speak of; -1 until the operator has looked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub observed_generation: Option<i64>,
-    /// Ready is True while Graph answers with these credentials.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 8))]
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
-    pub conditions: Vec<Condition>,
 }
 
 impl GraphConnection {

@@ -12,6 +12,7 @@
 
 pub mod conditions;
 pub mod connection;
+mod connection_status;
 pub mod crds;
 pub mod customizations;
 pub mod identity;

@@ -16,7 +16,8 @@ use serde::Serialize;
 use super::access::{ClusterFlags, sentence};
 use super::output::{Form, Look, Paint, Table, add_line, count, plain, printable, show};
 use super::{attention_if, block_on};
-use crate::api::conditions::{READY, RECONCILING, Reason, STALLED, SYNCHRONIZED};
+use crate::api::conditions::{READY, RECONCILING, Reason, STALLED, SYNCHRONIZED, WRITABLE};
+use crate::api::connection::ConnectionPermissions;
 use crate::api::status::SyncStatus;
 use crate::api::{EducationSyncProfile, GraphConnection};
 use crate::clock::Clock;
@@ -72,6 +73,12 @@ pub struct Line {
     state: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     synchronization: Option<&'static str>,
+    /// How many profiles use the connection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profiles: Option<i32>,
+    /// What the connection's credentials may do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    permissions: Option<ConnectionPermissions>,
     ready: String,
     reason: String,
     /// What is wrong, and what to do.
@@ -108,6 +115,8 @@ fn of_connection(connection: &GraphConnection, now: Timestamp) -> Line {
     let conditions = status.map_or(&[][..], |status| &status.conditions);
     let seen = status.and_then(|status| status.observed_generation);
     let mut line = look("GraphConnection", &connection.metadata, seen, conditions, now);
+    line.profiles = status.and_then(|status| status.profiles);
+    line.permissions = status.and_then(|status| status.permissions);
     // A connection that failed and is tried again says so in Ready alone; profiles depend on it.
     if line.ready == "False" && line.standing == Standing::InProgress {
         line.standing = Standing::NeedsAttention;
@@ -190,6 +199,8 @@ fn look(
         let on_purpose = [Reason::SyncRunning, Reason::SyncPaused].map(Reason::as_str);
         let is_bad = if condition.type_ == SYNCHRONIZED {
             condition.status == "False" && !on_purpose.contains(&condition.reason.as_str())
+        } else if condition.type_ == WRITABLE {
+            condition.status == "False"
         } else {
             condition.status == "True"
         };
@@ -205,6 +216,8 @@ fn look(
         standing,
         state: None,
         synchronization: None,
+        profiles: None,
+        permissions: None,
         ready: ready.map_or_else(|| "Unknown".to_owned(), |condition| condition.status.clone()),
         reason: ready.map(|condition| condition.reason.clone()).unwrap_or_default(),
         messages,
@@ -219,7 +232,7 @@ fn message(conditions: &[Condition], wanted: &str) -> Option<String> {
 fn render(lines: &[Line], paint: Paint) -> String {
     let mut text = String::new();
     for (kind, headings) in [
-        ("GraphConnection", &["CONNECTION", "NAMESPACE", "READY", "REASON"][..]),
+        ("GraphConnection", &["CONNECTION", "NAMESPACE", "READY", "REASON", "PROFILES", "READ", "WRITE"][..]),
         ("EducationSyncProfile", &["PROFILE", "NAMESPACE", "READY", "REASON", "STATE", "SYNC"][..]),
     ] {
         let mut table = Table::new(headings);
@@ -238,6 +251,11 @@ fn render(lines: &[Line], paint: Paint) -> String {
             if kind == "EducationSyncProfile" {
                 cells.push(plain(line.state.unwrap_or_default()));
                 cells.push(plain(line.synchronization.unwrap_or_default()));
+            } else {
+                let permissions = line.permissions.unwrap_or_default();
+                cells.push(plain(line.profiles.map(|count| count.to_string()).unwrap_or_default()));
+                cells.push(plain(permissions.read.as_str()));
+                cells.push(plain(permissions.write.as_str()));
             }
             table.row(cells);
         }
@@ -325,6 +343,40 @@ mod tests {
         assert_eq!(profile("a", &stalled, "success").messages, ["AlreadyExists: AlreadyExists it is."]);
         let drifted = [ready, condition("Drifted", "True", "Differs", LATELY)];
         assert_eq!(profile("a", &drifted, "success").messages, ["Drifted: Differs it is."]);
+    }
+
+    fn connection(conditions: &[Value], permissions: &Value) -> Line {
+        let connection: GraphConnection = serde_json::from_value(json!({
+            "metadata": {"name": "default", "namespace": "school", "generation": 1, "creationTimestamp": LONG_AGO},
+            "spec": {"tenantId": "5d1e9d1f-7a11-4f53-9a53-b6f0c5b22c7a"},
+            "status": {"observedGeneration": 1, "profiles": 12, "permissions": permissions, "conditions": conditions}
+        }))
+        .unwrap();
+        of_connection(&connection, NOW.parse().unwrap())
+    }
+
+    #[test]
+    fn a_connection_that_cannot_write_needs_attention_although_it_is_ready() {
+        let ready = condition("Ready", "True", "Connected", LONG_AGO);
+        let allowed = json!({"read": "Allowed", "write": "Allowed"});
+        let writable = condition("Writable", "True", "ChangesPermitted", LONG_AGO);
+        let well = connection(&[ready.clone(), writable], &allowed);
+        assert_eq!((well.standing, well.messages.len()), (Standing::Well, 0));
+        let refused = condition("Writable", "False", "CredentialsInvalid", LONG_AGO);
+        let troubled =
+            connection(&[ready.clone(), refused], &json!({"read": "Allowed", "write": "Unauthorized"}));
+        assert_eq!(troubled.standing, Standing::NeedsAttention);
+        assert_eq!(
+            render(&[troubled], Paint::none()),
+            "CONNECTION  NAMESPACE  READY  REASON     PROFILES  READ     WRITE\n\
+             default     school     True   Connected  12        Allowed  Unauthorized\n\
+             \n\
+             1 resource to look at:\n\
+             \x20 GraphConnection school/default\n\
+             \x20   Writable: CredentialsInvalid it is.\n"
+        );
+        let expiring = condition("ExpiringSoon", "True", "ExpirationNear", LATELY);
+        assert_eq!(connection(&[ready, expiring], &allowed).standing, Standing::NeedsAttention);
     }
 
     #[test]

@@ -192,7 +192,7 @@ pub fn from_answer(status: u16, body: &[u8], retry_after: Option<Duration>, ids:
 
 /// The most detailed code of Graph's error body (Graph docs, "error responses": codes nest in
 /// `innerError`). Only what looks like a code counts: a word, not a sentence, and not a status again.
-fn error_code(body: &[u8]) -> Option<String> {
+pub(super) fn error_code(body: &[u8]) -> Option<String> {
     let body: serde_json::Value = serde_json::from_slice(body).ok()?;
     let mut found = None;
     let mut level = body.get("error");

@@ -3,6 +3,7 @@
 //! Everything that knows Graph's HTTP stays in here. What to call, and when, is decided in
 //! [`crate::reconcile`]; how often to look is the business of [`crate::poller`].
 
+pub mod access;
 pub mod blob;
 pub mod budget;
 pub mod client;

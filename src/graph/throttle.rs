@@ -84,8 +84,13 @@ impl Gate {
     /// How long no call may be made, if at all.
     #[must_use]
     pub fn closed_for(&self, now: Timestamp) -> Option<Duration> {
-        let until = self.lock().closed_until?;
-        Duration::try_from(until.duration_since(now)).ok().filter(|left| !left.is_zero())
+        Duration::try_from(self.closed_until(now)?.duration_since(now)).ok()
+    }
+
+    /// Until when no call may be made, if so.
+    #[must_use]
+    pub fn closed_until(&self, now: Timestamp) -> Option<Timestamp> {
+        self.lock().closed_until.filter(|until| *until > now)
     }
 
     /// No call before `wait` is over. A shorter wait does not cut a longer one.

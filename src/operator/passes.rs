@@ -111,7 +111,7 @@ pub async fn watch_connections<C: Cluster>(
                 }
                 Change::Gone(uid, key) => {
                     context.cluster.forget(&uid);
-                    context.upstreams.forget(&uid, &key).await;
+                    context.forget_connection(&uid, &key).await;
                     queue_users(&context, &queues, &key);
                 }
             }

@@ -62,6 +62,8 @@ pub enum Interest {
     },
     /// Whether Graph answers. It keeps no poller going.
     Health,
+    /// The same, and whether profiles come or go.
+    Presence,
 }
 
 /// How often to look.
@@ -80,6 +82,8 @@ pub struct View {
     pub snapshot: Option<Arc<Snapshot>>,
     /// Why the newest attempt gave no list. None after a success.
     pub failure: Option<GraphError>,
+    /// Since when there is no list. None after a success.
+    pub failing_since: Option<Timestamp>,
 }
 
 /// Watches the profiles of one tenant with one credential. Dropped, it stops.
@@ -130,6 +134,12 @@ impl Poller {
     #[must_use]
     pub fn view(&self) -> View {
         self.shared.lock().view.clone()
+    }
+
+    /// The time between two lists while everything is at rest.
+    #[must_use]
+    pub fn rest_interval(&self) -> Duration {
+        self.shared.lock().pace.rest()
     }
 
     /// Asks for a list that begins after now. Asks that come together share one list.
@@ -220,7 +230,7 @@ impl Shared {
             }
             Err(error) => {
                 tracing::warn!(endpoint = self.client.endpoint, %error, "could not list the profiles");
-                self.lock().fail(error)
+                self.lock().fail(error, self.clock.now())
             }
         };
         for follower in wake {
@@ -236,7 +246,8 @@ impl State {
             matches!(interest, Interest::Every { fast: true } | Interest::Profile { fast: true, .. })
         };
         let fast = self.followers.values().any(is_fast);
-        let idle = self.followers.values().all(|interest| matches!(interest, Interest::Health));
+        let idle =
+            self.followers.values().all(|interest| matches!(interest, Interest::Health | Interest::Presence));
         self.pace.set(fast, idle, now);
     }
 
@@ -245,17 +256,20 @@ impl State {
         let recovered = self.view.failure.take().is_some() || old.is_none();
         let changes = snapshot.changes_since(old.as_deref());
         self.pace.succeeded(!changes.is_empty());
+        self.view.failing_since = None;
         self.view.snapshot = Some(Arc::new(snapshot));
         let concerned = |interest: &Interest| match interest {
             Interest::Every { .. } => true,
             Interest::Profile { id, name, .. } => old.is_none() || changes.concern(id, name),
             Interest::Health => recovered,
+            Interest::Presence => recovered || changes.is_coming_or_going(),
         };
         self.followers.iter().filter(|(_, interest)| concerned(interest)).map(|(f, _)| f.clone()).collect()
     }
 
     /// Followers hear of a failure once, not at every attempt. What is known stays known.
-    fn fail(&mut self, error: GraphError) -> Vec<Follower> {
+    fn fail(&mut self, error: GraphError, now: Timestamp) -> Vec<Follower> {
+        self.view.failing_since.get_or_insert(now);
         self.pace.failed(error.certainty(), error.retry_after());
         if matches!(error, GraphError::Waiting(_)) && self.view.failure.is_some() {
             // Held back by what is known already.

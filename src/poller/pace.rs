@@ -46,6 +46,11 @@ impl Pace {
         }
     }
 
+    /// The time between two lists at rest.
+    pub(super) const fn rest(&self) -> Duration {
+        self.intervals.rest
+    }
+
     /// Somebody wants a list that begins after now.
     pub(super) fn ask(&mut self, now: Timestamp) {
         self.asked.get_or_insert(now);

@@ -23,6 +23,7 @@ pub struct Snapshot {
 pub struct Changes {
     ids: HashSet<String>,
     names: HashSet<NameKey>,
+    coming_or_going: bool,
 }
 
 impl Snapshot {
@@ -41,6 +42,7 @@ impl Snapshot {
             match before.get(id) {
                 Some(known) if known == profile => {}
                 known => {
+                    changes.coming_or_going |= known.is_none();
                     changes.add(profile);
                     if let Some(known) = known {
                         changes.add(known);
@@ -49,6 +51,7 @@ impl Snapshot {
             }
         }
         for (_, gone) in before.iter().filter(|(id, _)| !self.profiles.contains_key(*id)) {
+            changes.coming_or_going = true;
             changes.add(gone);
         }
         changes
@@ -65,6 +68,12 @@ impl Changes {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ids.is_empty()
+    }
+
+    /// Is there a profile more, or one less?
+    #[must_use]
+    pub const fn is_coming_or_going(&self) -> bool {
+        self.coming_or_going
     }
 
     /// Does a change concern this profile, or one of its name?
@@ -105,6 +114,8 @@ mod tests {
             snapshot(&[("1", "A", "provisioned"), ("3", "C", "provisioned"), ("4", "c", "provisioning")]);
         let changes = new.changes_since(Some(&old));
         let unknown = NameKey::of("other");
+        assert!(changes.is_coming_or_going());
+        assert!(!old.changes_since(Some(&old)).is_coming_or_going());
         assert!(changes.concern("1", &unknown), "changed");
         assert!(changes.concern("2", &unknown), "gone");
         assert!(!changes.concern("3", &unknown), "untouched");

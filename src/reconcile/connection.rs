@@ -2,20 +2,26 @@
 //!
 //! It changes nothing in Graph. Profiles do not wait for it: they resolve their connection themselves.
 
+mod health;
+mod status;
+#[cfg(test)]
+mod tests;
+mod users;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::cached::Cached;
-use super::cluster::{Cluster, ClusterError, EventKind, Key, Notice};
-use super::observation::{self, ConnectionProblem};
-use super::{Context, Next};
-use crate::api::conditions::{READY, RECONCILING, Reason, STALLED, Statement, set, set_while_true};
-use crate::api::connection::GraphConnectionStatus;
+use super::cluster::{Cluster, ClusterError, Key};
+use super::{Context, Next, observe};
+use crate::api::conditions::READY;
 use crate::api::{GraphConnection, IN_USE_FINALIZER};
-use crate::auth::refresh::StoreError;
-use crate::graph::GraphError;
 use crate::poller::{Follower, FollowerKind, Interest, View};
+use crate::upstream::Upstream;
+use health::{Health, Sight};
+use status::{Credentials, Facts, Said};
+pub(super) use users::{Users, tell, tell_of_use};
 
 /// A connection is looked at again after this time, so that a changed Secret is noticed.
 const RECHECK: Duration = Duration::from_mins(15);
@@ -24,8 +30,6 @@ const RECHECK_WHILE_WRONG: Duration = Duration::from_mins(1);
 
 /// Whatever is deleted together is gone after this time, and needs no words before.
 const UNSAID: Duration = Duration::from_secs(5);
-/// So many profiles are named that a connection stays for.
-const MOST_NAMED: usize = 5;
 
 /// One pass.
 ///
@@ -38,58 +42,87 @@ pub async fn pass<C: Cluster>(context: &Context<C>, key: &Key) -> Result<Next, C
     if connection.metadata.deletion_timestamp.is_some() {
         return let_go(context, &connection, key).await;
     }
-    let mut unsaved = None;
-    let view = match context.upstreams.resolve(&context.cluster.port, &connection).await {
-        Ok(upstream) => {
-            unsaved = context.upstreams.tend(&connection, &upstream, has_finalizer(&connection)).await.err();
-            let follower = Follower {
-                kind: FollowerKind::Connection,
-                namespace: key.namespace.clone(),
-                name: key.name.clone(),
-            };
-            let view = upstream.poller.view();
-            context.follow(follower, &upstream.poller, Interest::Health, &view);
-            if view.snapshot.is_none() && view.failure.is_none() {
-                // One list tells whether the credentials work; after it an unused connection is left
-                // alone, and a restart does not ask for what the status says already.
-                if !is_known_to_work(&connection) {
-                    upstream.poller.ask();
-                }
-                return Ok(Next::In(if unsaved.is_some() { RECHECK_WHILE_WRONG } else { RECHECK }));
-            }
-            Ok(view)
-        }
-        Err(problem) => Err(problem),
+    let look = match context.upstreams.resolve(&context.cluster.port, &connection).await {
+        Ok(upstream) => look(context, &connection, &upstream).await,
+        Err(problem) => Look { health: Some(health::of_problem(&problem)), ..Look::default() },
     };
-    let verdict = match (verdict(&view), unsaved) {
-        (Health::Well(_), Some(error)) => Health::Well(Some(format!(
-            "Graph answers with these credentials. The renewed refresh token is in memory alone, and would be lost with the operator: {error}."
-        ))),
-        (verdict, _) => verdict,
+    if look.health.is_none() && !look.credentials.as_ref().is_some_and(|used| is_known(&connection, used)) {
+        // The first list tells; so long nothing is said.
+        return Ok(Next::In(RECHECK_WHILE_WRONG));
+    }
+    let is_well = look.health.as_ref().is_none_or(|health| *health == Health::Well(None));
+    let facts = Facts {
+        health: look.health,
+        credentials: look.credentials,
+        profiles: users::count(context, &connection),
+        now: context.clock.now(),
+        wall_now: context.clock.wall_now(),
     };
-    let wrong = verdict != Health::Well(None);
-    report(context, &connection, &verdict).await?;
-    Ok(Next::In(if wrong { RECHECK_WHILE_WRONG } else { RECHECK }))
+    let said = status::status(&connection, &facts);
+    let at_rest = is_well && !look.unsettled && status::is_writable(&said.status);
+    let recheck = if at_rest { RECHECK } else { RECHECK_WHILE_WRONG };
+    say(context, &connection, said, recheck).await
 }
 
-/// A connection whose stored refresh token cannot be taken back, and its namespace with it.
-fn held_back(error: &StoreError) -> Health {
-    Health::Ailing(
-        Reason::DeletionFailed,
-        format!(
-            "The connection cannot go before its stored refresh token is taken back, but {error}. edusync tries again by itself. If that does not help, take the finalizer {IN_USE_FINALIZER} off that Secret and off this connection by hand; then delete the Secret, unless another connection needs it."
-        ),
-    )
+/// What a look at a connection has brought.
+#[derive(Default)]
+struct Look {
+    /// None: nothing is known yet, or nothing that is worth a change of what was said.
+    health: Option<Health>,
+    credentials: Option<Credentials>,
+    /// Something is wrong that may not be worth saying.
+    unsettled: bool,
 }
 
-/// Does the status say of this very generation that Graph answers?
-fn is_known_to_work(connection: &GraphConnection) -> bool {
-    let conditions = connection.status.iter().flat_map(|status| &status.conditions);
-    conditions.into_iter().any(|condition| {
-        condition.type_ == READY
-            && condition.status == "True"
-            && condition.observed_generation == connection.metadata.generation
+/// Looks after the connection, and at what is known of it.
+async fn look<C: Cluster>(context: &Context<C>, connection: &GraphConnection, upstream: &Upstream) -> Look {
+    let doubted = connection.status.as_ref().is_some_and(status::is_without_token);
+    if doubted && upstream.writes.write_access.shown().is_none() {
+        // So it was before a restart, or with other Secrets.
+        let _ = upstream.writes.check_token().await;
+    }
+    let unsaved = context.upstreams.tend(connection, upstream, has_finalizer(connection)).await.err();
+    let view = upstream.poller.view();
+    context.follow(follower_of(&Key::of(connection)), &upstream.poller, Interest::Presence, &view);
+    let credentials = Credentials::in_use(upstream, &view);
+    let is_known = is_known(connection, &credentials);
+    if view.snapshot.is_none() && view.failure.is_none() && !is_known {
+        // One list tells whether the credentials work; after it an unused connection is left alone, and a
+        // restart does not ask for what the status says already.
+        upstream.poller.ask();
+    }
+    let unsettled = unsaved.is_some() || view.failure.is_some();
+    let health = match (health::of(&sight(context, upstream, view)), unsaved) {
+        (Some(Health::Well(_)), Some(error)) => Some(health::unsaved(&error)),
+        (None, Some(error)) if is_known => Some(health::unsaved(&error)),
+        (health, _) => health,
+    };
+    Look { health, credentials: Some(credentials), unsettled }
+}
+
+fn sight<C: Cluster>(context: &Context<C>, upstream: &Upstream, view: View) -> Sight {
+    let now = context.clock.now();
+    let (alive, missing) = view.snapshot.as_ref().map_or((0, 0), |list| {
+        observe::build_claims_once(context, now);
+        context.claims.alive(&upstream.facts.tenant, list.began, |id| list.profiles.contains_key(id))
+    });
+    let gates = [&upstream.reads.gate, &upstream.writes.gate];
+    let closed_until = gates.iter().filter_map(|gate| gate.closed_until(now)).max();
+    let rest = upstream.poller.rest_interval();
+    Sight { view, closed_until, rest, alive, missing, now }
+}
+
+/// Does the status say of these very credentials that Graph answers?
+fn is_known(connection: &GraphConnection, credentials: &Credentials) -> bool {
+    connection.status.as_ref().is_some_and(|status| {
+        let ready = status.conditions.iter().find(|condition| condition.type_ == READY);
+        credentials.are_those_of(status) && ready.is_some_and(|ready| ready.status == "True")
     })
+}
+
+/// A connection as a follower.
+fn follower_of(key: &Key) -> Follower {
+    Follower { kind: FollowerKind::Connection, namespace: key.namespace.clone(), name: key.name.clone() }
 }
 
 /// Makes sure that the connection stays while a profile needs it.
@@ -117,21 +150,23 @@ async fn let_go<C: Cluster>(
     let finalizers = connection.metadata.finalizers.clone().unwrap_or_default();
     let others: Vec<_> =
         finalizers.iter().filter(|finalizer| *finalizer != IN_USE_FINALIZER).cloned().collect();
-    let users = users(context, connection, key);
-    if !users.is_empty() {
+    let holders = users::holders(context, connection, key);
+    if !holders.is_empty() {
         let since = connection.metadata.deletion_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |at| at.0);
         let waited = Duration::try_from(context.clock.now().duration_since(since)).unwrap_or_default();
         if waited < UNSAID {
             return Ok(Next::In(UNSAID.saturating_sub(waited)));
         }
-        report(context, connection, &in_use(&users)).await?;
+        let profiles = users::count(context, connection);
+        let said = status::in_use(connection, &holders, profiles, context.clock.now());
         // A profile may also let it go by naming another connection, which nobody tells.
-        return Ok(Next::In(RECHECK_WHILE_WRONG));
+        return say(context, connection, said, RECHECK_WHILE_WRONG).await;
     }
     if others.len() < finalizers.len() {
         // Before the finalizer, since nobody would come back for it.
         if let Err(error) = context.upstreams.let_go(connection).await {
-            report(context, connection, &held_back(&error)).await?;
+            let said = status::held_back(connection, &error, context.clock.now());
+            store(context, connection, said).await?;
             return Err(ClusterError::Other(error.to_string()));
         }
         context.cluster.write_connection_finalizers(connection, others).await?;
@@ -139,158 +174,33 @@ async fn let_go<C: Cluster>(
     Ok(Next::Wait)
 }
 
-/// The profiles that need a connection, of any namespace, in order. Those of a namespace that it does not
-/// allow (any more) cannot use it, and do not hold it.
-fn users<C: Cluster>(context: &Context<C>, connection: &GraphConnection, key: &Key) -> Vec<Key> {
-    let profiles = context.cluster.profiles();
-    let needing = profiles
-        .iter()
-        .filter(|profile| observation::has_finalizer(profile) && Key::of_connection(profile) == *key);
-    let mut users: Vec<Key> = needing.map(|profile| Key::of(&**profile)).collect();
-    users.retain(|user| connection.allows(&user.namespace));
-    users.sort_unstable();
-    users
-}
-
-/// A connection that is being deleted and stays for these profiles.
-fn in_use(users: &[Key]) -> Health {
-    let named = users.iter().take(MOST_NAMED).map(|user| format!("{}/{}", user.namespace, user.name));
-    let named = named.collect::<Vec<_>>().join(", ");
-    let more = match users.len().saturating_sub(MOST_NAMED) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    Health::Ailing(
-        Reason::InUse,
-        format!(
-            "The connection is being deleted, and stays while EducationSyncProfiles need it: {named}{more}. It goes when they are deleted, or name another connection."
-        ),
-    )
-}
-
-/// What is to be said of a connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Health {
-    /// Graph answers; and what else is to be said.
-    Well(Option<String>),
-    /// It will pass by itself.
-    Ailing(Reason, String),
-    /// A person must act.
-    Broken(Reason, String),
-}
-
-fn verdict(view: &Result<View, ConnectionProblem>) -> Health {
-    match view {
-        Err(ConnectionProblem::NotFound(message)) => {
-            Health::Broken(Reason::ConnectionNotFound, message.clone())
-        }
-        Err(ConnectionProblem::CredentialsMissing(message)) => {
-            Health::Broken(Reason::CredentialsMissing, message.clone())
-        }
-        Err(ConnectionProblem::Unreadable(message)) => {
-            Health::Ailing(Reason::CredentialsMissing, message.clone())
-        }
-        Err(ConnectionProblem::CredentialsInvalid(message)) => {
-            Health::Broken(Reason::CredentialsInvalid, message.clone())
-        }
-        Err(ConnectionProblem::HostNotAllowed(message)) => {
-            Health::Broken(Reason::HostNotAllowed, message.clone())
-        }
-        Err(ConnectionProblem::NamespaceNotAllowed(message)) => {
-            Health::Broken(Reason::NamespaceNotAllowed, message.clone())
-        }
-        Ok(View { failure: None, .. }) => Health::Well(None),
-        Ok(View { failure: Some(error), .. }) => failure(error),
-    }
-}
-
-fn failure(error: &GraphError) -> Health {
-    match error {
-        GraphError::NoToken(error) if error.is_refusal() => {
-            Health::Broken(Reason::CredentialsInvalid, format!("{error}. What to do: {}.", error.remedy()))
-        }
-        GraphError::NoToken(error) => Health::Ailing(Reason::UpstreamUnavailable, format!("{error}.")),
-        GraphError::Retired { status, .. } => Health::Broken(
-            Reason::UpstreamRetired,
-            format!("Graph has no education/synchronizationProfiles at this endpoint (HTTP {status}): Microsoft retired the API on 2024-12-31."),
-        ),
-        GraphError::Refused { status: 401, .. } => Health::Broken(
-            Reason::Unauthorized,
-            "Graph does not accept the token (HTTP 401): check that tenantId, endpoint and authority belong to one cloud.".to_owned(),
-        ),
-        GraphError::Refused { status: 403, .. } => Health::Broken(
-            Reason::Forbidden,
-            "Graph does not permit the credential to list profiles (HTTP 403): an administrator has to grant EduAdministration.Read.All (application) or EduAdministration.Read (delegated).".to_owned(),
-        ),
-        GraphError::Throttled { .. } | GraphError::Waiting(_) => {
-            Health::Ailing(Reason::Throttled, "Graph asked to wait; edusync goes on by itself.".to_owned())
-        }
-        GraphError::Refused { status, .. } => Health::Ailing(
-            Reason::UpstreamUnavailable,
-            format!("Graph refuses to list the profiles (HTTP {status}); edusync tries again by itself."),
-        ),
-        GraphError::NotConnected(what) => {
-            Health::Ailing(Reason::UpstreamUnavailable, format!("Graph cannot be reached: {what}."))
-        }
-        GraphError::Unknown { what, .. } => Health::Ailing(
-            Reason::UpstreamUnavailable,
-            format!("Graph does not answer as it should ({what}); edusync tries again by itself."),
-        ),
-    }
-}
-
-async fn report<C: Cluster>(
+/// Stores what is to be said, unless only numbers have moved and have to wait; and when to look again.
+async fn say<C: Cluster>(
     context: &Context<C>,
     connection: &GraphConnection,
-    health: &Health,
+    said: Said,
+    recheck: Duration,
+) -> Result<Next, ClusterError> {
+    if let Some(pause) = context.users.pause(connection, &said.status, context.clock.now()) {
+        return Ok(Next::In(pause));
+    }
+    store(context, connection, said).await?;
+    Ok(Next::In(recheck))
+}
+
+/// The one place that writes the status of a connection. At rest nothing is written.
+async fn store<C: Cluster>(
+    context: &Context<C>,
+    connection: &GraphConnection,
+    said: Said,
 ) -> Result<(), ClusterError> {
-    let old = connection.status.clone().unwrap_or_default();
-    let generation = connection.metadata.generation.unwrap_or_default();
-    let new = status(old.clone(), health, generation, context.clock.now());
-    if new == old {
+    if connection.status.as_ref() == Some(&said.status) {
         return Ok(());
     }
-    context.cluster.write_connection_status(connection, new.clone()).await?;
-    if let Some(notice) = notice(&old, &new, health) {
+    context.cluster.write_connection_status(connection, said.status.clone()).await?;
+    context.users.written(connection, &said.status, context.clock.now());
+    for notice in said.notices {
         context.cluster.publish_connection(connection, notice).await;
     }
     Ok(())
-}
-
-fn status(
-    mut status: GraphConnectionStatus,
-    health: &Health,
-    generation: i64,
-    now: Timestamp,
-) -> GraphConnectionStatus {
-    let (holds, reason, message) = match health {
-        Health::Well(remark) => {
-            (true, Reason::Connected, remark.as_deref().unwrap_or("Graph answers with these credentials."))
-        }
-        Health::Ailing(reason, message) | Health::Broken(reason, message) => {
-            (false, *reason, message.as_str())
-        }
-    };
-    let ready = Statement { holds, reason, message: message.to_owned() };
-    let wrong = Statement { holds: true, ..ready.clone() };
-    let ailing = matches!(health, Health::Ailing(..)).then_some(&wrong);
-    let broken = matches!(health, Health::Broken(..)).then_some(&wrong);
-    status.observed_generation = Some(generation);
-    set(&mut status.conditions, READY, &ready, generation, now);
-    set_while_true(&mut status.conditions, RECONCILING, ailing, generation, now);
-    set_while_true(&mut status.conditions, STALLED, broken, generation, now);
-    status
-}
-
-/// An event when the reason changes.
-fn notice(old: &GraphConnectionStatus, new: &GraphConnectionStatus, health: &Health) -> Option<Notice> {
-    let ready = |status: &GraphConnectionStatus| {
-        status.conditions.iter().find(|condition| condition.type_ == READY).cloned()
-    };
-    let (before, after) = (ready(old), ready(new)?);
-    if before.is_some_and(|before| before.reason == after.reason) {
-        return None;
-    }
-    let kind = if matches!(health, Health::Well(_)) { EventKind::Normal } else { EventKind::Warning };
-    Some(Notice { kind, reason: after.reason, action: "Connect", note: after.message })
 }

@@ -17,11 +17,8 @@ pub mod report;
 pub mod store;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
-
-use jiff::Timestamp;
-use tokio::sync::OnceCell;
 
 use crate::api::GraphConnection;
 use crate::api::connection::SecretKeyReference;
@@ -31,6 +28,7 @@ use crate::upstream::Upstreams;
 use cached::Cached;
 use claims::Claims;
 use cluster::{Cluster, ClusterError, Key, SecretValue};
+use jiff::Timestamp;
 use observation::{Memory, Observation, Settings};
 
 /// The client secret of a source is read again after this time, so that a changed one is noticed.
@@ -53,7 +51,7 @@ pub struct Context<C> {
     /// Time spans.
     pub settings: Settings,
     memories: Mutex<HashMap<String, Memory>>,
-    claims_built: OnceCell<()>,
+    claims_built: OnceLock<()>,
     following: Mutex<HashMap<Follower, Weak<Poller>>>,
     /// Connections that we have put our finalizer on, until the store shows it.
     held_connections: Mutex<HashSet<String>>,
@@ -61,6 +59,8 @@ pub struct Context<C> {
     deletions: Mutex<HashMap<String, Timestamp>>,
     /// Client secrets of sources, by the uid of the resource: when they were read, and by which reference.
     secrets: Mutex<HashMap<String, (Timestamp, SecretKeyReference, SecretValue)>>,
+    /// Who uses which connection.
+    users: connection::Users,
     /// One write of a connection's finalizer at a time.
     holding: tokio::sync::Mutex<()>,
 }
@@ -87,11 +87,12 @@ impl<C: Cluster> Context<C> {
             clock,
             settings,
             memories: Mutex::default(),
-            claims_built: OnceCell::new(),
+            claims_built: OnceLock::new(),
             following: Mutex::default(),
             held_connections: Mutex::default(),
             secrets: Mutex::default(),
             deletions: Mutex::default(),
+            users: connection::Users::default(),
             holding: tokio::sync::Mutex::default(),
         }
     }
@@ -102,8 +103,15 @@ impl<C: Cluster> Context<C> {
         change(memories.entry(uid.to_owned()).or_default())
     }
 
+    /// Forgets a connection that is gone.
+    pub async fn forget_connection(&self, uid: &str, key: &Key) {
+        self.users.forget(uid);
+        self.upstreams.forget(uid, key).await;
+    }
+
     /// Forgets a resource that is gone: its claims are free.
     pub fn forget(&self, uid: &str) {
+        connection::tell_of_use(self, uid, None);
         self.claims.release(uid);
         self.secrets.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
         self.memories.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
@@ -189,7 +197,10 @@ pub async fn pass<C: Cluster>(context: &Context<C>, key: &Key) -> Result<Next, C
     let verdict = decide::decide(&observation);
     tracing::debug!(action = ?verdict.action, standing = ?verdict.standing, "decided");
     let upstream = sight.as_ref().map(|sight| &*sight.upstream);
-    let done = act::act(context, &observation, upstream, &verdict).await?;
+    let done = act::act(context, &observation, upstream, &verdict).await;
+    // Also if Kubernetes did not take a write: what Graph said is known.
+    connection::tell(context, &observation.resource, upstream);
+    let done = done?;
     match &sight {
         Some(sight) => follow(context, &observation, sight, &verdict, key),
         // Nothing is asked on behalf of a resource that may not use its connection (any more).

@@ -9,6 +9,7 @@ use secrecy::SecretString;
 
 use super::claims::{NameClaim, Owner, Tenant};
 use super::cluster::{Key, SecretValue};
+use crate::api::conditions::Reason;
 use crate::api::connection::Dialect;
 use crate::api::lifecycle::DeletionPolicy;
 use crate::api::status::{EducationSyncProfileStatus, ProfileState};
@@ -156,6 +157,20 @@ impl ConnectionProblem {
             Self::CredentialsInvalid(_) => Self::CredentialsInvalid(sentence),
             Self::HostNotAllowed(_) => Self::HostNotAllowed(sentence),
             Self::NamespaceNotAllowed(_) => Self::NamespaceNotAllowed(sentence),
+        }
+    }
+
+    /// The reason, and the sentence.
+    #[must_use]
+    pub fn told(&self) -> (Reason, &str) {
+        match self {
+            Self::NotFound(message) => (Reason::ConnectionNotFound, message),
+            Self::CredentialsMissing(message) | Self::Unreadable(message) => {
+                (Reason::CredentialsMissing, message)
+            }
+            Self::CredentialsInvalid(message) => (Reason::CredentialsInvalid, message),
+            Self::HostNotAllowed(message) => (Reason::HostNotAllowed, message),
+            Self::NamespaceNotAllowed(message) => (Reason::NamespaceNotAllowed, message),
         }
     }
 }

@@ -38,7 +38,7 @@ pub struct Sight {
 /// Looks at a resource and everything that concerns it. None: the resource is gone.
 pub async fn observe<C: Cluster>(context: &Context<C>, key: &Key) -> Option<(Observation, Option<Sight>)> {
     let mut resource = context.cluster.profile(key)?;
-    context.claims_built.get_or_init(|| async { build_claims(context, context.clock.now()) }).await;
+    build_claims_once(context, context.clock.now());
     // What is looked at must be of one version: the way and the secret of an old spec are not those of
     // a new one. If the resource goes meanwhile, it must leave no claim behind.
     let (upstream, source_secret) = loop {
@@ -172,6 +172,11 @@ fn place(binding: &Binding) -> Tenant {
 }
 
 /// The table before the first pass: what is established first, by age then.
+/// Builds the table of claims of all resources, before anything is decided by it.
+pub(super) fn build_claims_once<C: Cluster>(context: &Context<C>, now: Timestamp) {
+    context.claims_built.get_or_init(|| build_claims(context, now));
+}
+
 fn build_claims<C: Cluster>(context: &Context<C>, now: Timestamp) {
     let mut resources = context.cluster.profiles();
     resources.sort_by_key(|resource| {

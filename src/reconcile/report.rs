@@ -8,7 +8,8 @@ mod running;
 
 use jiff::Timestamp;
 
-use conditions::{conditions, further_conditions, normal, set_further, statement, warning};
+use conditions::{conditions, further_conditions, normal};
+pub(super) use conditions::{set_further, statement, warning};
 pub use life::{adopted, updated, vanished};
 pub use running::{after_reset, after_start, counted, not_triggered, paused, triggered};
 

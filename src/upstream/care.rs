@@ -20,13 +20,18 @@ impl Upstreams {
         upstream: &Upstream,
         held: bool,
     ) -> Result<(), StoreError> {
+        if upstream.writes.write_access.is_refused() {
+            // It may have been mended in Entra, which nobody tells. A refusal is remembered for a minute.
+            let _ = upstream.writes.check_token().await;
+        }
         if connection.spec.delegated.is_none() {
             self.retire(connection).await;
             return Ok(());
         }
         let tokens = &upstream.writes.tokens;
-        // What is wrong with the credential shows where it is used; the log has it already.
-        let _ = tokens.keep_alive(MOST_IDLE).await;
+        if let Err(error) = tokens.keep_alive(MOST_IDLE).await {
+            upstream.writes.write_access.note_token(Err(&error));
+        }
         tokens.save(held).await
     }
 

@@ -43,8 +43,8 @@ use secrets::{LoadError, Secrets};
 
 /// Secrets are read again after this time, so that a changed one is noticed.
 const REREAD: Duration = Duration::from_mins(15);
-/// The same while the credentials are refused, or a Secret is missing.
-const REREAD_WHILE_REFUSED: Duration = Duration::from_mins(1);
+/// The same while something is wrong that another Secret may mend: a credential, or a CA bundle.
+const REREAD_WHILE_WRONG: Duration = Duration::from_mins(1);
 
 /// Makes transports; exchanged in simulation tests.
 pub trait Transports: Send + Sync + std::fmt::Debug {
@@ -201,6 +201,12 @@ impl Upstreams {
         }
     }
 
+    /// Asks for a pass of somebody.
+    pub fn wake(&self, follower: Follower) {
+        // The receiver is gone only while the process ends.
+        let _ = self.wake.unbounded_send(follower);
+    }
+
     /// Whoever follows a poller that is given up is woken, to follow its successor.
     fn tell_followers(&self, old: Option<Loaded>, new: &Result<Arc<Upstream>, ConnectionProblem>) {
         let Some(Loaded { result: Ok(old), .. }) = old else {
@@ -213,8 +219,7 @@ impl Upstreams {
 
     fn wake_all(&self, poller: &Poller) {
         for follower in poller.followers() {
-            // The receiver is gone only while the process ends.
-            let _ = self.wake.unbounded_send(follower);
+            self.wake(follower);
         }
     }
 
@@ -307,6 +312,7 @@ impl Upstreams {
             tokens: Arc::new(tokens),
             gate: Arc::clone(gate),
             learnt: Arc::clone(learnt),
+            write_access: Arc::default(),
             transport: Arc::clone(transport),
             permission: Arc::clone(&self.permission),
             clock: self.clock,
@@ -334,10 +340,13 @@ impl Loaded {
             Err(ConnectionProblem::HostNotAllowed(_) | ConnectionProblem::NamespaceNotAllowed(_)) => REREAD,
             // Short enough that a Secret applied together with the connection is found at once.
             Err(_) => Duration::from_secs(2),
+            Ok(upstream) if upstream.writes.write_access.is_refused() => REREAD_WHILE_WRONG,
             Ok(upstream) => match upstream.poller.view().failure {
-                Some(GraphError::NoToken(error)) if error.is_refusal() => REREAD_WHILE_REFUSED,
-                Some(GraphError::Refused { status: 401, .. }) => REREAD_WHILE_REFUSED,
-                _ => REREAD,
+                None
+                | Some(GraphError::Throttled { .. } | GraphError::Waiting(_) | GraphError::Retired { .. }) => {
+                    REREAD
+                }
+                Some(_) => REREAD_WHILE_WRONG,
             },
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::scene::{COLLECTION, Scene, quick, spec};
 
 /// Writes of the operator about profiles, as "verb resource/subresource".
-fn writes(scene: &Scene, resource: &str) -> Vec<String> {
+pub fn writes(scene: &Scene, resource: &str) -> Vec<String> {
     let writes = scene.world.operator_writes(&scene.namespace);
     let about = writes.iter().filter(|entry| entry.resource == resource);
     about
@@ -17,7 +17,7 @@ fn writes(scene: &Scene, resource: &str) -> Vec<String> {
 }
 
 /// Waits until the audit log, which is a moment behind, has so many writes, and returns all it has.
-async fn writes_once_logged(scene: &Scene, resource: &str, at_least: usize) -> Vec<String> {
+pub async fn writes_once_logged(scene: &Scene, resource: &str, at_least: usize) -> Vec<String> {
     scene.eventually("the writes are logged", |scene| writes(scene, resource).len() >= at_least).await;
     writes(scene, resource)
 }
@@ -88,6 +88,7 @@ async fn ten_idle_lists_cost_no_write() {
         scene.until_ready_is(&format!("profile-{number}"), "True", "Provisioned").await;
     }
     writes_once_logged(&scene, "educationsyncprofiles", 12).await;
+    scene.until_connection("counted", |connection| connection.profiles == Some(3)).await;
     scene.lists_pass(1).await;
     let writes_before = scene.world.operator_writes(&scene.namespace).len();
     let calls_before = scene.requests("GET").len();

@@ -17,10 +17,6 @@ fn secrets(scene: &Scene) -> Api<Secret> {
     Api::namespaced(scene.client.clone(), &scene.namespace)
 }
 
-fn connections(scene: &Scene) -> Api<GraphConnection> {
-    Api::namespaced(scene.client.clone(), &scene.namespace)
-}
-
 fn texts(secret: &Secret) -> BTreeMap<String, String> {
     let data = secret.data.clone().unwrap_or_default();
     data.into_iter().map(|(key, value)| (key, String::from_utf8(value.0).unwrap())).collect()
@@ -38,7 +34,7 @@ async fn until_stored(scene: &Scene, what: &str, holds: impl Fn(&Secret) -> bool
 /// Waits until the connection "default" is Stalled with this reason; the message.
 async fn until_stalled(scene: &Scene, reason: &str) -> String {
     scene.until_connection_is("False", reason).await;
-    let connection = connections(scene).get("default").await.unwrap();
+    let connection = scene.connections().get("default").await.unwrap();
     let conditions = connection.status.unwrap().conditions;
     let stalled = conditions.into_iter().find(|condition| condition.type_ == "Stalled").unwrap();
     assert_eq!(stalled.reason, reason);
@@ -125,14 +121,14 @@ async fn a_stored_token_goes_with_its_connection_and_no_other_does() {
     .await;
     scene.delete("contoso").await;
     scene.until_gone("contoso").await;
-    connections(&scene).delete("default", &DeleteParams::default()).await.unwrap();
+    scene.connections().delete("default", &DeleteParams::default()).await.unwrap();
     // The share of the connection that was in use is taken back; the other connection needs no finalizer.
     until_stored(&scene, "that of the other one", |secret| {
         let tokens = texts(secret);
         tokens.len() == 3 && tokens.contains_key("other.refresh-token") && secret.finalizers().is_empty()
     })
     .await;
-    connections(&scene).delete("other", &DeleteParams::default()).await.unwrap();
+    scene.connections().delete("other", &DeleteParams::default()).await.unwrap();
     let gone = await_condition(secrets(&scene), STORE, |secret: Option<&Secret>| secret.is_none());
     // Kubernetes' garbage collector looks for new kinds each half minute.
     let waited = tokio::time::timeout(std::time::Duration::from_mins(2), gone).await;
@@ -147,7 +143,7 @@ async fn what_a_connection_leaves_behind_is_taken_back_and_what_somebody_deletes
     scene.apply::<GraphConnection>(other).await.unwrap();
     until_stored(&scene, "that of both", |secret| texts(secret).len() == 6).await;
     // No profile needs it, so no finalizer holds it: it is gone at once.
-    connections(&scene).delete("other", &DeleteParams::default()).await.unwrap();
+    scene.connections().delete("other", &DeleteParams::default()).await.unwrap();
     let stored = until_stored(&scene, "that of the one that stays", |secret| {
         let tokens = texts(secret);
         tokens.len() == 3 && tokens.contains_key("default.refresh-token")

@@ -16,11 +16,11 @@ const ISSUER: &str = "https://oidc.cluster.example/";
 const SUBJECT: &str = "system:serviceaccount:edusync-system:edusync";
 
 /// One for all tests: RSA keys are slow to make.
-static KEY: LazyLock<KeyPair> =
+pub static KEY: LazyLock<KeyPair> =
     LazyLock::new(|| KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).unwrap());
 
 /// The connection with another application credential beside the refresh token; what was applied.
-async fn apply_connection(scene: &Scene, kind: &str, credential: Value) -> Value {
+pub async fn apply_connection(scene: &Scene, kind: &str, credential: Value) -> Value {
     let mut connection = scene.connection_manifest();
     let client_id = connection["spec"]["application"]["clientId"].clone();
     connection["spec"]["application"] = json!({"clientId": client_id, kind: credential});

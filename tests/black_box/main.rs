@@ -13,6 +13,7 @@ mod cli_look;
 mod cli_manifests;
 mod cli_upload;
 mod complete;
+mod connections;
 mod cost;
 mod crash;
 mod create;

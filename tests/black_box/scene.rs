@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use edusync::api::connection::GraphConnectionStatus;
 use edusync::api::{EducationSyncProfile, GraphConnection};
 use graph_simulator::{RecordedRequest, Server, Settings};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
@@ -276,16 +277,31 @@ impl Scene {
 
     /// Waits until the connection's Ready condition has this status and reason.
     pub async fn until_connection_is(&self, status: &str, reason: &str) {
-        let api = self.connections();
-        let holds = |connection: Option<&GraphConnection>| {
-            let conditions =
-                connection.and_then(|connection| connection.status.as_ref()).map(|s| &s.conditions);
-            conditions.into_iter().flatten().any(|condition| {
+        self.until_connection(reason, |connection| {
+            connection.conditions.iter().any(|condition| {
                 condition.type_ == "Ready" && condition.status == status && condition.reason == reason
             })
+        })
+        .await;
+    }
+
+    /// Waits until the status of the connection is as `wanted`.
+    pub async fn until_connection(
+        &self,
+        what: &str,
+        holds: impl Fn(&GraphConnectionStatus) -> bool + Send + Sync,
+    ) -> GraphConnectionStatus {
+        let status = |connection: &GraphConnection| connection.status.clone().unwrap_or_default();
+        let condition = |connection: Option<&GraphConnection>| {
+            connection.is_some_and(|connection| holds(&status(connection)))
         };
-        let found = tokio::time::timeout(PATIENCE, await_condition(api, "default", holds)).await;
-        assert!(found.is_ok(), "the connection is never {reason}\n{}", self.operator_log());
+        // A Secret that is waited for is read each minute.
+        let waited = await_condition(self.connections(), "default", condition);
+        if let Ok(found) = tokio::time::timeout(PATIENCE * 3 / 2, waited).await {
+            return status(&found.unwrap().unwrap());
+        }
+        let now = self.connections().get_opt("default").await;
+        panic!("the connection is not {what}, but {now:#?}\n{}", self.operator_log())
     }
 
     /// Waits until the resource is gone.

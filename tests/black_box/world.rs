@@ -92,12 +92,13 @@ impl World {
 
     /// What the operator wrote in a namespace, or about it, in order.
     pub fn operator_writes(&self, namespace: &str) -> Vec<audit::Entry> {
+        self.operator_requests(namespace).into_iter().filter(audit::Entry::is_write).collect()
+    }
+
+    /// What the operator asked for in a namespace, or about it, in order.
+    pub fn operator_requests(&self, namespace: &str) -> Vec<audit::Entry> {
         let entries = audit::read(self.control_plane.audit_log()).unwrap();
-        let is_write = |verb: &str| matches!(verb, "create" | "update" | "patch" | "delete");
-        entries
-            .into_iter()
-            .filter(|entry| entry.user == OPERATOR && is_write(&entry.verb))
-            .filter(|entry| entry.namespace.as_deref() == Some(namespace))
-            .collect()
+        let is_here = |entry: &audit::Entry| entry.namespace.as_deref() == Some(namespace);
+        entries.into_iter().filter(|entry| entry.user == OPERATOR && is_here(entry)).collect()
     }
 }

@@ -11,7 +11,7 @@ use url::Url;
 use super::GraphClient;
 use crate::auth::AccessToken;
 use crate::graph::RemoteProfile;
-use crate::graph::error::{CallIds, GraphError, UnknownOutcome, from_answer};
+use crate::graph::error::{CallIds, GraphError, UnknownOutcome, error_code, from_answer};
 use crate::graph::throttle::retry_after;
 use crate::graph::transport::TransportError;
 use crate::graph::wire::RequestBody;
@@ -61,6 +61,21 @@ impl GraphClient {
 
     pub(super) fn change_call(&self, operation: &'static str, method: Method, url: Url) -> Call<'_> {
         Call { method, changes: true, ..self.read_call(operation, url) }
+    }
+
+    /// Makes a call that changes a profile itself, and notes what it shows of the credential. Calls that
+    /// run its synchronization are no proof: the application may make those too (Graph docs).
+    pub(super) async fn change(&self, call: Call<'_>) -> Result<Answer, GraphError> {
+        let result = self.call(call).await;
+        match &result {
+            Ok(answer) => {
+                let code = answer.challenge.clone().or_else(|| error_code(&answer.body));
+                self.write_access.note_answer(answer.status.as_u16(), &answer.body, code);
+            }
+            Err(GraphError::NoToken(error)) => self.write_access.note_token(Err(error)),
+            Err(_) => {}
+        }
+        result
     }
 
     /// Makes the call, a second time with a new token after a 401, which is a definite "not done".

@@ -17,6 +17,7 @@ pub use pages::NextPage;
 pub use profiles::{Deletion, Update, Updated};
 pub use synchronization::{Start, SyncErrors, UploadTarget};
 
+use super::access::WriteAccess;
 use super::error::{CallIds, GraphError, UnknownOutcome};
 use super::learnt::Learnt;
 use super::throttle::{Admission, Gate};
@@ -55,6 +56,8 @@ pub struct GraphClient {
     pub gate: Arc<Gate>,
     /// What has been learnt about this service.
     pub learnt: Arc<Learnt>,
+    /// What its credential may do to profiles, as far as it has been shown.
+    pub write_access: Arc<WriteAccess>,
     /// Sends requests.
     pub transport: Arc<dyn Transport>,
     /// Asked right before each change.
@@ -82,6 +85,7 @@ impl GraphClient {
             tokens: Arc::new(tokens),
             gate: Arc::default(),
             learnt: Arc::default(),
+            write_access: Arc::default(),
             transport,
             permission,
             clock,
@@ -95,8 +99,18 @@ impl GraphClient {
     /// # Errors
     /// When there is no token, or Graph asks to wait.
     pub async fn ready(&self) -> Result<Admission, GraphError> {
-        self.tokens.token().await.map(drop).map_err(GraphError::NoToken)?;
+        self.check_token().await?;
         self.admit(Urgency::Change).await
+    }
+
+    /// Makes sure that a token is in hand, and notes whether one is given.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn check_token(&self) -> Result<(), GraphError> {
+        let result = self.tokens.token().await.map(drop);
+        self.write_access.note_token(result.as_ref().copied());
+        result.map_err(GraphError::NoToken)
     }
 
     /// Waits for the budget before a look. Only who has a token takes from it: others share it.

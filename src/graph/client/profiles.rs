@@ -180,7 +180,7 @@ impl GraphClient {
             deadline,
             ..self.change_call("create", Method::POST, url)
         };
-        let answer = self.call(call).await?;
+        let answer = self.change(call).await?;
         match answer.status {
             StatusCode::OK | StatusCode::CREATED | StatusCode::ACCEPTED => match answer.profile() {
                 Some(profile) => Ok(profile),
@@ -244,7 +244,7 @@ impl GraphClient {
             UpdateVerb::Patch => (Method::PATCH, &update.patch),
         };
         let call = Call { body: Some(body), ..self.change_call("update", method, self.item(&[id])?) };
-        self.call(call).await
+        self.change(call).await
     }
 
     /// Asks Graph to delete a profile: one DELETE.
@@ -252,7 +252,7 @@ impl GraphClient {
     /// # Errors
     /// When Graph neither accepts nor says that there is no such profile.
     pub async fn delete(&self, _admission: Admission, id: &str) -> Result<Deletion, GraphError> {
-        let answer = self.call(self.change_call("delete", Method::DELETE, self.item(&[id])?)).await?;
+        let answer = self.change(self.change_call("delete", Method::DELETE, self.item(&[id])?)).await?;
         match answer.status {
             StatusCode::OK | StatusCode::ACCEPTED | StatusCode::NO_CONTENT => Ok(Deletion::Accepted),
             StatusCode::NOT_FOUND => Ok(Deletion::NotFound),

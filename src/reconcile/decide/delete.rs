@@ -3,6 +3,8 @@
 //! Everything goes by what the status says was created, never by what the spec says now; the spec
 //! only says whether the profile is to stay.
 
+use jiff::Timestamp;
+
 use super::bound::{Proof, gone, not_visible_yet};
 use super::{
     Action, Farewell, Interest, Notices, Standing, Verdict, connection_problem, create, is_foreign,
@@ -94,8 +96,8 @@ fn listed(
             ..Verdict::watching(wording::following(ProfileState::DeletionFailed), false)
         },
         ProfileState::DeletionFailed => ask(o, connection, binding),
-        // The list may be from before Graph took the deletion up.
-        _ if recently_asked(o, o.settings.settle_window) => deleting(),
+        // The list may be from before Graph took the deletion up, however late it is looked at.
+        _ if !list_is_settled(o) => deleting(),
         _ => ask(o, connection, binding),
     }
 }
@@ -121,6 +123,12 @@ fn held(o: &Observation) -> Option<Verdict> {
 
 fn recently_asked(o: &Observation, span: std::time::Duration) -> bool {
     o.memory.delete_sent.is_some_and(|sent| o.now < sent.saturating_add(span).unwrap_or(sent))
+}
+
+/// Did the list begin a settle window after Graph was asked to delete? If nobody asked, any list did.
+fn list_is_settled(o: &Observation) -> bool {
+    let settled = |sent: Timestamp| sent.saturating_add(o.settings.settle_window).unwrap_or(sent);
+    o.memory.delete_sent.is_none_or(|sent| o.list_since(settled(sent)))
 }
 
 fn deleting() -> Verdict {

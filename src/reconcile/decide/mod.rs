@@ -206,16 +206,12 @@ fn leads_elsewhere(o: &Observation, connection: &ConnectionFacts) -> bool {
 }
 
 fn connection_problem(o: &Observation, problem: &ConnectionProblem) -> Verdict {
-    let (reason, message) = match problem {
-        ConnectionProblem::NotFound(message) => (Reason::ConnectionNotFound, message),
-        ConnectionProblem::CredentialsMissing(message) => (Reason::CredentialsMissing, message),
-        ConnectionProblem::Unreadable(message) => return unreadable(o, message),
-        ConnectionProblem::CredentialsInvalid(message) => (Reason::CredentialsInvalid, message),
-        ConnectionProblem::HostNotAllowed(message) => (Reason::HostNotAllowed, message),
-        ConnectionProblem::NamespaceNotAllowed(message) => (Reason::NamespaceNotAllowed, message),
-    };
+    if let ConnectionProblem::Unreadable(message) = problem {
+        return unreadable(o, message);
+    }
+    let (reason, message) = problem.told();
     // A Secret is not watched, so it is looked at again.
-    Verdict { recheck: Some(Duration::from_mins(1)), ..Verdict::stalled(reason, message.clone()) }
+    Verdict { recheck: Some(Duration::from_mins(1)), ..Verdict::stalled(reason, message.to_owned()) }
 }
 
 /// Kubernetes is out of reach for a moment: nothing that is said of a profile becomes wrong by that, and

@@ -1,6 +1,7 @@
 //! Conditions of a profile, and the events that their changes deserve.
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::api::conditions::{
     DRIFTED, DUPLICATE_PROFILE, READY, RECONCILING, Reason, STALLED, Statement, set, set_while_true,
@@ -61,7 +62,7 @@ pub(super) fn further_conditions(
     let mut events = Vec::new();
     if let Some(drift) = &notices.drift {
         let drifted = (!drift.fields.is_empty()).then(|| drifted(drift));
-        events.extend(set_further(status, DRIFTED, drifted.as_ref(), generation, now));
+        events.extend(set_further(&mut status.conditions, DRIFTED, drifted.as_ref(), generation, now));
     }
     if let Some(ids) = &notices.duplicates {
         let duplicate = (!ids.is_empty()).then(|| {
@@ -71,7 +72,13 @@ pub(super) fn further_conditions(
             );
             statement(true, Reason::SameName, &message)
         });
-        events.extend(set_further(status, DUPLICATE_PROFILE, duplicate.as_ref(), generation, now));
+        events.extend(set_further(
+            &mut status.conditions,
+            DUPLICATE_PROFILE,
+            duplicate.as_ref(),
+            generation,
+            now,
+        ));
     }
     events
 }
@@ -101,23 +108,23 @@ fn drifted(drift: &Drift) -> Statement {
     statement(true, reason, &message)
 }
 
-pub(super) fn set_further(
-    status: &mut EducationSyncProfileStatus,
+/// Sets a condition that is present only while it is true. An event tells of what is new in it.
+pub(in crate::reconcile) fn set_further(
+    conditions: &mut Vec<Condition>,
     kind: &'static str,
     statement: Option<&Statement>,
     generation: i64,
     now: Timestamp,
 ) -> Option<Notice> {
-    let before =
-        status.conditions.iter().find(|condition| condition.type_ == kind).map(|c| c.message.clone());
+    let before = conditions.iter().find(|condition| condition.type_ == kind).map(|c| c.message.clone());
     let event = statement
         .filter(|statement| before.as_ref() != Some(&statement.message))
         .map(|statement| warning(kind, "Follow", statement.message.clone()));
-    set_while_true(&mut status.conditions, kind, statement, generation, now);
+    set_while_true(conditions, kind, statement, generation, now);
     event
 }
 
-pub(super) fn statement(holds: bool, reason: Reason, message: &str) -> Statement {
+pub(in crate::reconcile) fn statement(holds: bool, reason: Reason, message: &str) -> Statement {
     Statement { holds, reason, message: message.to_owned() }
 }
 
@@ -125,6 +132,6 @@ pub(super) fn normal(reason: &str, action: &'static str, note: String) -> Notice
     Notice { kind: EventKind::Normal, reason: reason.to_owned(), action, note }
 }
 
-pub(super) fn warning(reason: &str, action: &'static str, note: String) -> Notice {
+pub(in crate::reconcile) fn warning(reason: &str, action: &'static str, note: String) -> Notice {
     Notice { kind: EventKind::Warning, reason: reason.to_owned(), action, note }
 }

@@ -99,7 +99,7 @@ pub(super) fn expiry(
         );
         statement(true, Reason::ExpirationNear, &message)
     });
-    set_further(status, EXPIRING_SOON, near.as_ref(), generation, now)
+    set_further(&mut status.conditions, EXPIRING_SOON, near.as_ref(), generation, now)
 }
 
 /// The errors have been counted.

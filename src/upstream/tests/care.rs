@@ -1,24 +1,14 @@
 //! What becomes of a refresh token when the connection has none any more, or goes.
 
-use kube::runtime::reflector;
-use kube::runtime::watcher::Event;
-
 use crate::api::conditions::READY;
 use crate::auth::refresh::{StoreError, StoredToken, TokenOwner};
-use crate::reconcile::cached::Cached;
-use crate::reconcile::cluster::Key;
-use crate::reconcile::observation::Settings;
-use crate::reconcile::{Context, connection as passes};
+use crate::reconcile::connection as passes;
 
 use super::super::*;
-use super::world::{World, application, clock, connection, delegated, locked, upstreams, world};
+use super::world::{application, clock, connection, context, delegated, locked, place, upstreams, world};
 
 fn owner() -> TokenOwner {
     TokenOwner { namespace: "school".to_owned(), name: "default".to_owned(), uid: "uid".to_owned() }
-}
-
-fn place() -> Key {
-    Key { namespace: "school".to_owned(), name: "default".to_owned() }
 }
 
 async fn store_with_a_token() -> Arc<MemoryStore> {
@@ -26,22 +16,6 @@ async fn store_with_a_token() -> Arc<MemoryStore> {
     let kept = StoredToken { seed: "good-seed".into(), newest: "renewed".into(), redeemed_at: clock().now() };
     store.write(&owner(), &kept, true).await.unwrap();
     store
-}
-
-/// What passes work with, when `connection` is what Kubernetes has.
-fn context(world: World, connection: GraphConnection, upstreams: Upstreams) -> Context<World> {
-    let (connections, mut writer) = reflector::store();
-    writer.apply_watcher_event(&Event::Apply(connection));
-    let cluster = Cached::new(world, reflector::store().0, connections);
-    let settings = Settings {
-        request_timeout: Duration::from_secs(30),
-        settle_window: Duration::from_mins(2),
-        lease_duration: Duration::from_secs(15),
-        probe_interval: Duration::from_secs(5),
-        most_deletions: 10,
-        refusal_retry: Duration::from_hours(1),
-    };
-    Context::new(cluster, upstreams, clock(), settings)
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,12 +1,14 @@
-//! The world of these tests: Secrets in memory, and a tenant that nobody reaches.
+//! The world of these tests: Secrets in memory, and a tenant that nobody reaches, or one without profiles.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard};
 
 use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::channel::mpsc;
 use futures::future::BoxFuture;
+use kube::runtime::reflector;
+use kube::runtime::watcher::Event;
 use serde_json::{Value, json};
 
 use super::super::*;
@@ -14,12 +16,18 @@ use crate::api::EducationSyncProfile;
 use crate::api::connection::GraphConnectionStatus;
 use crate::api::status::EducationSyncProfileStatus;
 use crate::graph::transport::TransportError;
+use crate::reconcile::Context;
+use crate::reconcile::cached::Cached;
 use crate::reconcile::cluster::{ClusterError, Key, Notice, SecretValue};
+use crate::reconcile::observation::Settings;
 
-/// Secrets by name and key, all of one version.
+/// Secrets by name and key, with one version for all.
 #[derive(Debug, Default)]
 pub(super) struct World {
     secrets: Mutex<HashMap<(String, String), String>>,
+    version: Mutex<u32>,
+    /// The names of the Secrets that were read, in order.
+    pub(super) reads: Mutex<Vec<String>>,
     pub(super) notices: Mutex<Vec<Notice>>,
 }
 
@@ -36,6 +44,16 @@ impl World {
         }
         world
     }
+
+    /// Changes a Secret, or makes it; None takes it away.
+    pub(super) fn put(&self, name: &str, key: &str, value: Option<&str>) {
+        let place = (name.to_owned(), key.to_owned());
+        *locked(&self.version) += 1;
+        match value {
+            Some(value) => locked(&self.secrets).insert(place, value.to_owned()),
+            None => locked(&self.secrets).remove(&place),
+        };
+    }
 }
 
 /// What these passes never ask for.
@@ -49,9 +67,10 @@ impl Cluster for World {
     }
 
     async fn secret(&self, _namespace: &str, name: &str, key: &str) -> Result<SecretValue, ClusterError> {
+        locked(&self.reads).push(name.to_owned());
         let value = locked(&self.secrets).get(&(name.to_owned(), key.to_owned())).cloned();
         let value = value.ok_or(ClusterError::NotFound)?;
-        Ok(SecretValue { value: value.into(), version: "1".to_owned() })
+        Ok(SecretValue { value: value.into(), version: locked(&self.version).to_string() })
     }
 
     async fn write_finalizers(
@@ -103,6 +122,50 @@ fn newer(connection: &GraphConnection) -> GraphConnection {
     newer
 }
 
+/// A tenant without profiles. Its token service refuses some secrets, and takes all others.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Service {
+    pub(super) refused: Arc<Mutex<HashSet<String>>>,
+    /// How many lists were asked for, by tenant.
+    pub(super) lists: Arc<Mutex<BTreeMap<String, usize>>>,
+}
+
+impl Service {
+    fn answer(&self, request: &http::Request<Bytes>) -> (u16, Value) {
+        let path = request.uri().path();
+        if let Some(tenant) = path.strip_suffix("/oauth2/v2.0/token") {
+            let form = String::from_utf8_lossy(request.body()).into_owned();
+            return if locked(&self.refused).iter().any(|secret| form.contains(secret.as_str())) {
+                (400, json!({"error": "invalid_grant", "error_codes": [700_082]}))
+            } else {
+                (200, json!({"access_token": tenant.trim_start_matches('/'), "expires_in": 3600}))
+            };
+        }
+        let token = request.headers().get("authorization").unwrap().to_str().unwrap();
+        let tenant = token.trim_start_matches("Bearer ").to_owned();
+        *locked(&self.lists).entry(tenant).or_default() += 1;
+        (200, json!({"value": []}))
+    }
+}
+
+impl Transport for Service {
+    fn send(
+        &self,
+        request: http::Request<Bytes>,
+        _deadline: Duration,
+    ) -> BoxFuture<'_, Result<http::Response<Bytes>, TransportError>> {
+        let (status, body) = self.answer(&request);
+        let answer = http::Response::builder().status(status).body(Bytes::from(body.to_string())).unwrap();
+        async { Ok(answer) }.boxed()
+    }
+}
+
+impl Transports for Service {
+    fn transport(&self, _extra_ca: Option<&[u8]>) -> Result<Arc<dyn Transport>, String> {
+        Ok(Arc::new(self.clone()))
+    }
+}
+
 #[derive(Debug)]
 struct Nowhere;
 
@@ -133,6 +196,10 @@ pub(super) fn clock() -> Clock {
 }
 
 pub(super) fn upstreams(store: &Arc<MemoryStore>) -> Upstreams {
+    upstreams_to(Nowhere, store)
+}
+
+pub(super) fn upstreams_to(transports: impl Transports + 'static, store: &Arc<MemoryStore>) -> Upstreams {
     let settings = UpstreamSettings {
         allowed_hosts: vec!["graph.microsoft.com".to_owned(), "login.microsoftonline.com".to_owned()],
         intervals: Intervals { rest: Duration::from_mins(1), fast: Duration::from_secs(5) },
@@ -142,8 +209,29 @@ pub(super) fn upstreams(store: &Arc<MemoryStore>) -> Upstreams {
     };
     // Nobody listens to wakes here, which is what happens at the end of a process as well.
     let (wake, _) = mpsc::unbounded();
-    Upstreams::new(settings, Box::new(Nowhere), Arc::new(Nowhere), clock(), wake)
+    Upstreams::new(settings, Box::new(transports), Arc::new(Nowhere), clock(), wake)
         .keeping_tokens_in(Arc::clone(store) as _)
+}
+
+/// What passes work with, when `connection` is what Kubernetes has.
+pub(super) fn context(world: World, connection: GraphConnection, upstreams: Upstreams) -> Context<World> {
+    let (connections, mut writer) = reflector::store();
+    writer.apply_watcher_event(&Event::Apply(connection));
+    let cluster = Cached::new(world, reflector::store().0, connections);
+    let settings = Settings {
+        request_timeout: Duration::from_secs(30),
+        settle_window: Duration::from_mins(2),
+        lease_duration: Duration::from_secs(15),
+        probe_interval: Duration::from_secs(5),
+        most_deletions: 10,
+        refusal_retry: Duration::from_hours(1),
+    };
+    Context::new(cluster, upstreams, clock(), settings)
+}
+
+/// The key of the connection `default`.
+pub(super) fn place() -> Key {
+    Key { namespace: "school".to_owned(), name: "default".to_owned() }
 }
 
 /// The connection `default`, with what else is in its spec.

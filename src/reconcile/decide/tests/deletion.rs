@@ -23,8 +23,11 @@ fn one_delete_then_waiting() {
     let verdict = decide(&o);
     assert_eq!(verdict.action, Action::Nothing, "the list may be behind");
     assert_eq!(verdict.notices.state, None, "and does not take the status back");
-    o.memory.delete_sent = Some(at(NOW - 121));
+    o.memory.delete_sent = Some(at(NOW - 125));
     assert_eq!(decide(&o).action, Action::Delete { id: "p".to_owned() });
+    // Nobody has listed since: that the profile was there then says nothing.
+    (o.list.began, o.list.ended) = (Some(at(NOW - 126)), Some(at(NOW - 126)));
+    assert_eq!(decide(&o).action, Action::Nothing, "the list is from before the DELETE");
 }
 
 #[test]

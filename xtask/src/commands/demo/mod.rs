@@ -156,6 +156,7 @@ fn keep(stage: &mut Stage, tools: &Tools, interrupt: &Interrupt) -> Result<()> {
            export PATH='{path}':\"$PATH\"\n  \
            kubectl get educationsyncprofiles --namespace {SCHOOL} --output wide\n  \
            kubectl describe educationsyncprofile create-accounts --namespace {SCHOOL}\n  \
+           kubectl describe graphconnection default --namespace {SCHOOL}\n  \
            kubectl delete educationsyncprofile create-accounts --namespace {SCHOOL}",
         kubeconfig = stage.control_plane.kubeconfig().display(),
         path = tools.client_path(),
