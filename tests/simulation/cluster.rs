@@ -198,7 +198,7 @@ impl Cluster for Port {
             move |world| {
                 let written = world.server.write_status(&wanted);
                 if let Ok(written) = &written {
-                    world.rules.search("the status of a connection", &format!("{:?}", written.status));
+                    world.rules.connection_written(written);
                 }
                 written
             },

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use edusync::api::lifecycle::{DeletionPolicy, ManagementPolicy};
-use edusync::api::{EducationSyncProfile, FINALIZER};
+use edusync::api::{EducationSyncProfile, FINALIZER, GraphConnection};
 use edusync::graph::name::NameKey;
 use edusync::reconcile::cluster::Key;
 use edusync::reconcile::observation::is_own;
@@ -212,6 +212,14 @@ impl Rules {
             let other = name(&Key::of(other));
             self.story.broken(format!("{} belongs to {other} as well", binding.profile_id));
         }
+    }
+
+    /// The status of a connection has been stored.
+    pub fn connection_written(&self, written: &GraphConnection) {
+        let status = serde_json::to_string(&written.status).unwrap();
+        self.search("the status of a connection", &status);
+        self.story.tell(format!("status of the connection: {status}"));
+        self.notes().writes += 1;
     }
 
     /// Finalizers have been written.
