@@ -222,7 +222,7 @@ async fn sign_in(give: fn() -> Sent, clock: Clock, seen: &mut Seen) {
         let begun = begun.clone();
         let transport =
             scripted(move |number| if with_code && number == 0 { answer(200, &begun) } else { give() });
-        match DeviceLogin::begin(PLACE, CLIENT, transport, clock).await {
+        match DeviceLogin::begin(PLACE, (CLIENT, None), transport, clock).await {
             Ok(mut login) => {
                 match login.poll().await {
                     Ok(poll) => seen.shown(&poll),

@@ -46,6 +46,21 @@ impl Resources {
         Self(resources)
     }
 
+    /// One more, as if it were in the cluster; one of the same name is replaced.
+    pub fn add(&mut self, resource: EducationSyncProfile) {
+        let is_same = |r: &EducationSyncProfile| {
+            r.namespace() == resource.namespace() && r.name_any() == resource.name_any()
+        };
+        self.0.retain(|known| !is_same(known));
+        self.0.push(resource);
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn all(&self) -> &[EducationSyncProfile] {
+        &self.0
+    }
+
     /// Names that are taken in a namespace.
     pub fn names<'a>(&'a self, namespace: &'a str) -> impl Iterator<Item = String> + 'a {
         self.0

@@ -17,7 +17,7 @@ use super::access::{ClusterFlags, GraphFlags, Kube, check_hosts, sentence};
 use super::block_on;
 use super::output::{note, printable};
 use crate::api::GraphConnection;
-use crate::api::connection::SecretKeyReference;
+use crate::api::connection::{DelegatedCredential, SecretKeyReference};
 use crate::auth::device_code::{DeviceLogin, Poll, Prompt};
 use crate::clock::Clock;
 use crate::graph::transport::{HttpTransport, Transport};
@@ -41,7 +41,8 @@ Examples:
   Sign in for the connection \"default\" of a namespace:
     edusync login --connection default --namespace school
 
-The app registration must allow public client flows. The operator notices the new token within minutes.
+The app registration must allow public client flows, or be a confidential client whose secret the connection names in
+delegated.clientSecretRef. The operator notices the new token within minutes.
 Exit codes: 0 signed in, and stored; 1 anything else.";
 
 /// Who writes the Secret.
@@ -67,7 +68,7 @@ impl Arguments {
                 "the refresh token will be stored under the key {} of the Secret {} in the namespace {}",
                 place.key, place.name, kube.namespace
             ));
-            let token = sign_in(&kube, &connection, &delegated.client_id).await?;
+            let token = sign_in(&kube, &connection, delegated).await?;
             store(&kube, place, Some(&token)).await?;
             note(&format!("stored: the GraphConnection {} can change profiles now", connection.name_any()));
             Ok(ExitCode::SUCCESS)
@@ -75,8 +76,14 @@ impl Arguments {
     }
 }
 
-async fn sign_in(kube: &Kube, connection: &GraphConnection, client_id: &str) -> anyhow::Result<SecretString> {
-    let ca = certificates(kube, connection).await?;
+async fn sign_in(
+    kube: &Kube,
+    connection: &GraphConnection,
+    delegated: &DelegatedCredential,
+) -> anyhow::Result<SecretString> {
+    let ca = value_of(kube, connection.spec.ca_bundle_ref.as_ref(), "caBundleRef").await?;
+    let secret = value_of(kube, delegated.client_secret_ref.as_ref(), "delegated.clientSecretRef").await?;
+    let secret = secret.map(client_secret).transpose()?;
     let transport = HttpTransport::new(ca.as_deref())
         .map_err(|what| anyhow!("the certificates of caBundleRef cannot be used: {what}"))?;
     let transport: Arc<dyn Transport> = Arc::new(transport);
@@ -84,7 +91,9 @@ async fn sign_in(kube: &Kube, connection: &GraphConnection, client_id: &str) -> 
     let place = (connection.spec.authority(), tenant.tenant_id.as_str(), tenant.endpoint.as_str());
     let refused = |error: crate::auth::AuthError| anyhow!("{error}; {}", error.remedy());
     let mut login =
-        DeviceLogin::begin(place, client_id, transport, Clock::of_this_machine()).await.map_err(refused)?;
+        DeviceLogin::begin(place, (&delegated.client_id, secret), transport, Clock::of_this_machine())
+            .await
+            .map_err(refused)?;
     note(&shown(login.prompt()));
     match login.finish(async |wait: Duration| tokio::time::sleep(wait).await).await.map_err(refused)? {
         Poll::Done(token) => Ok(token),
@@ -102,15 +111,25 @@ fn shown(prompt: &Prompt) -> String {
     )
 }
 
-/// More certificate authorities, as the connection names them.
-async fn certificates(kube: &Kube, connection: &GraphConnection) -> anyhow::Result<Option<Vec<u8>>> {
-    let Some(SecretKeyReference { name, key }) = &connection.spec.ca_bundle_ref else {
+/// What a reference of the connection leads to.
+async fn value_of(
+    kube: &Kube,
+    reference: Option<&SecretKeyReference>,
+    field: &str,
+) -> anyhow::Result<Option<Vec<u8>>> {
+    let Some(SecretKeyReference { name, key }) = reference else {
         return Ok(None);
     };
     let mut secret: Secret = kube.get(name).await?;
     let found = secret.data.as_mut().and_then(|data| data.remove(key));
-    let found = found.with_context(|| format!("the Secret {name} has no key {key} (caBundleRef)"))?;
+    let found = found.with_context(|| format!("the Secret {name} has no key {key} ({field})"))?;
     Ok(Some(found.0))
+}
+
+/// As the operator reads it: a line break at its end is none of it.
+fn client_secret(bytes: Vec<u8>) -> anyhow::Result<SecretString> {
+    let text = String::from_utf8(bytes).map_err(|_| anyhow!("delegated.clientSecretRef leads to no text"))?;
+    Ok(text.trim_end_matches(['\r', '\n']).into())
 }
 
 /// Writes the one key, and nothing else of the Secret. Without a token it is only asked whether that may be done.

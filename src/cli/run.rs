@@ -142,15 +142,16 @@ impl Arguments {
     fn settings(self) -> OperatorSettings {
         let allowed = MICROSOFT.iter().map(ToString::to_string).chain(self.allowed_hosts).collect();
         OperatorSettings {
-            namespaces: self.namespaces.into_iter().collect(),
             health_address: self.health_address,
             lease: LeaseSettings {
+                watches: self.namespaces.clone(),
                 namespace: self.lease_namespace,
                 name: self.lease_name,
                 // A pod that is restarted keeps its name, but not its memory.
                 identity: format!("{}_{}", self.instance, uuid::Uuid::new_v4()),
                 duration: self.lease_duration,
             },
+            namespaces: self.namespaces.into_iter().collect(),
             intervals: Intervals { rest: self.poll_interval, fast: self.fast_poll_interval },
             settings: Settings {
                 request_timeout: self.request_timeout,

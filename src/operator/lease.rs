@@ -5,6 +5,7 @@
 //! read, and the leader believes in its lease for a shorter time than others respect it. What
 //! remains: a process that is frozen between the check and the socket can still send one request.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,9 +19,17 @@ use crate::clock::Clock;
 use crate::graph::client::Permission;
 use crate::reconcile::cluster::ClusterError;
 
+/// Every Lease of an operator has this label, whatever its name and namespace.
+pub const LABEL: (&str, &str) = ("app.kubernetes.io/name", "edusync");
+/// The namespaces that the operator watches, with commas between them; a Lease without it is of one that
+/// watches all.
+pub const WATCHES: &str = "edusync.dev/watches";
+
 /// Which lease, and for how long.
 #[derive(Clone, Debug)]
 pub struct LeaseSettings {
+    /// The namespaces that the operator watches; none: all.
+    pub watches: Vec<String>,
     /// Namespace of the Lease.
     pub namespace: String,
     /// Name of the Lease.
@@ -238,6 +247,9 @@ impl<P: LeasePort> Elector<P> {
                 name: Some(self.settings.name.clone()),
                 namespace: Some(self.settings.namespace.clone()),
                 resource_version: version,
+                labels: Some(BTreeMap::from([(LABEL.0.to_owned(), LABEL.1.to_owned())])),
+                annotations: (!self.settings.watches.is_empty())
+                    .then(|| BTreeMap::from([(WATCHES.to_owned(), self.settings.watches.join(","))])),
                 ..ObjectMeta::default()
             },
             spec: Some(LeaseSpec {
@@ -309,7 +321,7 @@ mod tests {
 
     fn settings(duration: Duration) -> LeaseSettings {
         let text = || "edusync".to_owned();
-        LeaseSettings { namespace: text(), name: text(), identity: text(), duration }
+        LeaseSettings { watches: Vec::new(), namespace: text(), name: text(), identity: text(), duration }
     }
 
     #[tokio::test(start_paused = true)]

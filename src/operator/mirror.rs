@@ -22,6 +22,7 @@ use crate::reconcile::cluster::{Key, Scope};
 pub struct Mirror<K: Resource<DynamicType = ()> + Clone + 'static, T> {
     store: Writer<K>,
     describe: fn(&K) -> T,
+    record: fn(&K) -> Option<String>,
     live: BTreeMap<Key, Tracked<T>>,
     /// Watches that are beginning anew, and what they have told since.
     incoming: BTreeMap<Scope, BTreeSet<Key>>,
@@ -34,6 +35,16 @@ struct Tracked<T> {
     uid: String,
     what: T,
     version: u64,
+    /// What only we write, where that is worth a look when somebody else writes over it.
+    record: Option<String>,
+}
+
+impl<T> Tracked<T> {
+    /// Does it matter that this was `before`? A record that is new is our own; one that goes or changes
+    /// may be somebody else's doing.
+    fn is_news_after(&self, before: &Self) -> bool {
+        before.version != self.version || (before.record.is_some() && before.record != self.record)
+    }
 }
 
 /// What a watch event means.
@@ -50,7 +61,13 @@ impl<K: Resource<DynamicType = ()> + Clone + 'static, T: Clone> Mirror<K, T> {
     #[must_use]
     pub fn new(scopes: &[Scope], store: Writer<K>, describe: fn(&K) -> T) -> Self {
         let unread = scopes.iter().cloned().collect();
-        Self { store, describe, live: BTreeMap::new(), incoming: BTreeMap::new(), unread }
+        Self { store, describe, record: |_| None, live: BTreeMap::new(), incoming: BTreeMap::new(), unread }
+    }
+
+    /// `record` says what of an object only we write: it is news when somebody else writes over it.
+    #[must_use]
+    pub fn with_record(self, record: fn(&K) -> Option<String>) -> Self {
+        Self { record, ..self }
     }
 
     /// Takes an event of one of the watches into the store, and says what it means.
@@ -72,11 +89,14 @@ impl<K: Resource<DynamicType = ()> + Clone + 'static, T: Clone> Mirror<K, T> {
 
     fn apply(&mut self, object: K) -> Vec<Change<T>> {
         let (uid, version, what) = (uid(&object), version(&object), (self.describe)(&object));
-        let tracked = Tracked { uid: uid.clone(), what: what.clone(), version };
-        let before = self.live.insert(Key::of(&object), tracked);
+        let tracked =
+            Tracked { uid: uid.clone(), what: what.clone(), version, record: (self.record)(&object) };
+        let key = Key::of(&object);
+        let is_news = self.live.get(&key).is_none_or(|before| tracked.is_news_after(before));
+        let before = self.live.insert(key, tracked);
         self.store.apply_watcher_event(&Event::Apply(object));
         match before {
-            Some(before) if before.uid == uid && before.version == version => Vec::new(),
+            Some(before) if before.uid == uid && !is_news => Vec::new(),
             // Its deletion was not seen, but two objects cannot have one name.
             Some(before) if before.uid != uid => {
                 vec![Change::Gone(before.uid, before.what), Change::Changed(what)]
@@ -226,6 +246,21 @@ mod tests {
         }
         assert!(is_news(json!({"uid": "1", "generation": 2, "deletionTimestamp": "2026-11-22T00:00:00Z"})));
         assert!(is_news(json!({"uid": "2", "generation": 2})));
+    }
+
+    #[test]
+    fn what_somebody_writes_over_our_record_is_news() {
+        let mut stage = watching(&[]);
+        stage.mirror = stage.mirror.with_record(|object| object.annotations().get("record").cloned());
+        let mut is_news = |annotations: &Value| {
+            let meta = json!({"namespace": "n", "name": "1", "uid": "1", "annotations": annotations});
+            !stage.tell(&Scope::All, Event::Apply(connection(&meta))).is_empty()
+        };
+        assert!(is_news(&json!({})), "it is new");
+        assert!(!is_news(&json!({"record": "ours"})), "we write it");
+        assert!(!is_news(&json!({"record": "ours"})));
+        assert!(is_news(&json!({"record": "theirs"})));
+        assert!(is_news(&json!({})), "somebody has taken it away");
     }
 
     #[test]

@@ -73,7 +73,7 @@ pub async fn watch_profiles<C: Cluster>(
 ) {
     let mut events = pin!(events);
     let describe = |profile: &EducationSyncProfile| (Key::of(profile), Key::of_connection(profile));
-    let mut mirror = Mirror::new(scopes, store, describe);
+    let mut mirror = Mirror::new(scopes, store, describe).with_record(profile_of);
     while let Some((scope, event)) = events.next().await {
         let Some(event) = told(event, &scope, "EducationSyncProfiles") else { continue };
         for change in mirror.take(&scope, event) {
@@ -117,6 +117,11 @@ pub async fn watch_connections<C: Cluster>(
             }
         }
     }
+}
+
+/// Which profile the status says that a resource has.
+fn profile_of(resource: &EducationSyncProfile) -> Option<String> {
+    resource.status.as_ref()?.binding.as_ref().map(|binding| binding.profile_id.clone())
 }
 
 fn queue_users<C: Cluster>(context: &Shared<C>, queues: &Queues, connection: &Key) {

@@ -141,8 +141,8 @@ impl Claims {
         self.lock().names.retain(|held, hold| hold.uid != uid || !hold.established || kept.contains(held));
     }
 
-    /// Claims a profile for a resource; `alive` says since when it is known to be alive, if the claim
-    /// is new. Some: another resource has it already.
+    /// Claims a profile for a resource, which gives up any other that it has there; `alive` says since when
+    /// it is known to be alive, if the claim is new. Some: another resource has it already.
     pub fn claim_profile(
         &self,
         tenant: &Tenant,
@@ -158,10 +158,19 @@ impl Claims {
             Some(uid) if uid != owner.uid => table.owners.get(&uid).cloned(),
             Some(_) => None,
             None => {
+                table.profiles.retain(|(place, _), hold| place != tenant || hold.uid != owner.uid);
                 table.profiles.insert(key, ProfileHold { uid: owner.uid.clone(), alive });
                 None
             }
         }
+    }
+
+    /// The profile that a resource has in a tenant.
+    #[must_use]
+    pub fn profile_of(&self, tenant: &Tenant, uid: &str) -> Option<String> {
+        let table = self.lock();
+        let mut held = table.profiles.iter().filter(|((place, _), hold)| place == tenant && hold.uid == uid);
+        held.next().map(|((_, id), _)| id.clone())
     }
 
     /// Gives up a profile that is gone.
@@ -296,7 +305,10 @@ mod tests {
         assert_eq!(claims.alive(&tenant, at(5), |_| true), (1, 0));
         claims.set_going(&tenant, "p");
         assert_eq!(claims.alive(&tenant, at(9), |_| false), (0, 0));
-        claims.release("1");
+        assert_eq!(claims.claim_profile(&tenant, "q", &owner("1", 1), None), None);
+        assert_eq!(claims.profile_of(&tenant, "1").as_deref(), Some("q"), "one at a time");
         assert_eq!(claims.owner_of(&tenant, "p"), None);
+        claims.release("1");
+        assert_eq!(claims.owner_of(&tenant, "q"), None);
     }
 }

@@ -10,11 +10,13 @@ pub mod claims;
 pub mod cluster;
 pub mod connection;
 pub mod decide;
+pub mod foresee;
 pub mod observation;
 pub mod observe;
 pub mod overlay;
 pub mod report;
 pub mod store;
+pub mod trust;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};

@@ -9,6 +9,7 @@ use secrecy::SecretString;
 
 use super::claims::{NameClaim, Owner, Tenant};
 use super::cluster::{Key, SecretValue};
+use super::trust::Trust;
 use crate::api::conditions::Reason;
 use crate::api::connection::Dialect;
 use crate::api::lifecycle::DeletionPolicy;
@@ -48,8 +49,11 @@ pub struct Observation {
     pub now: Timestamp,
     /// Time spans.
     pub settings: Settings,
-    /// The resource.
+    /// The resource. What is not to be trusted of its status is left out where spec.adopt asks for a new
+    /// beginning.
     pub resource: Arc<EducationSyncProfile>,
+    /// May its status be believed?
+    pub trust: Trust,
     /// The connection that it names, or why there is none.
     pub connection: Result<ConnectionFacts, ConnectionProblem>,
     /// Does our finalizer hold the connection, or is it being deleted already?

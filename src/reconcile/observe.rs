@@ -11,12 +11,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::Context;
-use super::claims::{NameClaim, Owner, Tenant};
+use super::claims::{Claims, NameClaim, Owner, Tenant};
 use super::cluster::{Cluster, ClusterError, Key};
 use super::observation::{
     ListFacts, Memory, Namesake, Observation, SourceSecret, is_alive, is_own, is_to_be_deleted, names_in,
     names_kept, tenants_in,
 };
+use super::trust::{Trust, read};
 use crate::api::EducationSyncProfile;
 use crate::api::connection::SecretKeyReference;
 use crate::api::status::Binding;
@@ -37,27 +38,28 @@ pub struct Sight {
 
 /// Looks at a resource and everything that concerns it. None: the resource is gone.
 pub async fn observe<C: Cluster>(context: &Context<C>, key: &Key) -> Option<(Observation, Option<Sight>)> {
-    let mut resource = context.cluster.profile(key)?;
     build_claims_once(context, context.clock.now());
+    let (mut resource, _) = read(context, key)?;
     // What is looked at must be of one version: the way and the secret of an old spec are not those of
     // a new one. If the resource goes meanwhile, it must leave no claim behind.
-    let (upstream, source_secret) = loop {
+    let (upstream, source_secret, trust) = loop {
         let upstream = connect(context, &resource).await;
         let source_secret = source_secret(context, &resource).await;
         let uid = resource.metadata.uid.clone();
-        let newest = context.cluster.profile(key).filter(|newest| newest.metadata.uid == uid)?;
+        let (newest, trust) = read(context, key).filter(|(newest, _)| newest.metadata.uid == uid)?;
         let is_same = newest.metadata.generation == resource.metadata.generation
             && newest.metadata.deletion_timestamp == resource.metadata.deletion_timestamp;
         resource = newest;
         if is_same {
-            break (upstream, source_secret);
+            break (upstream, source_secret, trust);
         }
     };
     let now = context.clock.now();
     let view = upstream.as_ref().map_or_else(|_| View::default(), |upstream| upstream.poller.view());
     let owner = owner(&resource);
-    let bound_to_other = record(context, &resource, &owner, now);
-    if let Some(binding) = binding(&resource)
+    let bound_to_other =
+        if trust == Trust::Own { record(&context.claims, &resource, &owner, now) } else { None };
+    if let Some(binding) = binding(&resource).filter(|_| trust == Trust::Own)
         && upstream.as_ref().map_or(true, |upstream| upstream.facts.tenant != place(binding))
     {
         // What nobody can look at is not known to be alive.
@@ -67,7 +69,7 @@ pub async fn observe<C: Cluster>(context: &Context<C>, key: &Key) -> Option<(Obs
     let snapshot = view.snapshot.clone();
     let bound = bound(&resource, snapshot.as_deref());
     let memory = update_memory(context, &resource, bound.is_some(), now);
-    if let (Some(tenant), Some(bound)) = (&tenant, &bound) {
+    if let (Some(tenant), Some(bound), Trust::Own) = (&tenant, &bound, &trust) {
         if is_alive(bound.state) && memory.delete_sent.is_none() {
             context.claims.set_alive(tenant, &bound.id, now);
         } else {
@@ -77,21 +79,22 @@ pub async fn observe<C: Cluster>(context: &Context<C>, key: &Key) -> Option<(Obs
     let observation = Observation {
         now,
         settings: context.settings,
-        name: tenant.as_ref().and_then(|tenant| wish(context, &resource, tenant, &owner, now)),
+        name: tenant.as_ref().and_then(|tenant| wish(&context.claims, &resource, tenant, &owner, now)),
         namesakes: tenant.as_ref().map_or_else(Vec::new, |tenant| {
-            namesakes(context, &resource, tenant, &owner, snapshot.as_deref())
+            namesakes(&context.claims, &resource, tenant, &owner, snapshot.as_deref())
         }),
-        list: list_facts(context, &resource, tenant.as_ref(), &view),
+        list: list_facts(&context.claims, &resource, tenant.as_ref(), &view),
         connection_is_held: is_held(context, &resource),
         connection: upstream.as_ref().map(|upstream| upstream.facts.clone()).map_err(Clone::clone),
         adoptee: tenant
             .as_ref()
-            .and_then(|tenant| adoptee(context, &resource, tenant, &owner, snapshot.as_deref())),
+            .and_then(|tenant| adoptee(&context.claims, &resource, tenant, &owner, snapshot.as_deref())),
         deletions: deletions(context, &resource, now),
         bound,
         bound_to_other,
         memory,
         source_secret,
+        trust,
         resource,
     };
     Some((observation, upstream.ok().map(|upstream| Sight { upstream, view })))
@@ -167,7 +170,7 @@ fn binding(resource: &EducationSyncProfile) -> Option<&Binding> {
 }
 
 /// Where a profile is.
-fn place(binding: &Binding) -> Tenant {
+pub(super) fn place(binding: &Binding) -> Tenant {
     Tenant { endpoint: binding.endpoint.clone(), tenant_id: binding.tenant_id.clone() }
 }
 
@@ -184,26 +187,26 @@ fn build_claims<C: Cluster>(context: &Context<C>, now: Timestamp) {
         (meta.creation_timestamp.as_ref().map(|time| time.0), meta.namespace.clone(), meta.name.clone())
     });
     for resource in resources {
-        record(context, &resource, &owner(&resource), now);
+        record(&context.claims, &resource, &owner(&resource), now);
     }
 }
 
 /// Enters what the resource's status says. Some: another resource has its profile.
-fn record<C: Cluster>(
-    context: &Context<C>,
+pub(super) fn record(
+    claims: &Claims,
     resource: &EducationSyncProfile,
     owner: &Owner,
     now: Timestamp,
 ) -> Option<Owner> {
     let status = resource.status.as_ref().filter(|status| is_own(status, &owner.uid))?;
     for tenant in tenants_in(status) {
-        context.claims.record_names(&tenant, &names_kept(resource, &tenant), owner, now);
+        claims.record_names(&tenant, &names_kept(resource, &tenant), owner, now);
     }
     let binding = status.binding.as_ref()?;
     let tenant = place(binding);
     // After a restart the status is all that tells of life; a list without the profile is suspicious.
     let alive = status.state.is_some_and(is_alive) && resource.metadata.deletion_timestamp.is_none();
-    context.claims.claim_profile(&tenant, &binding.profile_id, owner, alive.then_some(now))
+    claims.claim_profile(&tenant, &binding.profile_id, owner, alive.then_some(now))
 }
 
 /// The owner entry of a resource.
@@ -217,8 +220,8 @@ pub(super) fn owner(resource: &EducationSyncProfile) -> Owner {
     }
 }
 
-fn wish<C: Cluster>(
-    context: &Context<C>,
+pub(super) fn wish(
+    claims: &Claims,
     resource: &EducationSyncProfile,
     tenant: &Tenant,
     owner: &Owner,
@@ -228,15 +231,15 @@ fn wish<C: Cluster>(
         return None;
     }
     let wanted = NameKey::of(&resource.spec.display_name);
-    give_up_names(context, resource);
+    give_up_names(claims, resource);
     if binding(resource).is_some() && !is_renamed(resource) {
         return None;
     }
-    Some(context.claims.wish(tenant, &wanted, owner, now))
+    Some(claims.wish(tenant, &wanted, owner, now))
 }
 
 /// Gives up the names that the status does not have any more. While a profile is renamed both are kept.
-pub(super) fn give_up_names<C: Cluster>(context: &Context<C>, resource: &EducationSyncProfile) {
+pub(super) fn give_up_names(claims: &Claims, resource: &EducationSyncProfile) {
     if is_renamed(resource) {
         return;
     }
@@ -245,7 +248,7 @@ pub(super) fn give_up_names<C: Cluster>(context: &Context<C>, resource: &Educati
     let kept = tenants
         .iter()
         .flat_map(|tenant| names_kept(resource, tenant).into_iter().map(|name| (tenant.clone(), name)));
-    context.claims.forget_names(&kept.collect(), uid);
+    claims.forget_names(&kept.collect(), uid);
 }
 
 /// Has its profile another name than the spec wants?
@@ -270,8 +273,8 @@ fn deletions<C: Cluster>(context: &Context<C>, resource: &EducationSyncProfile, 
 }
 
 /// The profile that spec.adopt names by its id, if the list has it.
-fn adoptee<C: Cluster>(
-    context: &Context<C>,
+pub(super) fn adoptee(
+    claims: &Claims,
     resource: &EducationSyncProfile,
     tenant: &Tenant,
     owner: &Owner,
@@ -279,19 +282,19 @@ fn adoptee<C: Cluster>(
 ) -> Option<Namesake> {
     let id = resource.spec.adopt.as_ref()?.profile_id.as_ref()?;
     let profile = snapshot?.profiles.get(id)?.clone();
-    let claimed_by = context.claims.owner_of(tenant, id).filter(|claimant| claimant.uid != owner.uid);
+    let claimed_by = claims.owner_of(tenant, id).filter(|claimant| claimant.uid != owner.uid);
     Some(Namesake { profile, claimed_by })
 }
 
-fn bound(
+pub(super) fn bound(
     resource: &EducationSyncProfile,
     snapshot: Option<&Snapshot>,
 ) -> Option<crate::graph::RemoteProfile> {
     snapshot?.profiles.get(&binding(resource)?.profile_id).cloned()
 }
 
-fn namesakes<C: Cluster>(
-    context: &Context<C>,
+pub(super) fn namesakes(
+    claims: &Claims,
     resource: &EducationSyncProfile,
     tenant: &Tenant,
     owner: &Owner,
@@ -305,15 +308,14 @@ fn namesakes<C: Cluster>(
     let own = binding(resource).map(|binding| &binding.profile_id);
     let mut namesakes = Vec::new();
     // What has a name that another resource tries to create by now is what came of that.
-    for name in names.iter().filter(|name| !context.claims.is_established_by_other(tenant, name, &owner.uid))
-    {
+    for name in names.iter().filter(|name| !claims.is_established_by_other(tenant, name, &owner.uid)) {
         for profile in snapshot.named(name) {
             if Some(&profile.id) == own {
                 continue;
             }
             // What the table says is ours and the status does not is still to be bound: a write may
             // have failed, or a status may have been taken back.
-            let claimed_by = context.claims.owner_of(tenant, &profile.id);
+            let claimed_by = claims.owner_of(tenant, &profile.id);
             let claimed_by = claimed_by.filter(|claimant| claimant.uid != owner.uid);
             namesakes.push(Namesake { profile: profile.clone(), claimed_by });
         }
@@ -321,8 +323,8 @@ fn namesakes<C: Cluster>(
     namesakes
 }
 
-fn list_facts<C: Cluster>(
-    context: &Context<C>,
+pub(super) fn list_facts(
+    claims: &Claims,
     resource: &EducationSyncProfile,
     tenant: Option<&Tenant>,
     view: &View,
@@ -333,9 +335,8 @@ fn list_facts<C: Cluster>(
     };
     // Our own profile proves nothing about itself.
     let own = binding(resource).map(|binding| binding.profile_id.as_str());
-    let (alive, missing) = context
-        .claims
-        .alive(tenant, snapshot.began, |id| Some(id) == own || snapshot.profiles.contains_key(id));
+    let (alive, missing) =
+        claims.alive(tenant, snapshot.began, |id| Some(id) == own || snapshot.profiles.contains_key(id));
     ListFacts {
         began: Some(snapshot.began),
         ended: Some(snapshot.ended),

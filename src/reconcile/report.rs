@@ -11,11 +11,12 @@ use jiff::Timestamp;
 use conditions::{conditions, further_conditions, normal};
 pub(super) use conditions::{set_further, statement, warning};
 pub use life::{adopted, updated, vanished};
-pub use running::{after_reset, after_start, counted, not_triggered, paused, triggered};
+pub use running::{after_reset, after_start, answer, counted, not_triggered, paused, resumed};
 
 use super::cluster::Notice;
 use super::decide::{
-    Farewell, HOW_TO_LET_GO, Notices, Standing, candidates, failure_standing, following, refusal_words,
+    Farewell, HOW_TO_LET_GO, Notices, Standing, Verdict, candidates, failure_standing, following,
+    refusal_words,
 };
 use super::observation::{ConnectionFacts, Observation};
 use crate::api::EducationSyncProfile;
@@ -108,7 +109,10 @@ pub fn standing(o: &Observation, standing: &Standing, notices: &Notices) -> Opti
     {
         // The profile is as the manifest says: whatever is taken away from now on is to be cleared.
         status.applied_fields = applied_fields(&wanted(&o.resource.spec));
-        status.unaccepted = None;
+        // While Graph sets the profile up its values may still change; and one write tells both.
+        if !matches!(standing, Standing::Waiting(..)) {
+            status.unaccepted = None;
+        }
     }
     if let Some(request) = o.request() {
         status.last_handled_reconcile_at = Some(request.to_owned());
@@ -133,6 +137,19 @@ fn keep_name(o: &Observation, status: &mut EducationSyncProfileStatus) {
     {
         binding.display_name.clone_from(&o.resource.spec.display_name);
     }
+}
+
+/// What is shown, and in the same write a record of what is about to be done.
+#[must_use]
+pub fn shown_and(
+    o: &Observation,
+    verdict: &Verdict,
+    record: impl FnOnce(&mut EducationSyncProfileStatus),
+) -> Report {
+    let shown = standing(o, &verdict.standing, &verdict.notices);
+    let mut report = shown.unwrap_or_else(|| Report { status: o.status().clone(), notices: Vec::new() });
+    record(&mut report.status);
+    report
 }
 
 /// The status that records an attempt before it is sent.
@@ -225,6 +242,7 @@ fn bound(
     status.applied_fields.clone_from(&decided.applied_fields);
     status.applied_secret_version.clone_from(&decided.secret_version);
     status.unaccepted = None;
+    status.paused_by_manifest = None;
     // Values that are there from the beginning ask for nothing.
     status.handled_triggers = decided.triggers();
     let mut notices = vec![notice];
@@ -343,7 +361,9 @@ pub fn farewell(o: &Observation, farewell: Farewell) -> Option<Notice> {
             Some(normal("Retained", "Delete", note))
         }
         Farewell::NotOurs => {
-            let note = format!("The profile {id} belongs to another resource and stays in Microsoft Graph.");
+            let note = format!(
+                "The profile {id} is not known to be this resource's own, so it stays in Microsoft Graph."
+            );
             Some(normal("Retained", "Delete", note))
         }
     }

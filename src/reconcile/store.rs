@@ -25,7 +25,7 @@ pub async fn view<C: Cluster>(
     let Report { status, notices } = report;
     if o.resource.status.as_ref() != Some(&status) {
         let written = context.cluster.write_status(&o.resource, status).await?;
-        give_up_names(context, &written);
+        give_up_names(&context.claims, &written);
     }
     for notice in notices {
         context.cluster.publish(&o.resource, notice).await;
@@ -53,7 +53,7 @@ pub async fn fact<C: Cluster>(
         }
         match context.cluster.write_status(&latest, status).await {
             Ok(written) => {
-                give_up_names(context, &written);
+                give_up_names(&context.claims, &written);
                 for notice in notices {
                     context.cluster.publish(&written, notice).await;
                 }

@@ -69,6 +69,30 @@ async fn an_administrator_signs_in_and_the_connection_works() {
     assert!(none.err.contains("there is no GraphConnection nobody"), "{}", none.err);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_confidential_client_signs_in_with_its_secret() {
+    let settings = Settings {
+        device_code_approval: Some(Duration::from_millis(100)),
+        device_code_interval: Duration::from_secs(1),
+        ..quick()
+    };
+    let scene = Scene::without_operator("cli-login-secret", settings).await;
+    let mut connection = scene.connection_manifest();
+    connection["spec"]["delegated"]["refreshTokenRef"]["name"] = json!("administrator");
+    let secret = connection["spec"]["delegated"].as_object_mut().unwrap().remove("clientSecretRef").unwrap();
+    scene.apply::<GraphConnection>(connection.clone()).await.unwrap();
+    let login = async || edusync(&scene, &[&["login"], &HOST[..]].concat()).await;
+    let refused = login().await.ended_with(1);
+    assert!(!refused.err.contains("enter  "), "nobody signs in for nothing: {}", refused.err);
+    connection["spec"]["delegated"]["clientSecretRef"] = secret;
+    scene.apply::<GraphConnection>(connection).await.unwrap();
+    let run = login().await.ended_with(0);
+    assert!(run.err.contains("stored: "), "{}", run.err);
+    assert!(!format!("{run:?}").contains(&scene.simulator.settings().client_secret));
+    assert!(secrets(&scene).get("administrator").await.unwrap().data.unwrap().contains_key("refreshToken"));
+    edusync(&scene, &[&["orphans"], &HOST[..]].concat()).await.ended_with(0);
+}
+
 const READER: &str = "
 apiVersion: v1
 kind: ServiceAccount
@@ -126,12 +150,13 @@ async fn resources_are_let_go_only_when_the_operator_is_gone() {
     let mut scene = Scene::begin("cli-release").await;
     scene.create("contoso", spec("Contoso SDS")).await;
     let ready = scene.until_ready_is("contoso", "True", "Provisioned").await;
-    let release = async |scene: &Scene, more: &[&str]| {
-        let lease = ["--lease-namespace", RELEASE, "--lease-name", &scene.namespace];
-        edusync(scene, &[&["release"], &lease[..], more].concat()).await
-    };
+    // The Lease is found, whatever its name is, and those of other namespaces' operators do not count.
+    let release = async |scene: &Scene, more: &[&str]| edusync(scene, &[&["release"], more].concat()).await;
     let refused = release(&scene, &["contoso", "--yes"]).await.ended_with(1);
     assert!(refused.err.contains("the operator runs"), "{}", refused.err);
+    assert!(refused.err.contains(&format!("Lease {RELEASE}/{}", scene.namespace)), "{}", refused.err);
+    let named = release(&scene, &["contoso", "--yes", "--lease-name", &scene.namespace]).await.ended_with(1);
+    assert!(named.err.contains("the operator runs"), "{}", named.err);
     scene.kill_operator();
     let unasked = release(&scene, &["--all"]).await.ended_with(1);
     assert!(unasked.err.contains("add --yes"), "{}", unasked.err);

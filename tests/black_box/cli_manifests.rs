@@ -75,7 +75,7 @@ async fn a_plan_tells_what_would_be_created_changed_blocked_or_deleted() {
     assert!(new.out.ends_with("1 to create, 1 to delete\n"), "{}", new.out);
 
     let twin = plan(&scene, &profile_manifest("twin", spec("contoso sds")), &[]).await.ended_with(2);
-    assert!(twin.out.contains(&format!("belongs to {}/contoso", scene.namespace)), "{}", twin.out);
+    assert!(twin.out.contains(&format!("{}/contoso", scene.namespace)), "{}", twin.out);
 
     let body = plan(&scene, &foreign_body("Contoso SDS"), &[]).await.ended_with(0);
     assert_eq!(body.out, "nothing would change\n", "a body as Graph takes it");

@@ -4,6 +4,57 @@ use std::collections::BTreeMap;
 
 use crate::scene::{COLLECTION, Scene, quick, spec};
 
+/// Counts what happens from now on.
+pub struct Meter {
+    requests: usize,
+    writes: usize,
+    events: usize,
+}
+
+/// What has happened, but for lists and tokens.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Costs {
+    /// Calls to Graph: method and last part of the path.
+    pub calls: Vec<String>,
+    /// Writes of the operator to profiles.
+    pub writes: Vec<String>,
+    /// Reasons of the events on the profile.
+    pub events: Vec<String>,
+}
+
+impl Meter {
+    /// From now on, when so many writes and events have come and no more will.
+    pub async fn begin(scene: &Scene, name: &str, writes: usize, events: usize) -> Self {
+        let seen = writes_once_logged(scene, "educationsyncprofiles", writes).await;
+        assert_eq!(seen.len(), writes, "{seen:?}");
+        if writes > 0 {
+            scene.lists_pass(1).await;
+        }
+        assert_eq!(scene.events(name).await.len(), events, "{:?}", scene.events(name).await);
+        Self { requests: scene.simulator.requests().len(), writes, events }
+    }
+
+    /// What has happened since, once there are so many more writes, and three further lists.
+    pub async fn end(self, scene: &Scene, name: &str, more_writes: usize) -> Costs {
+        writes_once_logged(scene, "educationsyncprofiles", self.writes + more_writes).await;
+        scene.lists_pass(3).await;
+        let is_counted = |path: &str| path != COLLECTION && !path.contains("/oauth2/");
+        let requests = scene.simulator.requests().split_off(self.requests);
+        let calls = requests.iter().filter(|request| is_counted(&request.path));
+        Costs {
+            calls: calls
+                .map(|r| {
+                    let last = r.path.rsplit('/').next().unwrap();
+                    let last = if last.len() == 36 { "profile" } else { last };
+                    format!("{} {last}", r.method)
+                })
+                .collect(),
+            writes: writes(scene, "educationsyncprofiles").split_off(self.writes),
+            events: scene.events(name).await.split_off(self.events),
+        }
+    }
+}
+
 /// Writes of the operator about profiles, as "verb resource/subresource".
 pub fn writes(scene: &Scene, resource: &str) -> Vec<String> {
     let writes = scene.world.operator_writes(&scene.namespace);

@@ -11,12 +11,12 @@ use crate::scene::{Scene, condition, foreign_body, profile_id, profile_manifest,
 /// Flags with which lists are believed soon after an update.
 const SOON: [&str; 2] = ["--settle-window", "1s"];
 
-fn remote(scene: &Scene, id: &str) -> Value {
+pub fn remote(scene: &Scene, id: &str) -> Value {
     scene.simulator.profiles().into_iter().find(|profile| profile["id"] == id).unwrap()
 }
 
 /// Somebody who is signed in as an administrator does something by hand.
-fn by_hand(scene: &Scene, method: &str, path: &str, body: &Value) {
+pub fn by_hand(scene: &Scene, method: &str, path: &str, body: &Value) {
     let (simulator, now) = (scene.simulator.simulator(), Clock::of_this_machine().now());
     let settings = scene.simulator.settings();
     let form = format!(

@@ -67,9 +67,7 @@ impl Scene {
             neighbours: Vec::new(),
             starts: Arc::default(),
         };
-        scene.write_secrets().await;
-        let connection = scene.connection_manifest();
-        scene.apply::<GraphConnection>(connection).await.unwrap();
+        scene.write_connection().await;
         scene
     }
 
@@ -93,6 +91,23 @@ impl Scene {
             operator_name: self.operator_name.clone(),
             starts: Arc::clone(&self.starts),
         }
+    }
+
+    /// Another namespace with a connection to the same tenant and an operator of its own: as good as another
+    /// cluster, since neither operator knows anything of the other's resources.
+    pub async fn another_cluster(&self, name: &str) -> Self {
+        let mut other = self.stranger(name).await;
+        other.operator_name = other.namespace.clone();
+        other.starts = Arc::default();
+        other.write_connection().await;
+        other.start_operator();
+        other
+    }
+
+    /// Writes the Secret and the connection that names it.
+    pub async fn write_connection(&self) {
+        self.write_secrets().await;
+        self.apply::<GraphConnection>(self.connection_manifest()).await.unwrap();
     }
 
     /// Flags for the operator, over those of every test.

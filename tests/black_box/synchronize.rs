@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::scene::{Scene, condition, quick, spec};
 
 /// A source that is synchronized by itself as soon as its profile is set up.
-async fn power_school(scene: &Scene) -> Value {
+pub async fn power_school(scene: &Scene) -> Value {
     let secret: Secret =
         serde_json::from_value(json!({"metadata": {"name": "source"}, "stringData": {"clientSecret": "s"}}))
             .unwrap();
@@ -35,7 +35,7 @@ async fn begin(name: &str, settings: Settings) -> Scene {
     scene
 }
 
-fn is(status: SyncStatus) -> impl Fn(&EducationSyncProfile) -> bool {
+pub fn is(status: SyncStatus) -> impl Fn(&EducationSyncProfile) -> bool {
     move |profile| {
         let sync = profile.status.as_ref().and_then(|status| status.sync.as_ref());
         sync.is_some_and(|sync| sync.status == status)

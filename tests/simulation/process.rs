@@ -97,6 +97,7 @@ impl Process {
 async fn run(process: Arc<Process>, world: Arc<World>) -> anyhow::Result<()> {
     let leadership = Arc::new(Leadership::default());
     let settings = LeaseSettings {
+        watches: Vec::new(),
         namespace: "edusync-system".to_owned(),
         name: "edusync".to_owned(),
         identity: process.identity.clone(),

@@ -47,8 +47,9 @@ pub async fn drive(world: &Arc<World>, replicas: usize, deeds: Vec<(Duration, us
         tokio::time::sleep(Duration::from_secs(5)).await;
         judge::on_call(world);
     }
-    users::repair(world);
+    let patience = if users::repair(world) { Duration::from_mins(16) } else { Duration::ZERO };
     world.story.tell("peace");
+    tokio::time::sleep(patience).await;
     settle(world).await;
 }
 

@@ -25,8 +25,21 @@ async fn begin(polls: Vec<fn() -> Sent>) -> (DeviceLogin, Arc<Scripted>) {
         _ => polls[(number - 1).min(polls.len() - 1)](),
     });
     let port = Arc::clone(&transport) as Arc<dyn Transport>;
-    let login = DeviceLogin::begin((LOGIN, TENANT, GRAPH), CLIENT, port, clock()).await.unwrap();
+    let login = DeviceLogin::begin((LOGIN, TENANT, GRAPH), (CLIENT, None), port, clock()).await.unwrap();
     (login, transport)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_confidential_client_shows_its_secret_with_each_request() {
+    let transport = scripted(move |number, _| if number == 0 { begun() } else { done() });
+    let port = Arc::clone(&transport) as Arc<dyn Transport>;
+    let client = (CLIENT, Some("secret".into()));
+    let mut login = DeviceLogin::begin((LOGIN, TENANT, GRAPH), client, port, clock()).await.unwrap();
+    assert!(matches!(login.poll().await.unwrap(), Poll::Done(_)));
+    for number in 0..2 {
+        assert_eq!(transport.form(number)["client_secret"], "secret");
+    }
+    assert!(!format!("{login:?}").contains("\"secret\""));
 }
 
 fn done() -> Sent {
@@ -56,6 +69,7 @@ async fn the_administrator_is_shown_a_code_and_a_refresh_token_comes_of_it() {
     let poll = transport.form(1);
     assert_eq!(poll["grant_type"], "urn:ietf:params:oauth:grant-type:device_code");
     assert_eq!((poll["device_code"].as_str(), poll["client_id"].as_str()), ("device", CLIENT));
+    assert!(!poll.contains_key("client_secret"), "a public client has none");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,22 +1,25 @@
-//! What would become of a wish in a tenant. Pure: it foretells what the operator's decisions would be.
+//! What would become of a wish in a tenant, in words. Pure.
 //!
-//! The comparison is the operator's own (`graph::difference`); values are looked up by its paths, and no
-//! secret is in what is compared.
+//! The decisions are the operator's own (`reconcile::foresee`); values are looked up by the paths that it names,
+//! and no secret is in what is compared.
 
-use std::collections::BTreeMap;
-
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::read::Wish;
-use crate::api::EducationSyncProfile;
-use crate::api::lifecycle::DeletionPolicy;
+use crate::api::conditions::Reason;
+use crate::api::{EducationSyncProfile, FINALIZER};
 use crate::cli::claims::{Resources, trusted};
 use crate::graph::RemoteProfile;
 use crate::graph::difference::differences;
 use crate::graph::name::NameKey;
 use crate::graph::wire::applied_fields;
-use crate::reconcile::claims::Tenant;
+use crate::poller::Snapshot;
+use crate::reconcile::decide::{Action as Step, Standing, Trigger};
+use crate::reconcile::foresee::{World, foresee};
+use crate::reconcile::observation::{ConnectionFacts, is_to_be_deleted};
 
 /// What would be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -29,6 +32,8 @@ pub enum Action {
     Adopt,
     /// A profile would be deleted.
     Delete,
+    /// Nothing but its synchronization would be changed.
+    Run,
     /// A profile would stay in Graph without a resource.
     Leave,
     /// Nothing would be done, since something is in the way.
@@ -71,53 +76,88 @@ pub struct Planned {
 
 /// What is known of one tenant.
 pub struct Known<'a> {
-    /// Where it is.
-    pub tenant: &'a Tenant,
-    /// All its profiles, by id.
-    pub profiles: &'a BTreeMap<String, RemoteProfile>,
-    /// The resources of the cluster.
+    /// The way to it.
+    pub connection: &'a ConnectionFacts,
+    /// All its profiles.
+    pub snapshot: &'a Snapshot,
+    /// The resources of the cluster, and those that the files had before.
     pub resources: &'a Resources,
 }
 
-/// Which profile a wish is about.
-enum Subject<'a> {
-    /// This one, which is its own already.
-    Own(&'a RemoteProfile),
-    /// This one, which it would take over.
-    Taken(&'a RemoteProfile),
-    /// None yet.
-    None,
-    /// Nobody can tell, or it may not be had.
-    Blocked(String),
+/// The resource that a wish would become in this namespace. None: it is a body for Graph.
+#[must_use]
+pub fn applied(
+    wish: &Wish,
+    namespace: &str,
+    resources: &Resources,
+    now: Timestamp,
+) -> Option<EducationSyncProfile> {
+    let mut resource = (**wish.resource.as_ref()?).clone();
+    let name = wish.name.as_deref().unwrap_or_default();
+    let meta = &mut resource.metadata;
+    meta.namespace = Some(namespace.to_owned());
+    let Some(live) = resources.find(namespace, name) else {
+        meta.uid = Some(format!("{namespace}/{name}"));
+        meta.generation = Some(1);
+        meta.creation_timestamp = Some(Time(now));
+        resource.status = None;
+        return Some(resource);
+    };
+    let annotations = meta.annotations.take();
+    *meta = live.metadata.clone();
+    meta.annotations.get_or_insert_default().extend(annotations.unwrap_or_default());
+    if resource.spec != live.spec {
+        meta.generation = meta.generation.map(|generation| generation + 1);
+    }
+    resource.status.clone_from(&live.status);
+    Some(resource)
 }
 
 /// What would become of a wish.
 #[must_use]
 pub fn decide(wish: &Wish, namespace: &str, known: &Known<'_>) -> Planned {
-    let namespace = wish.namespace.as_deref().unwrap_or(namespace);
-    let live = wish.name.as_deref().and_then(|name| known.resources.find(namespace, name));
+    let now = known.snapshot.ended;
     let mut planned = undecided(wish, namespace);
-    let (profile, is_taken) = match subject(wish, live, known) {
-        Subject::Own(profile) => (profile, false),
-        Subject::Taken(profile) => (profile, true),
-        Subject::None => {
-            planned.action = Action::Create;
-            planned.fields = created(&wish.wanted);
-            return observed(wish, planned);
-        }
-        Subject::Blocked(message) => return blocked(wish, namespace, message),
+    let Some(mut resource) = applied(wish, namespace, known.resources, now) else {
+        return compared(wish, known, planned);
     };
-    planned.profile_id = Some(profile.id.clone());
-    planned.fields = changed(wish, live, profile);
-    planned.action = match (planned.fields.is_empty(), is_taken) {
-        (false, _) => Action::Change,
-        (true, true) => Action::Adopt,
-        (true, false) => Action::Nothing,
+    planned.profile_id = trusted(&resource).map(|binding| binding.profile_id.clone());
+    let is_observed = resource.spec.is_observed_only();
+    resource.spec.management_policy = None;
+    let world = World {
+        connection: known.connection.clone(),
+        snapshot: known.snapshot.clone(),
+        others: known.resources.all().to_vec(),
     };
-    if is_taken {
-        planned.message = Some("the profile would be taken over".to_owned());
+    let foresight = foresee(resource, world, now);
+    let mut said = Vec::new();
+    for (step, profile) in foresight.steps {
+        tell(wish, step, profile, &mut planned, &mut said);
     }
-    observed(wish, planned)
+    match foresight.standing {
+        // How the profile does is no matter of a plan.
+        Standing::Silent
+        | Standing::Ready(..)
+        | Standing::Waiting(Reason::Provisioning, _)
+        | Standing::Stalled(Reason::ProvisioningFailed | Reason::DeletionFailed, _) => {}
+        Standing::Waiting(_, message) | Standing::Stalled(_, message) => {
+            planned.action = Action::Blocked;
+            said.push(message);
+        }
+    }
+    if let Some(fields) = foresight.not_accepted {
+        planned.action = Action::Blocked;
+        said.push(format!(
+            "Microsoft Graph has accepted these fields twice and not changed them: {}",
+            fields.join(", ")
+        ));
+    }
+    planned.message = Some(said.join("; ")).filter(|said| !said.is_empty());
+    if is_observed && planned.action != Action::Nothing {
+        planned.action = Action::Nothing;
+        planned.message = Some("managementPolicy is Observe: this would be done under Manage".to_owned());
+    }
+    planned
 }
 
 /// Nothing would become of a wish, and why.
@@ -137,98 +177,97 @@ fn undecided(wish: &Wish, namespace: &str) -> Planned {
     }
 }
 
-/// With managementPolicy Observe nothing is done, but it is worth knowing what would be.
-fn observed(wish: &Wish, mut planned: Planned) -> Planned {
-    let only_looks = wish.resource.as_ref().is_some_and(|resource| resource.spec.is_observed_only());
-    if only_looks && planned.action != Action::Nothing {
-        planned.action = Action::Nothing;
-        planned.message = Some("managementPolicy is Observe: this would be done under Manage".to_owned());
+/// Adds one step of the operator to the plan.
+fn tell(
+    wish: &Wish,
+    step: Step,
+    profile: Option<RemoteProfile>,
+    planned: &mut Planned,
+    said: &mut Vec<String>,
+) {
+    if let Some(profile) = &profile {
+        planned.profile_id = Some(profile.id.clone());
     }
-    planned
+    match step {
+        Step::Create => {
+            planned.action = Action::Create;
+            planned.profile_id = None;
+            planned.fields = created(&wish.wanted);
+        }
+        Step::Adopt { .. } | Step::Bind { .. } => {
+            planned.action = Action::Adopt;
+            said.push("the profile would be taken over".to_owned());
+        }
+        Step::Update { fields, cleared } => {
+            planned.action = Action::Change;
+            let configuration = profile.map(|profile| profile.configuration).unwrap_or_default();
+            let actual: Value = serde_json::from_str(&configuration).unwrap_or_default();
+            if fields.is_empty() && cleared.is_empty() {
+                said.push("the profile would be sent again as it is".to_owned());
+            }
+            planned.fields = fields
+                .into_iter()
+                .map(|path| Field { old: at(&actual, &path), new: at(&wish.wanted, &path), path })
+                .chain(cleared.into_iter().map(|path| Field {
+                    old: at(&actual, &path),
+                    new: Value::Null,
+                    path,
+                }))
+                .collect();
+        }
+        Step::Forget => said.push(format!(
+            "its profile {} is not in the tenant any more",
+            planned.profile_id.take().unwrap_or_default()
+        )),
+        Step::Pause { .. } => run(planned, said, "paused"),
+        Step::Resume { is_paused: true, .. } => run(planned, said, "resumed"),
+        Step::Trigger { trigger: Trigger::Reset, .. } => run(planned, said, "started over"),
+        Step::Trigger { trigger: Trigger::Start, .. } => {
+            run(planned, said, "started with the uploaded files");
+        }
+        _ => {}
+    }
 }
 
-fn subject<'a>(wish: &Wish, live: Option<&EducationSyncProfile>, known: &'a Known<'_>) -> Subject<'a> {
-    if let Some(binding) = live.and_then(trusted) {
-        let here = binding.endpoint == known.tenant.endpoint
-            && binding.tenant_id.eq_ignore_ascii_case(&known.tenant.tenant_id);
-        if !here {
-            return Subject::Blocked(format!(
-                "its profile {} is in the tenant {} at {}, where its connection does not lead",
-                binding.profile_id, binding.tenant_id, binding.endpoint
-            ));
-        }
-        return match known.profiles.get(&binding.profile_id) {
-            Some(profile) => Subject::Own(profile),
-            None => {
-                Subject::Blocked(format!("its profile {} is not in the tenant any more", binding.profile_id))
-            }
-        };
+fn run(planned: &mut Planned, said: &mut Vec<String>, what: &str) {
+    if planned.action == Action::Nothing {
+        planned.action = Action::Run;
     }
-    let adopt = wish.resource.as_ref().and_then(|resource| resource.spec.adopt.as_ref());
-    let is_live =
-        |owner: &EducationSyncProfile| live.is_some_and(|live| live.metadata.uid == owner.metadata.uid);
-    let owned = |profile: &RemoteProfile| {
-        let owner = known.resources.owner(known.tenant, profile).filter(|owner| !is_live(owner))?;
-        let meta = &owner.metadata;
-        Some(format!(
-            "the profile {} belongs to {}/{}",
-            profile.id,
-            meta.namespace.as_deref().unwrap_or_default(),
-            meta.name.as_deref().unwrap_or_default()
-        ))
-    };
-    if let Some(id) = adopt.and_then(|adopt| adopt.profile_id.as_ref()) {
-        return match known.profiles.get(id) {
-            Some(profile) => owned(profile).map_or(Subject::Taken(profile), Subject::Blocked),
-            None => Subject::Blocked(format!("the tenant has no profile {id} to take over")),
-        };
-    }
+    said.push(format!("the synchronization would be {what}"));
+}
+
+/// A body is compared with what has its name, whoever has that: who asks wants to know the difference.
+fn compared(wish: &Wish, known: &Known<'_>, mut planned: Planned) -> Planned {
     let name = NameKey::of(&wish.display_name);
-    let namesakes: Vec<&RemoteProfile> =
-        known.profiles.values().filter(|profile| profile.name == name).collect();
-    let by_name = adopt.is_some_and(|adopt| adopt.by_display_name == Some(true));
+    let namesakes: Vec<&RemoteProfile> = known.snapshot.named(&name).collect();
     match namesakes.as_slice() {
-        [] if by_name => Subject::Blocked("the tenant has no profile of this name to take over".to_owned()),
-        [] => Subject::None,
-        // A body is compared with what has its name, whoever has that: who asks wants to know the difference.
-        [profile] if wish.resource.is_none() => Subject::Own(profile),
-        [profile] => match owned(profile) {
-            Some(message) => Subject::Blocked(message),
-            None if by_name => Subject::Taken(profile),
-            None => Subject::Blocked(format!(
-                "the tenant has a profile of this name that belongs to no resource: take it over with adopt: {{profileId: {}}}, or choose another name",
-                profile.id
-            )),
-        },
+        [] => {
+            planned.action = Action::Create;
+            planned.fields = created(&wish.wanted);
+        }
+        [profile] => {
+            let actual: Value = serde_json::from_str(&profile.configuration).unwrap_or_default();
+            let fields = differences(&wish.wanted, &actual).into_iter();
+            planned.profile_id = Some(profile.id.clone());
+            planned.fields = fields
+                .map(|path| Field { old: at(&actual, &path), new: at(&wish.wanted, &path), path })
+                .collect();
+            planned.action = if planned.fields.is_empty() { Action::Nothing } else { Action::Change };
+        }
         several => {
             let ids: Vec<&str> = several.iter().map(|profile| profile.id.as_str()).collect();
-            Subject::Blocked(format!("the tenant has several profiles of this name: {}", ids.join(", ")))
+            planned.action = Action::Blocked;
+            planned.message =
+                Some(format!("the tenant has several profiles of this name: {}", ids.join(", ")));
         }
     }
+    planned
 }
 
 /// Every field that would be set.
 fn created(wanted: &Value) -> Vec<Field> {
     let paths = applied_fields(wanted);
     paths.into_iter().map(|path| Field { old: Value::Null, new: at(wanted, &path), path }).collect()
-}
-
-/// Every field that would be changed, or cleared, since the manifest had it and has it no more.
-fn changed(wish: &Wish, live: Option<&EducationSyncProfile>, profile: &RemoteProfile) -> Vec<Field> {
-    let actual: Value = serde_json::from_str(&profile.configuration).unwrap_or_default();
-    let mut fields: Vec<Field> = differences(&wish.wanted, &actual)
-        .into_iter()
-        .map(|path| Field { old: at(&actual, &path), new: at(&wish.wanted, &path), path })
-        .collect();
-    let applied = live.and_then(|live| live.status.as_ref()).map_or(&[][..], |status| &status.applied_fields);
-    let still = applied_fields(&wish.wanted);
-    for path in applied.iter().filter(|path| !still.contains(path)) {
-        let old = at(&actual, path);
-        if !old.is_null() {
-            fields.push(Field { path: path.clone(), old, new: Value::Null });
-        }
-    }
-    fields
 }
 
 /// The value at a path such as `dataProvider.customizations.student`. Names have no dots, but for the type's.
@@ -248,11 +287,14 @@ fn at(value: &Value, path: &str) -> Value {
 pub fn pruned(resource: &EducationSyncProfile) -> Planned {
     let meta = &resource.metadata;
     let binding = trusted(resource);
-    let stays = resource.spec.deletion_policy() == DeletionPolicy::Retain || resource.spec.is_observed_only();
-    let (action, message) = match (binding, stays) {
+    let mut deleted = resource.clone();
+    // The operator puts it there before anything is in Graph.
+    deleted.metadata.finalizers.get_or_insert_default().push(FINALIZER.to_owned());
+    deleted.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
+    let (action, message) = match (binding, is_to_be_deleted(&deleted)) {
         (None, _) => (Action::Nothing, "the resource would go; it has no profile"),
-        (Some(_), true) => (Action::Leave, "the resource would go, and its profile stay in Microsoft Graph"),
-        (Some(_), false) => (Action::Delete, "the resource would go, and its profile with it"),
+        (Some(_), false) => (Action::Leave, "the resource would go, and its profile stay in Microsoft Graph"),
+        (Some(_), true) => (Action::Delete, "the resource would go, and its profile with it"),
     };
     Planned {
         action,

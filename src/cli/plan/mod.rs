@@ -18,10 +18,11 @@ use super::connection_name::ConnectionName;
 use super::output::{Form, Look, Paint, add_line, note, printable, show};
 use super::{attention_if, block_on};
 use crate::api::GraphConnection;
-use crate::graph::RemoteProfile;
+use crate::clock::Clock;
+use crate::poller::Snapshot;
 use crate::reconcile::cluster::Key;
-use crate::upstream::tenant_of;
-use decide::{Action, Known, Planned, blocked, decide, pruned};
+use crate::reconcile::observation::ConnectionFacts;
+use decide::{Action, Known, Planned, applied, blocked, decide, pruned};
 use read::Wish;
 
 /// Show what manifests would change in Microsoft Graph.
@@ -85,8 +86,9 @@ impl Arguments {
     }
 
     async fn plan(&self, kube: &Kube, wishes: &[Wish]) -> anyhow::Result<Vec<Planned>> {
-        let resources = Resources::read(kube).await?;
-        let mut tenants: BTreeMap<Key, (GraphConnection, BTreeMap<String, RemoteProfile>)> = BTreeMap::new();
+        let mut resources = Resources::read(kube).await?;
+        let gone = if self.prune { gone(kube, wishes, &resources) } else { Vec::new() };
+        let mut tenants: BTreeMap<Key, (GraphConnection, ConnectionFacts, Snapshot)> = BTreeMap::new();
         let mut planned = Vec::new();
         for wish in wishes {
             let namespace = wish.namespace.clone().unwrap_or_else(|| kube.namespace.clone());
@@ -94,17 +96,19 @@ impl Arguments {
             if !tenants.contains_key(&key) {
                 tenants.insert(key.clone(), self.read_tenant(kube, &key).await?);
             }
-            let Some((connection, profiles)) = tenants.get(&key) else { continue };
-            let tenant = &tenant_of(connection);
-            planned.push(if wish.name.is_some() && !connection.allows(&namespace) {
-                blocked(wish, &namespace, not_allowed(connection, &namespace))
-            } else {
-                decide(wish, &namespace, &Known { tenant, profiles, resources: &resources })
-            });
+            let Some((connection, facts, snapshot)) = tenants.get(&key) else { continue };
+            if wish.name.is_some() && !connection.allows(&namespace) {
+                planned.push(blocked(wish, &namespace, not_allowed(connection, &namespace)));
+                continue;
+            }
+            let known = Known { connection: facts, snapshot, resources: &resources };
+            planned.push(decide(wish, &namespace, &known));
+            // What the files have before is there when the next one comes.
+            if let Some(resource) = applied(wish, &namespace, &resources, snapshot.ended) {
+                resources.add(resource);
+            }
         }
-        if self.prune {
-            planned.extend(gone(kube, wishes, &resources));
-        }
+        planned.extend(gone);
         Ok(planned)
     }
 
@@ -112,13 +116,16 @@ impl Arguments {
         &self,
         kube: &Kube,
         connection: &Key,
-    ) -> anyhow::Result<(GraphConnection, BTreeMap<String, RemoteProfile>)> {
+    ) -> anyhow::Result<(GraphConnection, ConnectionFacts, Snapshot)> {
+        let clock = Clock::of_this_machine();
         let reached = kube.reach(connection, &self.graph).await?;
+        let began = clock.now();
         let listed = reached.upstream.reads.list().await;
+        let facts = reached.upstream.facts.clone();
         reached.finish().await;
         let profiles =
             listed.map_err(|error| graph_sentence("the profiles of the tenant cannot be listed", &error))?;
-        Ok((reached.connection, profiles))
+        Ok((reached.connection, facts, Snapshot { began, ended: clock.now(), profiles }))
     }
 }
 
@@ -174,8 +181,15 @@ fn render(planned: &[Planned], paint: Paint) -> String {
         }
         text.push('\n');
     }
-    let actions =
-        [Action::Create, Action::Change, Action::Adopt, Action::Delete, Action::Leave, Action::Blocked];
+    let actions = [
+        Action::Create,
+        Action::Change,
+        Action::Adopt,
+        Action::Run,
+        Action::Delete,
+        Action::Leave,
+        Action::Blocked,
+    ];
     let counts = actions.into_iter().filter_map(|action| {
         let number = planned.iter().filter(|planned| planned.action == action).count();
         let what = match action {
@@ -197,6 +211,7 @@ const fn word(action: Action) -> (&'static str, Look) {
         Action::Create => ("create", Look::Good),
         Action::Change => ("change", Look::Doubtful),
         Action::Adopt => ("adopt", Look::Doubtful),
+        Action::Run => ("run", Look::Doubtful),
         Action::Delete => ("delete", Look::Bad),
         Action::Leave => ("leave", Look::Plain),
         Action::Blocked => ("blocked", Look::Bad),

@@ -12,6 +12,7 @@ use kube::ResourceExt as _;
 use kube::api::{Api, ListParams};
 
 use crate::cli::access::{Kube, sentence};
+use crate::operator::lease::{LABEL, WATCHES};
 
 /// A lease that was renewed longer ago is not held, whatever clocks say.
 const LONG_AGO: Duration = Duration::from_mins(10);
@@ -44,44 +45,69 @@ pub fn look(lease: &Lease, now: Timestamp) -> Look {
     Look::Again(Duration::from_secs(seconds.min(120)) + Duration::from_secs(1))
 }
 
-/// Who holds a lease of this name, in that namespace or in any; None: nobody.
+/// Where to look for leases.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Place<'a> {
+    /// In this namespace; None: in all.
+    pub namespace: Option<&'a str>,
+    /// Of this name; None: all that have an operator's label.
+    pub name: Option<&'a str>,
+}
+
+/// Who holds a lease of an operator that cares for the namespace of `kube`; None: nobody.
 ///
 /// # Errors
 /// When leases may not be read: then nobody can tell.
-pub async fn holder(
-    kube: &Kube,
-    namespace: Option<&str>,
-    name: &str,
-    now: Timestamp,
-) -> anyhow::Result<Option<String>> {
-    for lease in leases(kube, namespace, name).await? {
-        let Look::Again(wait) = look(&lease, now) else { continue };
-        tokio::time::sleep(wait).await;
-        let place = lease.namespace().unwrap_or_default();
-        let later = leases(kube, Some(&place), name).await?;
-        let is_renewed = |later: &Lease| later.resource_version() != lease.resource_version();
-        // Given back meanwhile is a change too, and not one to be afraid of.
-        if later.iter().any(|later| is_renewed(later) && look(later, now) != Look::Free) {
-            let holder = lease.spec.and_then(|spec| spec.holder_identity).unwrap_or_default();
-            return Ok(Some(format!("{holder} (Lease {place}/{name})")));
-        }
-    }
-    Ok(None)
+pub async fn holder(kube: &Kube, place: Place<'_>, now: Timestamp) -> anyhow::Result<Option<String>> {
+    let first = leases(kube, place).await?;
+    let waits = first.iter().filter_map(|lease| match look(lease, now) {
+        Look::Free => None,
+        Look::Again(wait) => Some(wait),
+    });
+    let Some(wait) = waits.max() else { return Ok(None) };
+    tokio::time::sleep(wait).await;
+    let later = leases(kube, place).await?;
+    // Given back meanwhile is a change too, and not one to be afraid of.
+    let renewed = later.into_iter().filter(|later| look(later, now) != Look::Free).find(|later| {
+        let before = first.iter().find(|lease| lease.metadata.uid == later.metadata.uid);
+        before.is_none_or(|before| before.resource_version() != later.resource_version())
+    });
+    Ok(renewed.map(|lease| {
+        let place = format!("{}/{}", lease.namespace().unwrap_or_default(), lease.name_any());
+        let holder = lease.spec.and_then(|spec| spec.holder_identity).unwrap_or_default();
+        format!("{holder} (Lease {place})")
+    }))
 }
 
-async fn leases(kube: &Kube, namespace: Option<&str>, name: &str) -> anyhow::Result<Vec<Lease>> {
-    let client = kube.client.clone();
-    let result = if let Some(namespace) = namespace {
-        let found = Api::<Lease>::namespaced(client, namespace).get_opt(name).await;
-        found.map(|lease| lease.into_iter().collect())
-    } else {
-        let named = ListParams::default().fields(&format!("metadata.name={name}"));
-        Api::<Lease>::all(client).list(&named).await.map(|list| list.items)
+async fn leases(kube: &Kube, place: Place<'_>) -> anyhow::Result<Vec<Lease>> {
+    let parameters = match place.name {
+        Some(name) => ListParams::default().fields(&format!("metadata.name={name}")),
+        None => ListParams::default().labels(&format!("{}={}", LABEL.0, LABEL.1)),
     };
-    result.map_err(|error| match namespace {
-        Some(namespace) => anyhow!("cannot read the Lease {namespace}/{name}, so nobody can tell whether the operator runs: {}", sentence(&error)),
-        None => anyhow!("cannot list Leases, so nobody can tell whether the operator runs (name its namespace with --lease-namespace): {}", sentence(&error)),
-    })
+    let client = kube.client.clone();
+    let api = match place.namespace {
+        Some(namespace) => Api::<Lease>::namespaced(client, namespace),
+        None => Api::all(client),
+    };
+    let listed = api.list(&parameters).await.map_err(|error| {
+        let hint =
+            if place.namespace.is_none() { " (name its namespace with --lease-namespace)" } else { "" };
+        anyhow!(
+            "cannot list Leases, so nobody can tell whether the operator runs{hint}: {}",
+            sentence(&error)
+        )
+    })?;
+    // Whoever names a lease means that one.
+    let is_named = place.name.is_some();
+    Ok(listed.items.into_iter().filter(|lease| is_named || cares_for(lease, &kube.namespace)).collect())
+}
+
+/// Does the operator of this lease watch the namespace?
+fn cares_for(lease: &Lease, namespace: &str) -> bool {
+    lease
+        .annotations()
+        .get(WATCHES)
+        .is_none_or(|watched| watched.split(',').any(|watched| watched == namespace))
 }
 
 /// Refuses while somebody holds the lease.
@@ -120,5 +146,16 @@ mod tests {
             Look::Again(Duration::from_secs(16)),
             "clocks differ"
         );
+    }
+
+    #[test]
+    fn an_operator_of_another_namespace_is_none_of_our_business() {
+        let lease = |annotations: Value| {
+            serde_json::from_value::<Lease>(json!({"metadata": {"name": "l", "annotations": annotations}}))
+                .unwrap()
+        };
+        assert!(cares_for(&lease(json!({})), "school"), "it watches all");
+        assert!(cares_for(&lease(json!({"edusync.dev/watches": "other,school"})), "school"));
+        assert!(!cares_for(&lease(json!({"edusync.dev/watches": "other"})), "school"));
     }
 }

@@ -39,9 +39,9 @@ pub struct Arguments {
     /// Namespace of the operator's Lease. Left out: it is looked for in all.
     #[arg(long, value_name = "NAMESPACE")]
     lease_namespace: Option<String>,
-    /// Name of the operator's Lease.
-    #[arg(long, default_value = "edusync", value_name = "NAME")]
-    lease_name: String,
+    /// Name of the operator's Lease. Left out: every Lease of an operator that watches the namespace is looked at.
+    #[arg(long, value_name = "NAME")]
+    lease_name: Option<String>,
     #[command(flatten)]
     cluster: ClusterFlags,
 }
@@ -68,8 +68,11 @@ impl Arguments {
             let profiles = self.profiles(&kube).await?;
             let now = Clock::of_this_machine().now();
             if !self.force {
-                let namespace = self.lease_namespace.as_deref();
-                lease::refuse_if_held(lease::holder(&kube, namespace, &self.lease_name, now).await?)?;
+                let place = lease::Place {
+                    namespace: self.lease_namespace.as_deref(),
+                    name: self.lease_name.as_deref(),
+                };
+                lease::refuse_if_held(lease::holder(&kube, place, now).await?)?;
             }
             for profile in &profiles {
                 print(&left(profile))?;

@@ -44,8 +44,14 @@ pub(super) async fn adopt<C: Cluster>(
             }
             Ok(Done::LookAgain(Next::Again))
         }
-        Err(ClusterError::Conflict) => Ok(Done::LookAgain(Next::In(AFTER_CONFLICT))),
-        Err(error) => Err(error),
+        // What was not recorded is not ours: the spec may name another profile by now.
+        Err(error) => {
+            context.claims.release_profile(&upstream.facts.tenant, id, o.uid());
+            match error {
+                ClusterError::Conflict => Ok(Done::LookAgain(Next::In(AFTER_CONFLICT))),
+                error => Err(error),
+            }
+        }
     }
 }
 
@@ -96,9 +102,8 @@ pub(super) async fn update<C: Cluster>(
                 (memory.setbacks, memory.not_before) = (0, None);
             });
             tracing::info!(profile = binding.profile_id, ?fields, ?cleared, "updated the profile");
-            let state = updated.map(|profile| profile.state);
             store::fact(context, &o.resource, |latest| {
-                report::updated(latest, &decided, (fields, cleared), state, now)
+                report::updated(latest, &decided, (fields, cleared), updated.as_deref(), now)
             })
             .await;
             upstream.poller.ask();

@@ -78,12 +78,12 @@ pub async fn act<C: Cluster>(
         (Action::CountErrors { id, count }, Some(upstream)) => {
             Ok(run::count_errors(context, o, upstream, id, *count).await)
         }
-        (Action::Pause { id }, Some(upstream)) => run::pause(context, o, upstream, id).await,
+        (Action::Pause { id }, Some(upstream)) => run::pause(context, o, upstream, verdict, id).await,
         (Action::Resume { id, is_paused }, Some(upstream)) => {
-            run::resume(context, o, upstream, id, *is_paused).await
+            run::resume(context, o, upstream, verdict, (id, *is_paused)).await
         }
         (Action::Trigger { id, trigger, value }, Some(upstream)) => {
-            run::trigger(context, o, upstream, id, (*trigger, value)).await
+            run::trigger(context, o, upstream, verdict, (id, *trigger, value)).await
         }
         (Action::Delete { id }, Some(upstream)) => delete(context, o, upstream, id).await,
         (Action::Probe { id }, Some(upstream)) => {

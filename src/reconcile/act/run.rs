@@ -7,9 +7,10 @@ use crate::api::EducationSyncProfile;
 use crate::graph::error::UnknownOutcome;
 use crate::graph::{Certainty, GraphError};
 use crate::reconcile::cluster::{Cluster, ClusterError};
-use crate::reconcile::decide::Trigger;
+use crate::reconcile::decide::{Standing, Trigger, Verdict};
 use crate::reconcile::observation::Observation;
-use crate::reconcile::{Context, Next, report, store};
+use crate::reconcile::report::{self, Decided, Report};
+use crate::reconcile::{Context, Next, store};
 use crate::upstream::Upstream;
 
 /// Asks for the status by its own URL.
@@ -59,18 +60,26 @@ pub(super) async fn pause<C: Cluster>(
     context: &Context<C>,
     o: &Observation,
     upstream: &Upstream,
+    verdict: &Verdict,
     id: &str,
 ) -> Result<Done, ClusterError> {
     let admission = match upstream.writes.ready().await {
         Ok(admission) => admission,
         Err(error) => return Ok(not_now(context, upstream, &error).await),
     };
-    let marked = report::paused(&o.resource, true, None);
-    let Some(resource) = record(context, o, marked.status).await? else {
+    let mark = report::shown_and(o, verdict, |status| status.paused_by_manifest = Some(true));
+    let Some(resource) = record(context, o, mark).await? else {
         return Ok(Done::LookAgain(Next::In(AFTER_CONFLICT)));
     };
     let result = upstream.writes.pause(admission, id).await;
-    Ok(ran(context, o, upstream, &resource, result, true).await)
+    Ok(ran(context, o, upstream, &resource, result, Pausing::Pause).await)
+}
+
+/// What was asked for, with what is to be shown after it.
+#[derive(Clone, Copy)]
+enum Pausing<'a> {
+    Pause,
+    Resume(&'a Standing),
 }
 
 /// Resumes what was paused by us; if somebody else has done so, only the mark goes.
@@ -78,11 +87,12 @@ pub(super) async fn resume<C: Cluster>(
     context: &Context<C>,
     o: &Observation,
     upstream: &Upstream,
-    id: &str,
-    is_paused: bool,
+    verdict: &Verdict,
+    (id, is_paused): (&str, bool),
 ) -> Result<Done, ClusterError> {
     if !is_paused {
-        store::view(context, o, report::paused(&o.resource, false, None)).await?;
+        let without = report::shown_and(o, verdict, |status| status.paused_by_manifest = None);
+        store::view(context, o, without).await?;
         return Ok(Done::LookAgain(Next::Again));
     }
     let admission = match upstream.writes.ready().await {
@@ -90,7 +100,7 @@ pub(super) async fn resume<C: Cluster>(
         Err(error) => return Ok(not_now(context, upstream, &error).await),
     };
     let result = upstream.writes.resume(admission, id).await;
-    Ok(ran(context, o, upstream, &o.resource, result, false).await)
+    Ok(ran(context, o, upstream, &o.resource, result, Pausing::Resume(&verdict.standing)).await)
 }
 
 async fn ran<C: Cluster>(
@@ -99,18 +109,26 @@ async fn ran<C: Cluster>(
     upstream: &Upstream,
     resource: &Arc<EducationSyncProfile>,
     result: Result<(), GraphError>,
-    pausing: bool,
+    pausing: Pausing<'_>,
 ) -> Done {
-    let word = if pausing { "Paused" } else { "Resumed" };
     match result {
         Ok(()) => {
             note_run(context, o);
-            store::fact(context, resource, |latest| report::paused(latest, pausing, Some(word))).await;
+            let (now, decided) = (context.clock.now(), Decided::by(o));
+            match pausing {
+                Pausing::Pause => {
+                    context.cluster.publish(resource, report::paused()).await;
+                }
+                Pausing::Resume(standing) => {
+                    store::fact(context, resource, |latest| report::resumed(latest, &decided, standing, now))
+                        .await;
+                }
+            }
             upstream.poller.ask();
             Done::LookAgain(Next::Again)
         }
         Err(error) => {
-            tracing::warn!(%error, pausing, "the synchronization was not paused or resumed");
+            tracing::warn!(%error, "the synchronization was not paused or resumed");
             match error.certainty() {
                 Certainty::Later(wait) => Done::LookAgain(Next::In(set_back(context, o.uid(), wait))),
                 // It can be repeated, as it does nothing twice; but not hotly.
@@ -127,14 +145,15 @@ pub(super) async fn trigger<C: Cluster>(
     context: &Context<C>,
     o: &Observation,
     upstream: &Upstream,
-    id: &str,
-    (trigger, value): (Trigger, &str),
+    verdict: &Verdict,
+    (id, trigger, value): (&str, Trigger, &str),
 ) -> Result<Done, ClusterError> {
     let admission = match upstream.writes.ready().await {
         Ok(admission) => admission,
         Err(error) => return Ok(not_now(context, upstream, &error).await),
     };
-    let Some(recorded) = record(context, o, report::triggered(o, trigger, value).status).await? else {
+    let answered = report::shown_and(o, verdict, |status| report::answer(status, trigger, value));
+    let Some(recorded) = record(context, o, answered).await? else {
         return Ok(Done::LookAgain(Next::In(AFTER_CONFLICT)));
     };
     let (error, notice) = match trigger {
@@ -174,16 +193,21 @@ fn was_not_done(error: &GraphError) -> bool {
 async fn record<C: Cluster>(
     context: &Context<C>,
     o: &Observation,
-    status: crate::api::status::EducationSyncProfileStatus,
+    report: Report,
 ) -> Result<Option<Arc<EducationSyncProfile>>, ClusterError> {
-    if o.resource.status.as_ref() == Some(&status) {
-        return Ok(Some(Arc::clone(&o.resource)));
+    let Report { status, notices } = report;
+    let mut resource = Arc::clone(&o.resource);
+    if resource.status.as_ref() != Some(&status) {
+        resource = match context.cluster.write_status(&resource, status).await {
+            Ok(written) => written,
+            Err(ClusterError::Conflict) => return Ok(None),
+            Err(error) => return Err(error),
+        };
     }
-    match context.cluster.write_status(&o.resource, status).await {
-        Ok(resource) => Ok(Some(resource)),
-        Err(ClusterError::Conflict) => Ok(None),
-        Err(error) => Err(error),
+    for notice in notices {
+        context.cluster.publish(&resource, notice).await;
     }
+    Ok(Some(resource))
 }
 
 fn note_run<C: Cluster>(context: &Context<C>, o: &Observation) {

@@ -16,8 +16,14 @@ pub(super) fn decide(o: &Observation, adoption: &Adoption) -> Verdict {
         Err(message) => return failed(message),
     };
     let profile = &candidate.profile;
-    if candidate.claimed_by.is_some() || profile.state == ProfileState::Deleting {
+    if candidate.claimed_by.is_some() {
         return taken(o, candidate);
+    }
+    if profile.state == ProfileState::Deleting {
+        return failed(format!(
+            "Microsoft Graph is deleting the profile {}. Take spec.adopt out to have a new one created, or name another profile.",
+            profile.id
+        ));
     }
     if let Some(message) = mismatch(o, profile) {
         return failed(message);

@@ -55,7 +55,8 @@ fn follow(o: &Observation, connection: &ConnectionFacts, profile: &RemoteProfile
         ..Verdict::nothing()
     };
     if is_behind {
-        return shown;
+        // The list that tells what came of it may show no change: nothing may have come of it.
+        return Verdict { interest: Some(Interest::Every { fast: true }), ..shown };
     }
     if o.resource.spec.is_observed_only() {
         return run(o, profile, shown);
@@ -76,7 +77,9 @@ fn follow(o: &Observation, connection: &ConnectionFacts, profile: &RemoteProfile
 }
 
 fn is_sync_known(o: &Observation, profile: &RemoteProfile) -> bool {
-    profile.state == ProfileState::Provisioned && (profile.is_expanded || o.memory.sync_at.is_some())
+    // A list from before our last call does not show what came of it.
+    let is_listed = profile.is_expanded && o.memory.run_at.is_none_or(|at| o.list_since(at));
+    profile.state == ProfileState::Provisioned && (is_listed || o.memory.sync_at.is_some())
 }
 
 /// The profile is as it should be; what of its synchronization?

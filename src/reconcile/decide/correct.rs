@@ -84,6 +84,11 @@ pub(super) fn needed(o: &Observation, profile: &RemoteProfile) -> Correction {
     }
 }
 
+/// Is nothing to be corrected?
+pub(in crate::reconcile) fn is_as_wanted(o: &Observation, profile: &RemoteProfile) -> bool {
+    needed(o, profile).is_empty()
+}
+
 fn is_set(actual: &Value, path: &str) -> bool {
     let value = path.split('.').try_fold(actual, |value, name| value.get(name));
     match value {

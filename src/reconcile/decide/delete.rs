@@ -7,14 +7,15 @@ use jiff::Timestamp;
 
 use super::bound::{Proof, gone, not_visible_yet};
 use super::{
-    Action, Farewell, Interest, Notices, Standing, Verdict, connection_problem, create, is_foreign,
-    leads_elsewhere, set_back, standing_refusal, without_list, wording,
+    Action, Farewell, Interest, Notices, Standing, Verdict, connection_problem, create, leads_elsewhere,
+    set_back, standing_refusal, without_list, wording,
 };
 use crate::api::conditions::Reason;
 use crate::api::lifecycle::DeletionPolicy;
 use crate::api::status::{Binding, ProfileState};
 use crate::graph::RemoteProfile;
 use crate::reconcile::observation::{ConnectionFacts, Observation, is_alive};
+use crate::reconcile::trust::Trust;
 
 pub(super) fn decide(o: &Observation) -> Verdict {
     if !o.has_finalizer() {
@@ -39,7 +40,7 @@ fn without_a_call(o: &Observation) -> Option<Farewell> {
     if status.binding.is_none() && status.creation.is_none() && status.earlier_creations.is_empty() {
         return Some(Farewell::NeverCreated);
     }
-    if is_foreign(o) || o.bound_to_other.is_some() {
+    if o.trust != Trust::Own || o.bound_to_other.is_some() {
         return Some(Farewell::NotOurs);
     }
     let stays =

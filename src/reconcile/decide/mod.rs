@@ -12,6 +12,7 @@ mod running;
 mod wording;
 
 pub(super) use bound::ABSENCES_THAT_PROVE;
+pub(super) use correct::is_as_wanted;
 pub use correct::{Drift, Outlook};
 pub(super) use create::candidates;
 pub(super) use running::is_under_way;
@@ -20,6 +21,7 @@ pub(super) use wording::{HOW_TO_LET_GO, failure as failure_standing, following, 
 use std::time::Duration;
 
 use super::observation::{ConnectionFacts, ConnectionProblem, Observation};
+use super::trust::Trust;
 use crate::api::conditions::Reason;
 use crate::api::status::ProfileState;
 use crate::graph::name::NameKey;
@@ -177,12 +179,12 @@ pub fn decide(o: &Observation) -> Verdict {
     if o.is_being_deleted() {
         return delete::decide(o);
     }
-    if is_foreign(o) {
+    if o.trust != Trust::Own {
         // The way out is a change of the status, which wakes nobody.
         let recheck = Some(Duration::from_secs(10));
         return Verdict {
             recheck,
-            ..Verdict::stalled(Reason::StatusNotTrusted, wording::status_not_trusted())
+            ..Verdict::stalled(Reason::StatusNotTrusted, wording::status_not_trusted(o))
         };
     }
     let connection = match &o.connection {
@@ -193,11 +195,6 @@ pub fn decide(o: &Observation) -> Verdict {
         return Verdict::stalled(Reason::ConnectionChanged, wording::connection_changed(o));
     }
     if o.status().binding.is_some() { bound::decide(o, connection) } else { create::decide(o, connection) }
-}
-
-/// Was the status written for another object, which was copied or restored as this one?
-fn is_foreign(o: &Observation) -> bool {
-    !super::observation::is_own(o.status(), o.uid())
 }
 
 /// Does the connection lead to another place than the one where our profile is, or may be?

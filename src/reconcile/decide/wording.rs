@@ -8,6 +8,7 @@ use crate::api::status::ProfileState;
 use crate::auth::AuthError;
 use crate::graph::GraphError;
 use crate::reconcile::observation::{ConnectionFacts, Observation};
+use crate::reconcile::trust::Trust;
 
 /// What a state of the profile means for the resource.
 pub(in crate::reconcile) fn following(state: ProfileState) -> Standing {
@@ -120,8 +121,24 @@ pub(super) fn would_create(o: &Observation) -> String {
     )
 }
 
-pub(super) fn status_not_trusted() -> String {
-    "This resource carries the status of another object: it was copied or restored. edusync does not touch the profile named there. To start afresh: kubectl patch educationsyncprofile NAME --subresource=status --type=merge -p '{\"status\":{\"binding\":null,\"creation\":null,\"earlierCreations\":null}}'".to_owned()
+pub(super) fn status_not_trusted(o: &Observation) -> String {
+    let named = o.status().binding.as_ref().map(|binding| binding.profile_id.as_str());
+    let what = match &o.trust {
+        Trust::Edited { bound } => format!(
+            "Somebody has changed status.binding of this resource, which has the profile {bound}. edusync touches neither that profile nor the one that is named now. To go on with the profile {bound}: put its id back, or set spec.adopt.profileId: {bound}, with a deletionPolicy."
+        ),
+        Trust::Own | Trust::Foreign => {
+            "This resource carries the status of another object: it was copied or restored. edusync does not touch the profile named there.".to_owned()
+        }
+    };
+    let adopt = named.map_or_else(String::new, |id| {
+        format!(
+            " To take over the profile {id}, which no other resource may have, in any cluster: spec.adopt.profileId: {id}, with a deletionPolicy."
+        )
+    });
+    format!(
+        "{what}{adopt} To start afresh: kubectl patch educationsyncprofile NAME --subresource=status --type=merge -p '{{\"status\":{{\"binding\":null,\"creation\":null,\"earlierCreations\":null}}}}'"
+    )
 }
 
 pub(super) fn connection_changed(o: &Observation) -> String {

@@ -4,10 +4,11 @@ use jiff::Timestamp;
 
 use super::{Decided, Report, conditions, normal, warning};
 use crate::api::EducationSyncProfile;
-use crate::api::status::{Binding, HandledTriggers, ProfileState, UnacceptedUpdate};
+use crate::api::status::{Binding, HandledTriggers, UnacceptedUpdate};
 use crate::graph::RemoteProfile;
+use crate::graph::wire::{applied_fields, wanted};
 use crate::reconcile::claims::Tenant;
-use crate::reconcile::decide::following;
+use crate::reconcile::decide::{following, is_as_wanted};
 use crate::reconcile::observation::Observation;
 
 /// A profile has been taken over.
@@ -22,9 +23,16 @@ pub fn adopted(o: &Observation, tenant: &Tenant, profile: &RemoteProfile) -> Rep
         display_name: profile.display_name.clone(),
     });
     status.refusal = None;
+    // What the user never sent is not cleared, unless it is what the manifest says anyway.
     status.applied_fields.clear();
+    if is_as_wanted(o, profile) && !o.resource.spec.is_observed_only() {
+        status.applied_fields = applied_fields(&wanted(&o.resource.spec));
+    }
+    status.expiration_date = profile.expiration_date();
     status.applied_secret_version = None;
     status.unaccepted = None;
+    // Whoever paused it, it was not this resource.
+    status.paused_by_manifest = None;
     status.state = Some(profile.state);
     // Values that are there from the beginning ask for nothing.
     status.handled_triggers = Decided::by(o).triggers();
@@ -44,8 +52,12 @@ pub fn vanished(o: &Observation) -> Report {
     let mut status = o.status().clone();
     let mut notices = Vec::new();
     if let Some(binding) = status.binding.take() {
+        let what_now = match &o.resource.spec.adopt {
+            Some(_) => "None is created while spec.adopt is set.",
+            None => "It is created anew.",
+        };
         let note = format!(
-            "The profile {} is gone from Microsoft Graph: somebody deleted it. It is created anew.",
+            "The profile {} is gone from Microsoft Graph: somebody deleted it. {what_now}",
             binding.profile_id
         );
         notices.push(warning("ProfileVanished", "Follow", note));
@@ -67,7 +79,7 @@ pub fn updated(
     latest: &EducationSyncProfile,
     decided: &Decided,
     (fields, cleared): (&[String], &[String]),
-    state: Option<ProfileState>,
+    answered: Option<&RemoteProfile>,
     now: Timestamp,
 ) -> Report {
     let mut status = latest.status.clone().unwrap_or_default();
@@ -90,9 +102,10 @@ pub fn updated(
         id.clone_from(&binding.profile_id);
     }
     let mut notices = vec![normal("Updated", "Update", sentence(&id, fields, cleared))];
-    if let Some(state) = state {
-        status.state = Some(state);
-        notices.extend(conditions(&mut status, &following(state), decided.generation, now));
+    if let Some(profile) = answered {
+        status.state = Some(profile.state);
+        status.expiration_date = profile.expiration_date();
+        notices.extend(conditions(&mut status, &following(profile.state), decided.generation, now));
     }
     Report { status, notices }
 }

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{Report, normal, set_further, statement, warning};
+use super::{Decided, Report, conditions, normal, set_further, statement, warning};
 use crate::api::EducationSyncProfile;
 use crate::api::conditions::{EXPIRING_SOON, Reason, SYNCHRONIZED, Statement, set_while_true, whole_seconds};
 use crate::api::status::{EducationSyncProfileStatus, ErrorCount, SyncState, SyncStatus};
@@ -11,8 +11,7 @@ use crate::graph::GraphError;
 use crate::graph::client::Start;
 use crate::graph::sync::{ErrorCounts, ProfileStatus, Severity};
 use crate::reconcile::cluster::Notice;
-use crate::reconcile::decide::{Trigger, is_under_way};
-use crate::reconcile::observation::Observation;
+use crate::reconcile::decide::{Standing, Trigger, is_under_way};
 
 /// So long before the last day a person is told.
 const AHEAD: SignedDuration = SignedDuration::from_hours(60 * 24);
@@ -120,28 +119,35 @@ pub fn counted(latest: &EducationSyncProfile, counts: &ErrorCounts) -> Report {
     Report { status, notices: Vec::new() }
 }
 
-/// The mark that edusync pauses, or has paused; set before the call, taken away after it.
+/// The synchronization has been paused; the mark stands in the status since before the call.
 #[must_use]
-pub fn paused(latest: &EducationSyncProfile, by_manifest: bool, done: Option<&str>) -> Report {
+pub fn paused() -> Notice {
+    normal("Paused", "Run", "Paused the synchronization, as spec.synchronization says.".to_owned())
+}
+
+/// The synchronization has been resumed, and is edusync's business no more.
+#[must_use]
+pub fn resumed(
+    latest: &EducationSyncProfile,
+    decided: &Decided,
+    standing: &Standing,
+    now: Timestamp,
+) -> Report {
     let mut status = latest.status.clone().unwrap_or_default();
-    status.paused_by_manifest = by_manifest.then_some(true);
-    let notices = done.map(|word| {
-        let note = format!("{word} the synchronization, as spec.synchronization says.");
-        normal(word, "Run", note)
-    });
-    Report { status, notices: notices.into_iter().collect() }
+    status.paused_by_manifest = None;
+    let note = "Resumed the synchronization, as spec.synchronization says.".to_owned();
+    let mut notices = vec![normal("Resumed", "Run", note)];
+    notices.extend(conditions(&mut status, standing, decided.generation, now));
+    Report { status, notices }
 }
 
 /// A trigger is answered, before its call.
-#[must_use]
-pub fn triggered(o: &Observation, trigger: Trigger, value: &str) -> Report {
-    let mut status = o.status().clone();
+pub fn answer(status: &mut EducationSyncProfileStatus, trigger: Trigger, value: &str) {
     let handled = status.handled_triggers.get_or_insert_default();
     match trigger {
         Trigger::Reset => handled.reset = Some(value.to_owned()),
         Trigger::Start => handled.start = Some(value.to_owned()),
     }
-    Report { status, notices: Vec::new() }
 }
 
 /// The call of a trigger was not made: it counts as not answered, as long as nothing else was.

@@ -3,9 +3,11 @@
 use serde_json::json;
 
 use super::*;
+use crate::api::connection::Dialect;
 use crate::cli::output::Paint;
 use crate::cli::plan::read::read;
 use crate::cli::plan::render;
+use crate::reconcile::claims::Tenant;
 
 const ENDPOINT: &str = "https://graph.microsoft.com";
 
@@ -23,7 +25,7 @@ fn resource(name: &str, more: &Value) -> Value {
 
 fn bound(mut resource: Value, id: &str, applied: &[&str]) -> EducationSyncProfile {
     let uid = resource["metadata"]["uid"].clone();
-    resource["status"] = json!({"appliedFields": applied, "binding": {"uid": uid, "endpoint": ENDPOINT, "tenantId": "T",
+    resource["status"] = json!({"appliedFields": applied, "binding": {"uid": uid, "endpoint": ENDPOINT, "tenantId": "t",
         "profileId": id, "displayName": "Contoso"}});
     serde_json::from_value(resource).unwrap()
 }
@@ -41,10 +43,21 @@ fn profile(id: &str, more: &Value) -> RemoteProfile {
 
 fn planned(document: &Value, resources: Vec<EducationSyncProfile>, profiles: Vec<RemoteProfile>) -> Planned {
     let (wishes, _) = read(&document.to_string()).unwrap();
-    let tenant = Tenant { endpoint: ENDPOINT.to_owned(), tenant_id: "t".to_owned() };
+    let connection = ConnectionFacts {
+        tenant: Tenant { endpoint: ENDPOINT.to_owned(), tenant_id: "t".to_owned() },
+        dialect: Dialect::Beta,
+        fingerprint: String::new(),
+        delegated: true,
+    };
     let profiles = profiles.into_iter().map(|profile| (profile.id.clone(), profile)).collect();
+    let now = "2027-01-02T03:04:05Z".parse().unwrap();
+    let snapshot = Snapshot { began: now, ended: now, profiles };
     let resources = Resources::of(resources);
-    decide(&wishes[0], "school", &Known { tenant: &tenant, profiles: &profiles, resources: &resources })
+    decide(
+        &wishes[0],
+        "school",
+        &Known { connection: &connection, snapshot: &snapshot, resources: &resources },
+    )
 }
 
 #[test]
@@ -56,14 +69,18 @@ fn each_wish_has_its_outcome() {
     assert_eq!(action(&plain, vec![], vec![]), Action::Create);
     assert_eq!(action(&plain, vec![], vec![there()]), Action::Blocked, "a namesake");
     assert_eq!(action(&plain, vec![bound(plain.clone(), "p1", &[])], vec![there()]), Action::Nothing);
-    assert_eq!(action(&plain, vec![bound(plain.clone(), "p1", &[])], vec![]), Action::Blocked, "vanished");
+    let vanished = |profiles| planned(&plain, vec![bound(plain.clone(), "p1", &[])], profiles);
+    assert_eq!(vanished(vec![]).action, Action::Blocked, "a tenant that is suddenly empty");
+    let again = vanished(vec![profile("p2", &json!({"displayName": "Other"}))]);
+    assert_eq!(again.action, Action::Create);
+    assert_eq!(again.message.as_deref(), Some("its profile p1 is not in the tenant any more"));
     let adopting = |adopt: Value| resource("contoso", &json!({"adopt": adopt, "deletionPolicy": "Retain"}));
     assert_eq!(action(&adopting(json!({"profileId": "p1"})), vec![], vec![there()]), Action::Adopt);
     assert_eq!(action(&adopting(json!({"profileId": "p2"})), vec![], vec![there()]), Action::Blocked);
     assert_eq!(action(&adopting(json!({"byDisplayName": true})), vec![], vec![there()]), Action::Adopt);
     let other = bound(resource("other", &none), "p1", &[]);
     let taken = planned(&adopting(json!({"profileId": "p1"})), vec![other], vec![there()]);
-    assert_eq!(taken.message.as_deref(), Some("the profile p1 belongs to school/other"));
+    assert!(taken.message.as_ref().is_some_and(|message| message.contains("school/other")), "{taken:?}");
     let observing = resource("contoso", &json!({"managementPolicy": "Observe"}));
     assert_eq!(action(&observing, vec![], vec![]), Action::Nothing);
 }

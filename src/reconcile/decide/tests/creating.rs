@@ -94,6 +94,20 @@ fn a_status_of_another_object_is_not_trusted() {
 }
 
 #[test]
+fn a_status_that_names_another_profile_than_the_one_that_was_bound_is_not_trusted() {
+    let mut o = look(bound());
+    o.trust = Trust::Edited { bound: "q".to_owned() };
+    let verdict = decide(&o);
+    assert_eq!(verdict.action, Action::Nothing);
+    let Standing::Stalled(Reason::StatusNotTrusted, message) = verdict.standing else { panic!() };
+    assert!(
+        message.contains("spec.adopt.profileId: q,") && message.contains("spec.adopt.profileId: p,"),
+        "{message}"
+    );
+    assert_eq!(decide(&deleting(o)).action, Action::LetGo(Farewell::NotOurs));
+}
+
+#[test]
 fn a_connection_to_another_tenant_makes_no_call() {
     let elsewhere = Tenant { tenant_id: "elsewhere".to_owned(), ..connection().tenant };
     for status in [bound(), json!({"creation": attempt("a", "u")})] {

@@ -189,7 +189,7 @@ fn a_profile_is_adopted_by_its_id() {
     o.adoptee = Some(Namesake { claimed_by: Some(other()), ..unclaimed("p", "provisioned") });
     assert_eq!(reason(&decide(&o)), Some(("stalled", Reason::AlreadyClaimed)));
     o.adoptee = Some(unclaimed("p", "deleting"));
-    assert_eq!(reason(&decide(&o)), Some(("waiting", Reason::NameBeingDeleted)));
+    assert_eq!(reason(&decide(&o)), Some(("stalled", Reason::AdoptionFailed)), "none will be created");
     let mut other_kind = unclaimed("p", "provisioned");
     other_kind.profile.data_provider = None;
     o.adoptee = Some(other_kind);
@@ -237,4 +237,19 @@ fn a_rename_whose_answer_was_lost_frees_the_old_name() {
     o.bound.as_mut().unwrap().name = NameKey::of("Somebody else's");
     let report = crate::reconcile::report::standing(&o, &verdict.standing, &verdict.notices).unwrap();
     assert_eq!(report.status.binding.unwrap().display_name, "Fabrikam", "a name that nobody asked for");
+}
+
+#[test]
+fn after_a_change_every_list_is_looked_at_until_one_can_show_what_came_of_it() {
+    let mut o = look(bound());
+    o.bound = Some(as_wanted("p", "provisioned"));
+    o.memory.updated_at = Some(at(NOW - 1));
+    let verdict = decide(&o);
+    assert_eq!(
+        verdict.interest,
+        Some(Interest::Every { fast: true }),
+        "a list without news wakes nobody else"
+    );
+    o.memory.updated_at = Some(at(NOW - 3));
+    assert!(matches!(decide(&o).interest, Some(Interest::Profile { .. })));
 }

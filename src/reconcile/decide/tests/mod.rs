@@ -19,7 +19,7 @@ use crate::api::EducationSyncProfile;
 use crate::api::connection::Dialect;
 use crate::graph::{CallIds, GraphError, RemoteProfile};
 use crate::reconcile::claims::{NameClaim, Owner, Tenant};
-use crate::reconcile::observation::{ListFacts, Memory, Namesake, Settings, SourceSecret};
+use crate::reconcile::observation::{ListFacts, Memory, Namesake, Settings, SourceSecret, is_own};
 
 const NOW: i64 = 10_000;
 
@@ -62,9 +62,11 @@ fn resource(status: Value) -> EducationSyncProfile {
 
 /// A look at a resource with this status, a fresh and empty list, and nothing else.
 fn look(status: Value) -> Observation {
+    let own = serde_json::from_value(status.clone()).unwrap();
     Observation {
         now: at(NOW),
         settings: settings(),
+        trust: if is_own(&own, "u") { Trust::Own } else { Trust::Foreign },
         resource: Arc::new(resource(status)),
         connection: Ok(connection()),
         connection_is_held: true,
