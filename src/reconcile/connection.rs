@@ -61,6 +61,9 @@ pub async fn pass<C: Cluster>(context: &Context<C>, key: &Key) -> Result<Next, C
     let said = status::status(&connection, &facts);
     let at_rest = is_well && !look.unsettled && status::is_writable(&said.status);
     let recheck = if at_rest { RECHECK } else { RECHECK_WHILE_WRONG };
+    // Passes come for many reasons, and one that comes a moment too early must not put the reading off.
+    let due = context.upstreams.rereads_in(&connection).await;
+    let recheck = due.map_or(recheck, |due| recheck.min(due).max(Duration::from_secs(1)));
     say(context, &connection, said, recheck).await
 }
 

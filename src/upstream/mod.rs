@@ -190,6 +190,14 @@ impl Upstreams {
         result
     }
 
+    /// How long until the Secrets of a connection in use are due to be read again. None: it is not in use.
+    pub async fn rereads_in(&self, connection: &GraphConnection) -> Option<Duration> {
+        let inner = self.inner.lock().await;
+        let loaded = inner.by_uid.get(connection.metadata.uid.as_deref()?)?;
+        let is_used = loaded.result.is_ok();
+        is_used.then(|| loaded.good_for().saturating_sub(loaded.age(self.clock.now())))
+    }
+
     /// Reads the Secrets of a connection again soon, since its credentials were refused.
     pub async fn reread(&self, connection: &ConnectionFacts) {
         let mut inner = self.inner.lock().await;
@@ -324,14 +332,17 @@ impl Upstreams {
 impl Loaded {
     /// Is it what a pass needs that looks at this generation of the connection?
     fn serves(&self, generation: i64, now: Timestamp) -> bool {
-        let age = || Duration::try_from(now.duration_since(self.at)).unwrap_or_default();
         match self.generation.cmp(&generation) {
             Ordering::Less => false,
-            Ordering::Equal => age() < self.good_for(),
+            Ordering::Equal => self.age(now) < self.good_for(),
             // The pass has waited, and looks at what the connection once was. Made of that, the upstream
             // would be the old one again, and its seed with it.
             Ordering::Greater => true,
         }
+    }
+
+    fn age(&self, now: Timestamp) -> Duration {
+        Duration::try_from(now.duration_since(self.at)).unwrap_or_default()
     }
 
     fn good_for(&self) -> Duration {

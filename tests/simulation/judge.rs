@@ -1,6 +1,6 @@
 //! How a run has to end: every resource as it should be, and nothing in Graph that nobody wanted.
 
-use edusync::api::{CONFIRM_GONE, EducationSyncProfile};
+use edusync::api::{CONFIRM_GONE, EducationSyncProfile, GraphConnection};
 use edusync::graph::name::NameKey;
 use edusync::reconcile::cluster::Key;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -20,6 +20,12 @@ pub fn unsettled(world: &World) -> Vec<String> {
             let ready = condition(resource, "Ready");
             let ready = ready.map(|ready| format!("{} {}: {}", ready.status, ready.reason, ready.message));
             wrong.push(format!("{}: {what} ({})", name(&Key::of(resource)), ready.unwrap_or_default()));
+        }
+    }
+    for connection in world.server.list::<GraphConnection>() {
+        let conditions = connection.status.iter().flat_map(|status| &status.conditions);
+        if !conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True") {
+            wrong.push("the connection is not Ready".to_owned());
         }
     }
     let retained = world.rules.retained();

@@ -34,6 +34,8 @@ pub struct Inner {
     connections: Table<GraphConnection>,
     secrets: BTreeMap<(String, String), Secret>,
     lease: Option<Lease>,
+    /// When somebody last changed the spec of an object.
+    changed: BTreeMap<Key, Timestamp>,
 }
 
 pub struct Table<K> {
@@ -135,6 +137,7 @@ impl Server {
             let mut changed = manifest.with_status_of(&old);
             if !changed.same_spec(&old) {
                 bump_generation(&mut changed);
+                inner.changed.insert(key, now);
             }
             inner.store(changed, &old);
             return;
@@ -215,6 +218,11 @@ impl Server {
 
     pub fn secret(&self, namespace: &str, name: &str) -> Option<Secret> {
         self.lock().secrets.get(&(namespace.to_owned(), name.to_owned())).cloned()
+    }
+
+    /// When somebody last changed the spec of an object.
+    pub fn changed(&self, key: &Key) -> Option<Timestamp> {
+        self.lock().changed.get(key).copied()
     }
 
     pub fn lease(&self) -> Option<Lease> {

@@ -258,9 +258,12 @@ pub fn deletes(profile: &EducationSyncProfile) -> bool {
 /// Does a resource that is being deleted have this profile?
 fn was_asked_for(world: &World, id: &str) -> bool {
     let resources = world.server.list::<EducationSyncProfile>();
+    // What was said a moment ago can cross the request on its way.
+    let moment_ago = world.clock.now() - Duration::from_secs(12);
+    let just_changed = |resource| world.server.changed(&Key::of(resource)).is_some_and(|at| at > moment_ago);
     resources.iter().any(|resource| {
         resource.metadata.deletion_timestamp.is_some()
-            && deletes(resource)
+            && (deletes(resource) || just_changed(resource))
             && bound_id(resource).is_some_and(|bound| bound == id)
     })
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::claims::Owner;
-use super::cluster::{Cluster, ClusterError};
+use super::cluster::{Cluster, ClusterError, Key};
 use super::decide::{ABSENCES_THAT_PROVE, Action, Farewell, Standing, Verdict, failure_standing};
 use super::observation::{Observation, has_finalizer};
 use super::observe::{connection_of, owner};
@@ -279,6 +279,13 @@ async fn delete<C: Cluster>(
         Ok(admission) => admission,
         Err(error) => return Ok(not_now(context, upstream, &error).await),
     };
+    // It cannot be taken back, and the watch may be behind: somebody may just have said Retain.
+    let newest = context.cluster.fetch_profile(&Key::of(&*o.resource)).await?;
+    if newest.metadata.uid != o.resource.metadata.uid
+        || newest.metadata.generation != o.resource.metadata.generation
+    {
+        return Ok(Done::LookAgain(Next::In(AFTER_CONFLICT)));
+    }
     let decided = Decided::by(o);
     let answer = upstream.writes.delete(admission, id).await;
     let now = context.clock.now();
