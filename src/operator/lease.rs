@@ -141,8 +141,8 @@ impl<P: LeasePort> Elector<P> {
         let mut told = None;
         loop {
             match self.try_once().await {
-                Ok(true) => return,
-                Ok(false) => {
+                Ok(Some(true)) => return,
+                Ok(_) => {
                     let holder = self.seen.as_ref().and_then(|seen| seen.holder.clone());
                     if holder != told {
                         tracing::info!(?holder, "standing by: another instance holds the lease");
@@ -157,11 +157,17 @@ impl<P: LeasePort> Elector<P> {
 
     /// Renews the lease; returns when it is lost.
     pub async fn hold(&mut self) {
+        let mut is_answered = true;
         while self.leadership.may_write() {
-            tokio::time::sleep(self.settings.retry_period()).await;
-            match self.try_once().await {
-                Ok(true) => {}
-                Ok(false) => return,
+            if is_answered {
+                tokio::time::sleep(self.settings.retry_period()).await;
+            }
+            let tried = self.try_once().await;
+            is_answered = !matches!(tried, Ok(None));
+            match tried {
+                // There has been time enough to wait.
+                Ok(None | Some(true)) => {}
+                Ok(Some(false)) => return,
                 Err(error) => tracing::warn!(%error, "cannot renew the lease; trying again"),
             }
         }
@@ -178,18 +184,18 @@ impl<P: LeasePort> Elector<P> {
         }
     }
 
-    /// One try; true when the lease is ours after it.
-    async fn try_once(&mut self) -> Result<bool, ClusterError> {
+    /// One try; true when the lease is ours after it. None: no answer in time.
+    async fn try_once(&mut self) -> Result<Option<bool>, ClusterError> {
         let began = Instant::now();
         // One answer that is lost must not cost the lease: there is time for a second try.
         let left = self.leadership.until().map(|until| until.saturating_duration_since(began));
         let patience = left.unwrap_or(Duration::MAX).min(self.settings.renew_deadline() / 2);
         let patience = patience.max(Duration::from_millis(100));
         if let Ok(result) = tokio::time::timeout(patience, self.step(began)).await {
-            return result;
+            return result.map(Some);
         }
         tracing::warn!("Kubernetes does not answer in time about the lease");
-        Ok(self.leadership.may_write())
+        Ok(None)
     }
 
     async fn step(&mut self, began: Instant) -> Result<bool, ClusterError> {
@@ -301,6 +307,7 @@ mod tests {
             if self.lost.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok() {
                 std::future::pending::<()>().await;
             }
+            tokio::time::sleep(Duration::from_secs(1)).await;
             Ok(self.lease.lock().unwrap().clone())
         }
 

@@ -182,8 +182,17 @@ impl<K: Resource<DynamicType = ()> + Clone + 'static> Known<K> {
     }
 
     fn get(&self, key: &Key) -> Option<Arc<K>> {
-        let stored = self.store.get(&ObjectRef::new(&key.name).within(&key.namespace))?;
-        Some(self.written.newest(stored))
+        let reference = ObjectRef::new(&key.name).within(&key.namespace);
+        let mut stored = self.store.get(&reference)?;
+        loop {
+            let newest = self.written.newest(Arc::clone(&stored));
+            let again = self.store.get(&reference)?;
+            if Arc::ptr_eq(&again, &stored) {
+                return Some(newest);
+            }
+            // The watch brought a newer one in between, and our own write may be forgotten for that.
+            stored = again;
+        }
     }
 
     /// In a fixed order, so that nothing depends on how a store is laid out.

@@ -205,6 +205,12 @@ impl Claims {
         }
     }
 
+    /// Remembers that nobody looks at what a resource has: its end would not be heard of.
+    pub fn set_all_going(&self, uid: &str) {
+        let mut table = self.lock();
+        table.profiles.values_mut().filter(|hold| hold.uid == uid).for_each(|hold| hold.alive = None);
+    }
+
     /// How many profiles were alive when a list began, and how many of them `listed` does not have.
     pub fn alive(&self, tenant: &Tenant, began: Timestamp, listed: impl Fn(&str) -> bool) -> (usize, usize) {
         let table = self.lock();

@@ -202,15 +202,18 @@ pub async fn pass<C: Cluster>(context: &Context<C>, key: &Key) -> Result<Next, C
     let done = act::act(context, &observation, upstream, &verdict).await;
     // Also if Kubernetes did not take a write: what Graph said is known.
     connection::tell(context, &observation.resource, upstream);
+    let newest = context.cluster.profile(key);
+    if newest.as_ref().is_none_or(|newest| newest.metadata.uid.as_deref() != Some(observation.uid())) {
+        // It has gone during the pass, and must leave nothing behind.
+        context.forget(observation.uid());
+    }
     let done = done?;
     match &sight {
         Some(sight) => follow(context, &observation, sight, &verdict, key),
         // Nothing is asked on behalf of a resource that may not use its connection (any more).
         None => context.unfollow(&follower_of(key)),
     }
-    if context.cluster.profile(key).is_none() {
-        // It has gone during the pass, and must leave nothing behind.
-        context.forget(observation.uid());
+    if newest.is_none() {
         context.unfollow(&follower_of(key));
         return Ok(Next::Wait);
     }

@@ -147,13 +147,7 @@ impl ConnectionProblem {
     /// is wrong with them, is for those who keep it.
     #[must_use]
     pub fn from_outside(&self, connection: &Key, is_going: bool) -> Self {
-        let Key { namespace, name } = connection;
-        let what = if is_going {
-            "is being deleted and cannot be used any more. Name another one of the same tenant in spec.connectionRef."
-        } else {
-            "cannot be used at present. Its own status says why; whoever keeps it has to mend it."
-        };
-        let sentence = format!("The GraphConnection {name} of the namespace {namespace} {what}");
+        let sentence = Self::outside_sentence(connection, is_going);
         match self {
             Self::NotFound(_) => Self::NotFound(sentence),
             Self::CredentialsMissing(_) => Self::CredentialsMissing(sentence),
@@ -162,6 +156,18 @@ impl ConnectionProblem {
             Self::HostNotAllowed(_) => Self::HostNotAllowed(sentence),
             Self::NamespaceNotAllowed(_) => Self::NamespaceNotAllowed(sentence),
         }
+    }
+
+    /// All that a profile of another namespace hears of a connection that cannot be used.
+    #[must_use]
+    pub fn outside_sentence(connection: &Key, is_going: bool) -> String {
+        let Key { namespace, name } = connection;
+        let what = if is_going {
+            "is being deleted and cannot be used any more. Name another one of the same tenant in spec.connectionRef."
+        } else {
+            "cannot be used at present. Its own status says why; whoever keeps it has to mend it."
+        };
+        format!("The GraphConnection {name} of the namespace {namespace} {what}")
     }
 
     /// The reason, and the sentence.

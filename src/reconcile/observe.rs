@@ -17,7 +17,7 @@ use super::observation::{
     ListFacts, Memory, Namesake, Observation, SourceSecret, is_alive, is_own, is_to_be_deleted, names_in,
     names_kept, tenants_in,
 };
-use super::trust::{Trust, read};
+use super::trust::{Trust, read, was_not_trusted};
 use crate::api::EducationSyncProfile;
 use crate::api::connection::SecretKeyReference;
 use crate::api::status::Binding;
@@ -65,6 +65,10 @@ pub async fn observe<C: Cluster>(context: &Context<C>, key: &Key) -> Option<(Obs
         // What nobody can look at is not known to be alive.
         context.claims.set_going(&place(binding), &binding.profile_id);
     }
+    if trust != Trust::Own || binding(&resource).is_none() {
+        // Nobody follows what the status does not name (any more), so nobody would hear of its end.
+        context.claims.set_all_going(&owner.uid);
+    }
     let tenant = upstream.as_ref().ok().map(|upstream| upstream.facts.tenant.clone());
     let snapshot = view.snapshot.clone();
     let bound = bound(&resource, snapshot.as_deref());
@@ -74,6 +78,12 @@ pub async fn observe<C: Cluster>(context: &Context<C>, key: &Key) -> Option<(Obs
             context.claims.set_alive(tenant, &bound.id, now);
         } else {
             context.claims.set_going(tenant, &bound.id);
+        }
+    }
+    if trust == Trust::Own && tenant.is_some() && is_known_alive(&resource, &memory) {
+        // It may have counted as going while its connection could not be used.
+        if let Some(binding) = binding(&resource).filter(|binding| tenant.as_ref() == Some(&place(binding))) {
+            context.claims.set_alive(&place(binding), &binding.profile_id, now);
         }
     }
     let observation = Observation {
@@ -164,6 +174,16 @@ fn belongs_to_connection<C: Cluster>(
     ))
 }
 
+/// Was the profile there when it was last looked at, and was nothing done or proven since that ends it?
+fn is_known_alive(resource: &EducationSyncProfile, memory: &Memory) -> bool {
+    let state = resource.status.as_ref().and_then(|status| status.state);
+    memory.seen
+        && memory.delete_sent.is_none()
+        && memory.absences == 0
+        && resource.metadata.deletion_timestamp.is_none()
+        && state.is_some_and(is_alive)
+}
+
 /// Which profile belongs to a resource, as its status says.
 fn binding(resource: &EducationSyncProfile) -> Option<&Binding> {
     resource.status.as_ref()?.binding.as_ref()
@@ -174,8 +194,8 @@ pub(super) fn place(binding: &Binding) -> Tenant {
     Tenant { endpoint: binding.endpoint.clone(), tenant_id: binding.tenant_id.clone() }
 }
 
-/// The table before the first pass: what is established first, by age then.
-/// Builds the table of claims of all resources, before anything is decided by it.
+/// Builds the table of claims of all resources, before anything is decided by it: what is there or may come
+/// first, attempts that were given up then, and by age.
 pub(super) fn build_claims_once<C: Cluster>(context: &Context<C>, now: Timestamp) {
     context.claims_built.get_or_init(|| build_claims(context, now));
 }
@@ -184,7 +204,10 @@ fn build_claims<C: Cluster>(context: &Context<C>, now: Timestamp) {
     let mut resources = context.cluster.profiles();
     resources.sort_by_key(|resource| {
         let meta = &resource.metadata;
-        (meta.creation_timestamp.as_ref().map(|time| time.0), meta.namespace.clone(), meta.name.clone())
+        let status = resource.status.as_ref();
+        let is_established = status.is_some_and(|s| s.binding.is_some() || s.creation.is_some());
+        let created = meta.creation_timestamp.as_ref().map(|time| time.0);
+        (!is_established, created, meta.namespace.clone(), meta.name.clone())
     });
     for resource in resources {
         record(&context.claims, &resource, &owner(&resource), now);
@@ -198,7 +221,8 @@ pub(super) fn record(
     owner: &Owner,
     now: Timestamp,
 ) -> Option<Owner> {
-    let status = resource.status.as_ref().filter(|status| is_own(status, &owner.uid))?;
+    let status =
+        resource.status.as_ref().filter(|status| is_own(status, &owner.uid) && !was_not_trusted(status))?;
     for tenant in tenants_in(status) {
         claims.record_names(&tenant, &names_kept(resource, &tenant), owner, now);
     }

@@ -13,12 +13,12 @@ pub(super) use conditions::{set_further, statement, warning};
 pub use life::{adopted, updated, vanished};
 pub use running::{after_reset, after_start, answer, counted, not_triggered, paused, resumed};
 
-use super::cluster::Notice;
+use super::cluster::{Key, Notice};
 use super::decide::{
     Farewell, HOW_TO_LET_GO, Notices, Standing, Verdict, candidates, failure_standing, following,
     refusal_words,
 };
-use super::observation::{ConnectionFacts, Observation};
+use super::observation::{ConnectionFacts, ConnectionProblem, Observation};
 use crate::api::EducationSyncProfile;
 use crate::api::conditions::{Reason, whole_seconds};
 use crate::api::status::{
@@ -96,6 +96,7 @@ pub fn standing(o: &Observation, standing: &Standing, notices: &Notices) -> Opti
     if *standing == Standing::Silent {
         return None;
     }
+    let standing = &discreet(o, standing);
     let mut status = o.status().clone();
     if let Some(state) = notices.state {
         status.state = Some(state);
@@ -125,6 +126,19 @@ pub fn standing(o: &Observation, standing: &Standing, notices: &Notices) -> Opti
     }
     events.extend(running::expiry(&mut status, o.generation(), o.now));
     Some(Report { status, notices: events })
+}
+
+/// What is wrong with the credentials of another namespace's connection is for those who keep it.
+fn discreet(o: &Observation, standing: &Standing) -> Standing {
+    let connection = Key::of_connection(&o.resource);
+    let is_own = o.resource.metadata.namespace.as_deref() == Some(connection.namespace.as_str());
+    match standing {
+        Standing::Stalled(Reason::CredentialsInvalid, _) if !is_own => {
+            let sentence = ConnectionProblem::outside_sentence(&connection, false);
+            Standing::Stalled(Reason::CredentialsInvalid, sentence)
+        }
+        standing => standing.clone(),
+    }
 }
 
 /// A rename whose answer was lost has come through: the old name is free.

@@ -9,6 +9,7 @@ use super::cluster::{Cluster, Key};
 use super::observation::is_own;
 use super::observe::place;
 use crate::api::EducationSyncProfile;
+use crate::api::conditions::{READY, Reason};
 use crate::api::status::EducationSyncProfileStatus;
 
 /// May the status of a resource be believed?
@@ -45,6 +46,19 @@ pub(super) fn read<C: Cluster>(
     Some((Arc::new(fresh), Trust::Own))
 }
 
+/// Does the status say of itself that it is not to be trusted?
+pub(super) fn was_not_trusted(status: &EducationSyncProfileStatus) -> bool {
+    let word = Reason::StatusNotTrusted.as_str();
+    status.conditions.iter().any(|condition| condition.type_ == READY && condition.reason == word)
+}
+
+/// Does this process know that the profile in the status is the resource's?
+fn is_held<C: Cluster>(context: &Context<C>, status: &EducationSyncProfileStatus, uid: &str) -> bool {
+    status.binding.as_ref().is_none_or(|binding| {
+        context.claims.profile_of(&place(binding), uid).as_ref() == Some(&binding.profile_id)
+    })
+}
+
 fn trust<C: Cluster>(context: &Context<C>, resource: &EducationSyncProfile) -> Trust {
     let uid = resource.metadata.uid.as_deref().unwrap_or_default();
     let Some(status) = &resource.status else { return Trust::Own };
@@ -55,5 +69,10 @@ fn trust<C: Cluster>(context: &Context<C>, resource: &EducationSyncProfile) -> T
         let held = context.claims.profile_of(&place(binding), uid)?;
         (held != binding.profile_id).then_some(held)
     });
-    held.map_or(Trust::Own, |bound| Trust::Edited { bound })
+    match held {
+        Some(bound) => Trust::Edited { bound },
+        // It was found out before a restart, after which nobody knows what is bound.
+        None if was_not_trusted(status) && !is_held(context, status, uid) => Trust::Foreign,
+        None => Trust::Own,
+    }
 }

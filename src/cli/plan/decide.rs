@@ -17,7 +17,7 @@ use crate::graph::difference::differences;
 use crate::graph::name::NameKey;
 use crate::graph::wire::applied_fields;
 use crate::poller::Snapshot;
-use crate::reconcile::decide::{Action as Step, Standing, Trigger};
+use crate::reconcile::decide::{Action as Step, Farewell, Standing, Trigger};
 use crate::reconcile::foresee::{World, foresee};
 use crate::reconcile::observation::{ConnectionFacts, is_to_be_deleted};
 
@@ -224,6 +224,14 @@ fn tell(
         Step::Trigger { trigger: Trigger::Reset, .. } => run(planned, said, "started over"),
         Step::Trigger { trigger: Trigger::Start, .. } => {
             run(planned, said, "started with the uploaded files");
+        }
+        Step::Delete { .. } | Step::Probe { .. } => {
+            planned.action = Action::Delete;
+            said.push("the resource is being deleted, and the profile with it".to_owned());
+        }
+        Step::LetGo(Farewell::Retained | Farewell::NotOurs) => {
+            planned.action = Action::Leave;
+            said.push("the resource is being deleted; the profile stays".to_owned());
         }
         _ => {}
     }

@@ -32,6 +32,7 @@ pub(super) async fn adopt<C: Cluster>(
         hold_connection(context, &o.resource).await?;
     }
     let owner = owner(&o.resource);
+    let before = context.claims.profile_of(&upstream.facts.tenant, o.uid());
     if context.claims.claim_profile(&upstream.facts.tenant, id, &owner, None).is_some() {
         return Ok(Done::LookAgain(Next::In(AFTER_CONFLICT)));
     }
@@ -46,7 +47,13 @@ pub(super) async fn adopt<C: Cluster>(
         }
         // What was not recorded is not ours: the spec may name another profile by now.
         Err(error) => {
-            context.claims.release_profile(&upstream.facts.tenant, id, o.uid());
+            if before.as_deref() != Some(id) {
+                context.claims.release_profile(&upstream.facts.tenant, id, o.uid());
+            }
+            if let Some(before) = before {
+                // What this process knows to be ours stays so: a status that says otherwise was edited.
+                context.claims.claim_profile(&upstream.facts.tenant, &before, &owner, None);
+            }
             match error {
                 ClusterError::Conflict => Ok(Done::LookAgain(Next::In(AFTER_CONFLICT))),
                 error => Err(error),

@@ -80,11 +80,12 @@ pub(super) fn late_arrival(o: &Observation) -> Option<Verdict> {
 /// What came of the attempt?
 pub(super) fn resolve(o: &Observation, attempt: &CreationAttempt) -> Verdict {
     // What has the name of the open attempt is what came of that, whatever else may have arrived late.
-    if let Some(verdict) = found(o, &[attempt]).or_else(|| late_arrival(o)) {
+    if let Some(verdict) = found(o, &[attempt]) {
         return verdict;
     }
+    // Late arrivals of earlier attempts wait: to take one would be to forget the open attempt.
     if nothing_came(o, attempt) {
-        return Verdict::act(Action::GiveUpAttempt);
+        return late_arrival(o).unwrap_or_else(|| Verdict::act(Action::GiveUpAttempt));
     }
     let looked = o.memory.resolving.as_ref().is_some_and(|(_, since)| o.list_since(*since));
     if !looked && o.list.failure.is_none() {

@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::{Decided, Report, conditions, normal, warning};
+use super::{Decided, Report, conditions, normal, set_further, statement, warning};
 use crate::api::EducationSyncProfile;
+use crate::api::conditions::{DRIFTED, Reason};
 use crate::api::status::{Binding, HandledTriggers, UnacceptedUpdate};
 use crate::graph::RemoteProfile;
 use crate::graph::wire::{applied_fields, wanted};
@@ -102,6 +103,16 @@ pub fn updated(
         id.clone_from(&binding.profile_id);
     }
     let mut notices = vec![normal("Updated", "Update", sentence(&id, fields, cleared))];
+    let differed: Vec<&str> = fields.iter().chain(cleared).map(String::as_str).collect();
+    if !differed.is_empty() {
+        // The event has told it; the condition stays until a list shows that it lasts.
+        let message = format!(
+            "The profile in Microsoft Graph differed from the manifest in {}; edusync has sent the correction.",
+            differed.join(", ")
+        );
+        let drifted = statement(true, Reason::Differs, &message);
+        set_further(&mut status.conditions, DRIFTED, Some(&drifted), decided.generation, now);
+    }
     if let Some(profile) = answered {
         status.state = Some(profile.state);
         status.expiration_date = profile.expiration_date();

@@ -253,3 +253,22 @@ fn after_a_change_every_list_is_looked_at_until_one_can_show_what_came_of_it() {
     o.memory.updated_at = Some(at(NOW - 3));
     assert!(matches!(decide(&o).interest, Some(Interest::Profile { .. })));
 }
+
+#[test]
+fn a_correction_is_named_in_a_condition_until_a_list_shows_that_it_lasts() {
+    use crate::reconcile::report::{Decided, standing, updated};
+    let o = look(bound());
+    let fields = ["displayName".to_owned()];
+    let report = updated(&o.resource, &Decided::by(&o), (&fields, &[]), None, at(NOW));
+    let drifted = |status: &crate::api::status::EducationSyncProfileStatus| {
+        status.conditions.iter().find(|condition| condition.type_ == "Drifted").map(|c| c.message.clone())
+    };
+    assert!(drifted(&report.status).is_some_and(|message| message.contains("displayName")));
+    let mut resource = (*o.resource).clone();
+    resource.status = Some(report.status);
+    let mut o = Observation { resource: Arc::new(resource), ..o };
+    o.bound = Some(as_wanted("p", "provisioned"));
+    let verdict = decide(&o);
+    let after = standing(&o, &verdict.standing, &verdict.notices).unwrap();
+    assert_eq!(drifted(&after.status), None);
+}

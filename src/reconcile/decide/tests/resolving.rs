@@ -90,3 +90,16 @@ fn what_has_the_name_of_the_open_attempt_is_taken_although_another_may_have_arri
         "nobody would hear of the other one again"
     );
 }
+
+#[test]
+fn a_late_arrival_of_an_earlier_attempt_is_not_taken_while_another_attempt_is_open() {
+    let mut earlier = attempt("a", "u");
+    earlier["displayName"] = json!("Fabrikam");
+    let mut o = look(json!({"creation": attempt("b", "u"), "earlierCreations": [earlier]}));
+    let mut late = unclaimed("late", "provisioned");
+    late.profile.name = NameKey::of("Fabrikam");
+    o.namesakes = vec![late];
+    assert_eq!(decide(&o).action, Action::Nothing, "the open attempt would be forgotten");
+    o.memory.resolving = Some(("b".to_owned(), at(NOW - 500)));
+    assert_eq!(decide(&o).action, Action::Bind { id: "late".to_owned() }, "nothing came of that");
+}
