@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use crate::cost::Meter;
 use crate::manage::by_hand;
 use crate::moves::adopting;
-use crate::scene::{Scene, foreign_body, profile_id, profile_manifest, quick, spec};
-use crate::synchronize::{is, power_school};
+use crate::scene::{Scene, foreign_body, power_school, profile_id, profile_manifest, quick, spec};
+use crate::synchronize::is;
 
 /// A write of the status.
 const STATUS: &str = "update status";

@@ -25,14 +25,18 @@ mod fields;
 mod gitops;
 mod hands;
 mod kinds;
+mod leadership;
 mod lost;
 mod manage;
 mod manifests;
 mod moves;
 mod mutate;
 mod namespaces;
+mod operator;
 mod outage;
 mod page;
+#[allow(dead_code, reason = "tests/kills uses the rest")]
+mod proxy;
 mod refusals;
 mod rights;
 mod rules;

@@ -1,8 +1,7 @@
 //! One test's corner: a namespace, a tenant in a simulator of its own, and an operator for it.
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use edusync::api::connection::GraphConnectionStatus;
@@ -14,10 +13,11 @@ use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, P
 use kube::runtime::wait::await_condition;
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
-use xtask::guard::{self, Guarded};
+use xtask::guard::Guarded;
 
 pub use crate::manifests::{foreign_body, profile_manifest, spec};
-use crate::world::{RELEASE, World};
+use crate::proxy::{Detour, Gate};
+use crate::world::World;
 
 /// How long a test waits for something that should come soon.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -33,13 +33,15 @@ pub struct Scene {
     pub namespace: String,
     pub simulator: Arc<Server>,
     pub client: Client,
-    operator: Option<Guarded>,
-    flags: Vec<String>,
+    pub operator: Option<Guarded>,
+    pub flags: Vec<String>,
     /// Further namespaces that the operator watches.
-    neighbours: Vec<String>,
+    pub neighbours: Vec<String>,
     /// Name of the operator's lease and of its log.
-    operator_name: String,
-    starts: Arc<AtomicU32>,
+    pub operator_name: String,
+    pub starts: Arc<AtomicU32>,
+    /// What stands between the operator and its servers.
+    pub detour: Option<Detour>,
 }
 
 impl Scene {
@@ -52,10 +54,25 @@ impl Scene {
 
     /// The same before the operator is started, with a simulator to one's liking.
     pub async fn without_operator(name: &str, settings: Settings) -> Self {
+        Self::set_up(name, settings, false).await
+    }
+
+    /// The same, and all that the operator asks of Graph or Kubernetes goes through proxies.
+    pub async fn behind_proxies(name: &str, settings: Settings) -> Self {
+        Self::set_up(name, settings, true).await
+    }
+
+    /// Where everything comes by that the operator asks for.
+    pub fn gate(&self) -> Arc<Gate> {
+        Arc::clone(&self.detour.as_ref().unwrap().gate)
+    }
+
+    async fn set_up(name: &str, settings: Settings, proxied: bool) -> Self {
         let world = World::get().await;
         let simulator = Server::start(settings).await.unwrap();
         let client = world.client().await;
         let namespace = make_namespace(&client, name).await;
+        let detour = proxied.then(|| Detour::begin(&world, &simulator, &namespace));
         let scene = Self {
             world,
             operator_name: namespace.clone(),
@@ -66,6 +83,7 @@ impl Scene {
             flags: Vec::new(),
             neighbours: Vec::new(),
             starts: Arc::default(),
+            detour,
         };
         scene.write_connection().await;
         scene
@@ -90,6 +108,7 @@ impl Scene {
             neighbours: Vec::new(),
             operator_name: self.operator_name.clone(),
             starts: Arc::clone(&self.starts),
+            detour: None,
         }
     }
 
@@ -122,7 +141,7 @@ impl Scene {
         let secret: Secret = serde_json::from_value(json!({
             "metadata": {"name": "graph"},
             "stringData": {
-                "ca.crt": self.simulator.ca_pem(),
+                "ca.crt": self.detour.as_ref().map_or_else(|| self.simulator.ca_pem(), |detour| &detour.ca_pem),
                 "clientSecret": settings.client_secret,
                 "refreshToken": settings.refresh_token,
             }
@@ -137,7 +156,7 @@ impl Scene {
     /// The connection named "default", with both credentials.
     pub fn connection_manifest(&self) -> Value {
         let settings = self.simulator.settings();
-        let url = self.simulator.url();
+        let url = self.detour.as_ref().map_or_else(|| self.simulator.url(), |detour| detour.graph.url());
         json!({
             "apiVersion": "edusync.dev/v1alpha1",
             "kind": "GraphConnection",
@@ -158,79 +177,6 @@ impl Scene {
                 }
             }
         })
-    }
-
-    /// Starts an operator for this namespace and its neighbours.
-    pub fn start_operator(&mut self) {
-        let number = self.starts.fetch_add(1, Ordering::Relaxed) + 1;
-        let log = self.log_file(number);
-        let mut arguments: Vec<String> = [
-            "run",
-            "--namespace",
-            &self.namespace,
-            "--lease-namespace",
-            RELEASE,
-            "--lease-name",
-            &self.operator_name,
-            "--lease-duration",
-            "2s",
-            "--fast-poll-interval",
-            "200ms",
-            "--poll-interval",
-            "1s",
-            "--settle-window",
-            "1s",
-            "--request-timeout",
-            "3s",
-            "--health-address",
-            "127.0.0.1:0",
-            "--allowed-host",
-            "127.0.0.1",
-            "--log-format",
-            "text",
-            "--log-level",
-            "info,edusync=debug",
-        ]
-        .iter()
-        .map(ToString::to_string)
-        .collect();
-        for neighbour in &self.neighbours {
-            arguments.extend(["--namespace".to_owned(), neighbour.clone()]);
-        }
-        for pair in self.flags.chunks(2) {
-            match arguments.iter().position(|argument| *argument == pair[0]) {
-                Some(place) => arguments[place + 1].clone_from(&pair[1]),
-                None => arguments.extend_from_slice(pair),
-            }
-        }
-        let environment = [("KUBECONFIG", self.world.operator_kubeconfig())];
-        let program = PathBuf::from(env!("CARGO_BIN_EXE_edusync"));
-        self.operator = Some(guard::spawn(&program, arguments, &log, environment).unwrap());
-    }
-
-    fn log_file(&self, number: u32) -> PathBuf {
-        self.world.folder().join(format!("operator-{}-{number}.log", self.operator_name))
-    }
-
-    /// Name of the operator's lease.
-    pub fn lease(&self) -> &str {
-        &self.operator_name
-    }
-
-    /// Everything that the operators of this test have printed.
-    pub fn operator_log(&self) -> String {
-        let numbers = 1..=self.starts.load(Ordering::Relaxed);
-        numbers.map(|number| std::fs::read_to_string(self.log_file(number)).unwrap_or_default()).collect()
-    }
-
-    /// SIGKILL.
-    pub fn kill_operator(&mut self) {
-        self.operator.take().unwrap().kill().unwrap();
-    }
-
-    /// SIGTERM; the exit status.
-    pub fn terminate_operator(&mut self) -> std::process::ExitStatus {
-        self.operator.take().unwrap().terminate().unwrap()
     }
 
     /// The connections of this namespace.
@@ -419,4 +365,18 @@ pub fn profile_id(profile: &EducationSyncProfile) -> String {
         .unwrap_or_else(|| panic!("{} is not bound", profile.name_any()))
         .profile_id
         .clone()
+}
+
+/// A source that is synchronized by itself as soon as its profile is set up.
+pub async fn power_school(scene: &Scene) -> Value {
+    let secret = json!({"metadata": {"name": "source"}, "stringData": {"clientSecret": "s"}});
+    let secret: Secret = serde_json::from_value(secret).unwrap();
+    let api: Api<Secret> = Api::namespaced(scene.client.clone(), &scene.namespace);
+    api.create(&PostParams::default(), &secret).await.unwrap();
+    let mut spec = spec("Contoso SDS");
+    spec["dataProvider"] = json!({"powerSchool": {
+        "connectionUrl": "https://powerschool.school.example", "clientId": "c",
+        "clientSecretRef": {"name": "source", "key": "clientSecret"}
+    }});
+    spec
 }

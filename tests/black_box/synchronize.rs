@@ -3,26 +3,9 @@
 use edusync::api::EducationSyncProfile;
 use edusync::api::status::SyncStatus;
 use graph_simulator::{ExpandRule, ProfileSettings, Settings, SyncOutcome};
-use k8s_openapi::api::core::v1::Secret;
-use kube::api::{Api, PostParams};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::scene::{Scene, condition, quick, spec};
-
-/// A source that is synchronized by itself as soon as its profile is set up.
-pub async fn power_school(scene: &Scene) -> Value {
-    let secret: Secret =
-        serde_json::from_value(json!({"metadata": {"name": "source"}, "stringData": {"clientSecret": "s"}}))
-            .unwrap();
-    let api: Api<Secret> = Api::namespaced(scene.client.clone(), &scene.namespace);
-    api.create(&PostParams::default(), &secret).await.unwrap();
-    let mut spec = spec("Contoso SDS");
-    spec["dataProvider"] = json!({"powerSchool": {
-        "connectionUrl": "https://powerschool.school.example", "clientId": "c",
-        "clientSecretRef": {"name": "source", "key": "clientSecret"}
-    }});
-    spec
-}
+use crate::scene::{Scene, condition, power_school, quick, spec};
 
 fn settings(expand: ExpandRule) -> Settings {
     let sync_time = std::time::Duration::from_secs(1);

@@ -80,6 +80,11 @@ impl World {
         &self.operator_kubeconfig
     }
 
+    /// Where the API server is, and what its certificate is signed by.
+    pub fn api_server(&self) -> (&str, &str) {
+        (self.control_plane.url(), self.control_plane.ca_pem())
+    }
+
     /// A folder for logs; it goes with the cluster.
     pub fn folder(&self) -> &std::path::Path {
         self.control_plane.folder()

@@ -55,8 +55,7 @@ fn follow(o: &Observation, connection: &ConnectionFacts, profile: &RemoteProfile
         ..Verdict::nothing()
     };
     if is_behind {
-        // The list that tells what came of it may show no change: nothing may have come of it.
-        return Verdict { interest: Some(Interest::Every { fast: true }), ..shown };
+        return shown;
     }
     if o.resource.spec.is_observed_only() {
         return run(o, profile, shown);
@@ -90,6 +89,11 @@ fn run(o: &Observation, profile: &RemoteProfile, shown: Verdict) -> Verdict {
 }
 
 fn interest(o: &Observation, profile: &RemoteProfile) -> Interest {
+    // The list that tells what came of our last call may show no change: nothing may have come of it, or a list
+    // from while it was made has it already.
+    if o.memory.updated_at.max(o.memory.run_at).is_some_and(|at| !o.list_since(at)) {
+        return Interest::Every { fast: true };
+    }
     let at_rest = matches!(
         profile.state,
         ProfileState::Provisioned | ProfileState::ProvisioningFailed | ProfileState::DeletionFailed

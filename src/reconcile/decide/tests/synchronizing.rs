@@ -84,6 +84,23 @@ fn a_list_that_is_behind_our_pause_makes_no_second_one() {
 }
 
 #[test]
+fn a_list_from_while_a_pause_was_made_is_not_the_last_that_is_looked_at() {
+    let ours = with(bound(), "pausedByManifest", json!(true));
+    let mut o = wants(shown(ours, Some(sync(SyncStatus::Paused, 0))), "Paused");
+    o.memory.run_at = Some(at(NOW - 1));
+    let verdict = decide(&o);
+    assert_eq!((verdict.action, verdict.notices.sync), (Action::Nothing, None));
+    assert_eq!(
+        verdict.interest,
+        Some(Interest::Every { fast: true }),
+        "the next list is the same, and shows it"
+    );
+    o.memory.run_at = Some(at(NOW - 3));
+    let verdict = decide(&o);
+    assert!(verdict.notices.sync.is_some() && matches!(verdict.interest, Some(Interest::Profile { .. })));
+}
+
+#[test]
 fn a_trigger_acts_once_for_each_value() {
     let trigger = |trigger, value: &str| Action::Trigger { id: id(), trigger, value: value.to_owned() };
     let asking =

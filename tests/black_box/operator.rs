@@ -1,0 +1,98 @@
+//! The operator's process in a scene: started, killed, ended; and what it has printed.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::Ordering;
+
+use xtask::guard::{self, Guarded};
+
+use crate::scene::Scene;
+use crate::world::RELEASE;
+
+impl Scene {
+    /// Starts an operator for this namespace and its neighbours.
+    pub fn start_operator(&mut self) {
+        let number = self.starts.fetch_add(1, Ordering::Relaxed) + 1;
+        let log = self.log_file(number);
+        let mut arguments: Vec<String> = [
+            "run",
+            "--namespace",
+            &self.namespace,
+            "--lease-namespace",
+            RELEASE,
+            "--lease-name",
+            &self.operator_name,
+            "--lease-duration",
+            "2s",
+            "--fast-poll-interval",
+            "200ms",
+            "--poll-interval",
+            "1s",
+            "--settle-window",
+            "1s",
+            "--request-timeout",
+            "3s",
+            "--health-address",
+            "127.0.0.1:0",
+            "--allowed-host",
+            "127.0.0.1",
+            "--log-format",
+            "text",
+            "--log-level",
+            "info,edusync=debug",
+        ]
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+        for neighbour in &self.neighbours {
+            arguments.extend(["--namespace".to_owned(), neighbour.clone()]);
+        }
+        for pair in self.flags.chunks(2) {
+            match arguments.iter().position(|argument| *argument == pair[0]) {
+                Some(place) => arguments[place + 1].clone_from(&pair[1]),
+                None => arguments.extend_from_slice(pair),
+            }
+        }
+        let direct = self.world.operator_kubeconfig();
+        let kubeconfig = self.detour.as_ref().map_or(direct, |detour| &detour.kubeconfig);
+        let environment = [("KUBECONFIG", kubeconfig)];
+        let program = PathBuf::from(env!("CARGO_BIN_EXE_edusync"));
+        self.operator = Some(guard::spawn(&program, arguments, &log, environment).unwrap());
+    }
+
+    fn log_file(&self, number: u32) -> PathBuf {
+        self.world.folder().join(format!("operator-{}-{number}.log", self.operator_name))
+    }
+
+    /// The operator becomes somebody else's: the next start does not end it.
+    pub fn take_operator(&mut self) -> Guarded {
+        self.operator.take().unwrap()
+    }
+
+    /// Name of the operator's lease.
+    pub fn lease(&self) -> &str {
+        &self.operator_name
+    }
+
+    /// Everything that the operators of this test have printed.
+    pub fn operator_log(&self) -> String {
+        let numbers = 1..=self.starts.load(Ordering::Relaxed);
+        numbers.map(|number| std::fs::read_to_string(self.log_file(number)).unwrap_or_default()).collect()
+    }
+
+    /// SIGKILL.
+    pub fn kill_operator(&mut self) {
+        self.operator.take().unwrap().kill().unwrap();
+    }
+
+    /// SIGTERM; the exit status.
+    pub fn terminate_operator(&mut self) -> std::process::ExitStatus {
+        self.operator.take().unwrap().terminate().unwrap()
+    }
+}
+
+/// Sends a signal, such as STOP.
+pub fn signal(name: &str, operator: &Guarded) {
+    let sent = Command::new("kill").args([format!("-{name}"), operator.id().to_string()]).status().unwrap();
+    assert!(sent.success(), "{name}: {sent}");
+}
