@@ -15,8 +15,8 @@ pub fn remote(scene: &Scene, id: &str) -> Value {
     scene.simulator.profiles().into_iter().find(|profile| profile["id"] == id).unwrap()
 }
 
-/// Somebody who is signed in as an administrator does something by hand.
-pub fn by_hand(scene: &Scene, method: &str, path: &str, body: &Value) {
+/// Somebody who is signed in as an administrator does something by hand; what Graph answered.
+pub fn by_hand(scene: &Scene, method: &str, path: &str, body: &Value) -> Value {
     let (simulator, now) = (scene.simulator.simulator(), Clock::of_this_machine().now());
     let settings = scene.simulator.settings();
     let form = format!(
@@ -37,6 +37,7 @@ pub fn by_hand(scene: &Scene, method: &str, path: &str, body: &Value) {
         .unwrap();
     let answer = simulator.handle(request, now);
     assert!(answer.status().is_success(), "{answer:?}");
+    if answer.body().is_empty() { Value::Null } else { serde_json::from_slice(answer.body()).unwrap() }
 }
 
 async fn begin(name: &str, settings: Settings) -> Scene {
