@@ -187,6 +187,32 @@ async fn a_profile_is_adopted_and_made_what_the_manifest_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_twin_is_named_and_left_alone() {
+    let scene = begin("twin", quick()).await;
+    scene.create("contoso", spec("Contoso SDS")).await;
+    let id = profile_id(&scene.until_ready_is("contoso", "True", "Provisioned").await);
+    let twin = scene.simulator.plant(foreign_body("contoso sds")).unwrap();
+    let is_told = |profile: &_| condition(profile, "DuplicateProfile").is_some();
+    let told = scene.until("contoso", "told of its twin", is_told).await;
+    let (status, reason, message) = condition(&told, "DuplicateProfile").unwrap();
+    assert_eq!((status.as_str(), reason.as_str()), ("True", "SameName"));
+    assert!(message.contains(&twin) && !message.contains(&id), "{message}");
+    assert_eq!((condition(&told, "Ready").unwrap().0, profile_id(&told)), ("True".to_owned(), id.clone()));
+    scene.until_events_are("contoso", &["Created", "Provisioned", "DuplicateProfile"]).await;
+
+    // Not even a deletion touches it.
+    scene.delete("contoso").await;
+    scene.until_gone("contoso").await;
+    let left: Vec<Value> = scene.simulator.profiles();
+    assert_eq!((left.len(), &left[0]["id"]), (1, &json!(twin)));
+    for method in ["POST", "PUT", "PATCH", "DELETE"] {
+        let calls = scene.requests(method);
+        assert!(calls.iter().all(|call| !call.path.contains(&twin)), "{method}: {calls:?}");
+    }
+    assert_eq!(scene.requests("POST").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_profile_that_somebody_deleted_is_created_again() {
     let scene = begin("recreated", quick()).await;
     scene.create("other", spec("Fabrikam SDS")).await;
