@@ -1,10 +1,13 @@
 //! From a manifest to a profile that is ready, and what is sent for it.
 
+use std::time::Duration;
+
 use edusync::api::GraphConnection;
 use graph_simulator::{CreateStatus, Settings};
 use serde_json::{Value, json};
 
-use crate::scene::{COLLECTION, Scene, condition, profile_id, quick, spec};
+use crate::manage::by_hand;
+use crate::scene::{COLLECTION, Scene, condition, foreign_body, profile_id, quick, spec};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_manifest_becomes_a_profile() {
@@ -45,6 +48,26 @@ async fn before_the_operator_has_looked_it_counts_as_in_progress() {
     let scene = Scene::without_operator("unseen", quick()).await;
     let profile = scene.create("contoso", spec("Contoso SDS")).await;
     assert_eq!(profile.status.unwrap().observed_generation, Some(-1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_whose_profile_is_still_being_deleted_is_waited_for() {
+    let delete_time = Duration::from_mins(10);
+    let mut scene = Scene::without_operator("beingdeleted", Settings { delete_time, ..quick() }).await;
+    let before = scene.simulator.plant(foreign_body("Contoso SDS")).unwrap();
+    by_hand(&scene, "DELETE", &format!("/{before}"), &json!({}));
+    scene.start_operator();
+    scene.create("contoso", spec("Contoso SDS")).await;
+    let waiting = scene.until_ready_is("contoso", "False", "NameBeingDeleted").await;
+    let message = condition(&waiting, "Ready").unwrap().2;
+    assert!(message.contains(&before), "{message}");
+    assert_eq!(condition(&waiting, "Stalled"), None, "nobody has to do anything");
+    scene.lists_pass(3).await;
+    assert!(scene.requests("POST").is_empty());
+    scene.simulator.advance(delete_time);
+    let ready = scene.until_ready_is("contoso", "True", "Provisioned").await;
+    assert_ne!(profile_id(&ready), before);
+    assert_eq!(scene.requests("POST").len(), 1);
 }
 
 /// Creates the profile of the second document through a dialect, and returns what was sent.

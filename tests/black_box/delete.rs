@@ -1,10 +1,12 @@
 //! A resource goes when its profile is gone from Graph, and not before.
 
 use edusync::api::GraphConnection;
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use serde_json::json;
 
+use crate::page::Page;
 use crate::scene::{Scene, condition, foreign_body, profile_id, quick, spec};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -125,11 +127,56 @@ async fn without_its_connection_it_says_how_to_let_go() {
             .is_some_and(|(_, reason, message)| reason == "ConnectionNotFound" && message.contains("Retain"))
     };
     scene.until("contoso", "stalled, with the way out", says_the_way_out).await;
-    let mut retained = spec("Contoso SDS");
+    let_go(&scene, "contoso", "Contoso SDS").await;
+}
+
+/// Sets `deletionPolicy: Retain`, and waits until the resource is gone and its profile is not.
+async fn let_go(scene: &Scene, name: &str, display_name: &str) {
+    let mut retained = spec(display_name);
     retained["deletionPolicy"] = json!("Retain");
-    scene.create("contoso", retained).await;
-    scene.until_gone("contoso").await;
+    scene.create(name, retained).await;
+    scene.until_gone(name).await;
     assert_eq!(scene.simulator.profiles().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_its_secret_it_says_how_to_let_go() {
+    let mut scene = Scene::begin("stuck-secret").await;
+    scene.create("contoso", spec("Contoso SDS")).await;
+    scene.until_ready_is("contoso", "True", "Provisioned").await;
+    // An operator that runs has the credentials in memory; one that starts does not.
+    scene.kill_operator();
+    let secrets: Api<Secret> = Api::namespaced(scene.client.clone(), &scene.namespace);
+    secrets.delete("graph", &DeleteParams::default()).await.unwrap();
+    scene.start_operator();
+    scene.delete("contoso").await;
+    let says_the_way_out = |profile: &_| {
+        condition(profile, "Stalled")
+            .is_some_and(|(_, reason, message)| reason == "CredentialsMissing" && message.contains("Retain"))
+    };
+    let stalled = scene.until("contoso", "stalled, with the way out", says_the_way_out).await;
+    let message = condition(&stalled, "Stalled").unwrap().2;
+    assert!(message.contains("graph"), "the Secret is named: {message}");
+    let_go(&scene, "contoso", "Contoso SDS").await;
+    assert!(scene.requests("DELETE").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_that_graph_fails_is_asked_for_once_and_can_be_let_go() {
+    let scene = Scene::begin("deletionfailed").await;
+    scene.create("contoso", spec("Contoso SDS")).await;
+    scene.until_ready_is("contoso", "True", "Provisioned").await;
+    scene.simulator.fault("delete:deletion-failed").unwrap();
+    scene.delete("contoso").await;
+    let failed = scene.until_ready_is("contoso", "False", "DeletionFailed").await;
+    let (status, reason, message) = condition(&failed, "Stalled").unwrap();
+    assert_eq!((status.as_str(), reason.as_str()), ("True", "DeletionFailed"));
+    assert!(message.contains("Retain"), "{message}");
+    // A second DELETE would succeed, and the resource would be gone.
+    scene.lists_pass(5).await;
+    assert_eq!(scene.requests("DELETE").len(), 1);
+    let_go(&scene, "contoso", "Contoso SDS").await;
+    assert_eq!(scene.requests("DELETE").len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -199,10 +246,10 @@ async fn very_many_deletions_wait_for_a_confirmation() {
     let mut scene = Scene::without_operator("many", quick()).await.with_flags(&["--most-deletions", "2"]);
     scene.start_operator();
     let names = ["one", "two", "three", "four"];
-    for name in names {
+    for name in names.into_iter().chain(["stays"]) {
         scene.create(name, spec(name)).await;
     }
-    for name in names {
+    for name in names.into_iter().chain(["stays"]) {
         scene.until_ready_is(name, "True", "Provisioned").await;
     }
     scene.kill_operator();
@@ -214,18 +261,16 @@ async fn very_many_deletions_wait_for_a_confirmation() {
         scene.until_ready_is(name, "False", "DeletionHeld").await;
     }
     assert!(scene.requests("DELETE").is_empty());
-    let namespace = scene.namespace.clone();
-    let mut annotate = scene.world.kubectl([
-        "annotate",
-        "educationsyncprofiles",
-        "--all",
-        "--namespace",
-        &namespace,
-        "edusync.dev/confirm-deletion=true",
-    ]);
-    assert!(annotate.output().unwrap().status.success());
+    let page = Page::read("troubleshooting.md").with("-n school ", &format!("-n {} ", scene.namespace));
+    let printed = page.run(&scene, "DeletionHeld", 0);
+    assert_eq!(printed.lines().count(), names.len(), "{printed}");
     for name in names {
         scene.until_gone(name).await;
     }
-    assert_eq!(scene.requests("DELETE").len(), 4);
+    assert_eq!(scene.requests("DELETE").len(), names.len());
+    let stays = scene.until_ready_is("stays", "True", "Provisioned").await;
+    assert!(
+        !stays.annotations().contains_key("edusync.dev/confirm-deletion"),
+        "the guard still holds for it"
+    );
 }

@@ -103,7 +103,7 @@ fn steering() -> BTreeMap<String, &'static str> {
         ("adopt.profileId", "a_profile_is_adopted_and_made_what_the_manifest_says"),
         ("adopt.byDisplayName", "the_example_adopts"),
         ("triggers.reset", "a_trigger_is_answered_once_and_not_at_the_first_sight"),
-        ("triggers.start", "a_start_without_files_says_what_is_missing"),
+        ("triggers.start", "a_start_synchronizes_what_is_uploaded_once"),
     ]
     .map(|(path, test)| (path.to_owned(), test))
     .into();

@@ -15,8 +15,8 @@ pub fn remote(scene: &Scene, id: &str) -> Value {
     scene.simulator.profiles().into_iter().find(|profile| profile["id"] == id).unwrap()
 }
 
-/// Somebody who is signed in as an administrator does something by hand.
-pub fn by_hand(scene: &Scene, method: &str, path: &str, body: &Value) {
+/// Somebody who is signed in as an administrator does something by hand; what Graph answered.
+pub fn by_hand(scene: &Scene, method: &str, path: &str, body: &Value) -> Value {
     let (simulator, now) = (scene.simulator.simulator(), Clock::of_this_machine().now());
     let settings = scene.simulator.settings();
     let form = format!(
@@ -37,6 +37,7 @@ pub fn by_hand(scene: &Scene, method: &str, path: &str, body: &Value) {
         .unwrap();
     let answer = simulator.handle(request, now);
     assert!(answer.status().is_success(), "{answer:?}");
+    if answer.body().is_empty() { Value::Null } else { serde_json::from_slice(answer.body()).unwrap() }
 }
 
 async fn begin(name: &str, settings: Settings) -> Scene {
@@ -183,6 +184,32 @@ async fn a_profile_is_adopted_and_made_what_the_manifest_says() {
     scene.delete("contoso").await;
     scene.until_gone("contoso").await;
     assert!(scene.simulator.profiles().iter().all(|profile| profile["id"] != id.as_str()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_twin_is_named_and_left_alone() {
+    let scene = begin("twin", quick()).await;
+    scene.create("contoso", spec("Contoso SDS")).await;
+    let id = profile_id(&scene.until_ready_is("contoso", "True", "Provisioned").await);
+    let twin = scene.simulator.plant(foreign_body("contoso sds")).unwrap();
+    let is_told = |profile: &_| condition(profile, "DuplicateProfile").is_some();
+    let told = scene.until("contoso", "told of its twin", is_told).await;
+    let (status, reason, message) = condition(&told, "DuplicateProfile").unwrap();
+    assert_eq!((status.as_str(), reason.as_str()), ("True", "SameName"));
+    assert!(message.contains(&twin) && !message.contains(&id), "{message}");
+    assert_eq!((condition(&told, "Ready").unwrap().0, profile_id(&told)), ("True".to_owned(), id.clone()));
+    scene.until_events_are("contoso", &["Created", "Provisioned", "DuplicateProfile"]).await;
+
+    // Not even a deletion touches it.
+    scene.delete("contoso").await;
+    scene.until_gone("contoso").await;
+    let left: Vec<Value> = scene.simulator.profiles();
+    assert_eq!((left.len(), &left[0]["id"]), (1, &json!(twin)));
+    for method in ["POST", "PUT", "PATCH", "DELETE"] {
+        let calls = scene.requests(method);
+        assert!(calls.iter().all(|call| !call.path.contains(&twin)), "{method}: {calls:?}");
+    }
+    assert_eq!(scene.requests("POST").len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

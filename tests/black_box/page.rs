@@ -24,11 +24,20 @@ impl Page {
         self
     }
 
+    /// The text below a heading of the second or third level, to the next heading of its level or above.
+    fn section(&self, heading: &str) -> &str {
+        let below = |start: &str, end: &str| {
+            let (_, rest) = self.text.split_once(&format!("{start}{heading}\n"))?;
+            rest.split(end).next()
+        };
+        let found = below("\n## ", "\n## ").or_else(|| below("\n### ", "\n##"));
+        found.unwrap_or_else(|| panic!("no section {heading}"))
+    }
+
     /// The commands of a section, in order, with what the examples stand for.
     pub fn commands(&self, heading: &str) -> Vec<String> {
-        let start = format!("\n## {heading}\n");
-        let section = self.text.split(&start).nth(1).unwrap_or_else(|| panic!("no section {heading}"));
-        let section = section.split("\n## ").next().unwrap();
+        // A command may go on in the next line.
+        let section = self.section(heading).replace("\\\n", "");
         let commands = section.lines().map(str::trim).filter(|line| line.starts_with("kubectl "));
         commands
             .map(|command| {

@@ -2,10 +2,13 @@
 
 use edusync::api::EducationSyncProfile;
 use edusync::api::status::SyncStatus;
+use edusync::clock::Clock;
 use graph_simulator::{ExpandRule, ProfileSettings, Settings, SyncOutcome};
 use serde_json::json;
 
-use crate::scene::{Scene, condition, power_school, quick, spec};
+use crate::cli::edusync;
+use crate::manage::by_hand;
+use crate::scene::{COLLECTION, Scene, condition, power_school, profile_id, quick, spec};
 
 fn settings(expand: ExpandRule) -> Settings {
     let sync_time = std::time::Duration::from_secs(1);
@@ -23,6 +26,16 @@ pub fn is(status: SyncStatus) -> impl Fn(&EducationSyncProfile) -> bool {
         let sync = profile.status.as_ref().and_then(|status| status.sync.as_ref());
         sync.is_some_and(|sync| sync.status == status)
     }
+}
+
+/// Status and reason of the condition `Synchronized`.
+fn synchronized(profile: &EducationSyncProfile) -> (String, String) {
+    let (status, reason, _) = condition(profile, "Synchronized").unwrap();
+    (status, reason)
+}
+
+fn no(reason: &str) -> (String, String) {
+    ("False".to_owned(), reason.to_owned())
 }
 
 fn calls(scene: &Scene, end: &str) -> usize {
@@ -73,11 +86,58 @@ async fn errors_are_counted_by_kind_and_name_nobody() {
     assert_eq!(status.errors.iter().map(|errors| errors.count).sum::<i64>(), 6);
     assert_eq!(status.sync.unwrap().error_count, Some(6));
     assert!(!text.contains("fabrikam.example"), "no person is named: {text}");
-    let (value, reason, _) = condition(&failed, "Synchronized").unwrap();
-    assert_eq!((value.as_str(), reason.as_str()), ("False", "SyncFailed"));
+    assert_eq!(synchronized(&failed), no("SyncFailed"));
     assert_eq!(condition(&failed, "Ready").unwrap().0, "True", "Ready follows provisioning");
     assert_eq!(calls(&scene, "/errors"), 1);
     assert!(!scene.operator_log().contains("fabrikam.example"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_school_data_sync_has_stopped_says_what_a_person_must_do_and_that_helps() {
+    let scene = begin("stopped", settings(ExpandRule::Allow)).await;
+    let mut spec = power_school(&scene).await;
+    let stops = [
+        (
+            "doubtful",
+            SyncOutcome::ValidationError,
+            "ValidationError",
+            "resume the synchronization in School Data Sync",
+        ),
+        ("overrun", SyncOutcome::Quarantined, "Quarantined", "set spec.triggers.reset to a new value"),
+    ];
+    for (name, outcome, ..) in stops {
+        scene.simulator.set_sync_outcome(name, outcome);
+        spec["displayName"] = json!(name);
+        scene.create(name, spec.clone()).await;
+    }
+    let mut ids = Vec::new();
+    for (name, _, reason, advice) in stops {
+        let says_so =
+            |profile: &_| condition(profile, "Synchronized").is_some_and(|(_, said, _)| said == reason);
+        let stopped = scene.until(name, reason, says_so).await;
+        assert_eq!(synchronized(&stopped), no(reason));
+        let message = condition(&stopped, "Synchronized").unwrap().2;
+        assert!(message.contains("Mend the source") && message.contains(advice), "{message}");
+        assert_eq!(condition(&stopped, "Ready").unwrap().0, "True", "Ready follows provisioning");
+        scene.until_events_are(name, &["Created", "Provisioned", reason]).await;
+        let troubled = edusync(&scene, &["status"]).await.ended_with(2).out;
+        assert!(troubled.contains(&format!("Synchronized: {message}")), "{troubled}");
+        ids.push(profile_id(&stopped));
+    }
+    scene.lists_pass(3).await;
+    let changed: usize = ["/pause", "/resume", "/reset", "/start"].map(|end| calls(&scene, end)).iter().sum();
+    assert_eq!(changed, 0, "edusync does nothing about it by itself");
+
+    // What the sentences advise.
+    by_hand(&scene, "POST", &format!("/{}/resume", ids[0]), &json!({}));
+    scene.simulator.set_sync_outcome("overrun", SyncOutcome::Success);
+    spec["triggers"] = json!({"reset": "mended"});
+    scene.create("overrun", spec).await;
+    for (name, ..) in stops {
+        let done = scene.until(name, "synchronized", is(SyncStatus::Success)).await;
+        assert_eq!(synchronized(&done), ("True".to_owned(), "SyncSucceeded".to_owned()));
+    }
+    edusync(&scene, &["status"]).await.ended_with(0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -87,19 +147,22 @@ async fn what_edusync_has_paused_it_resumes() {
     let scene = begin("pause", Settings { profiles, ..quick() }).await;
     let mut spec = power_school(&scene).await;
     scene.create("contoso", spec.clone()).await;
-    scene
+    let running = scene
         .until("contoso", "running", |p| p.status.as_ref().and_then(|status| status.sync.as_ref()).is_some())
         .await;
+    assert_eq!(synchronized(&running), no("SyncRunning"));
     spec["synchronization"] = json!("Paused");
     scene.create("contoso", spec.clone()).await;
     let paused = scene.until("contoso", "paused", is(SyncStatus::Paused)).await;
+    assert_eq!(synchronized(&paused), no("SyncPaused"));
+    edusync(&scene, &["status"]).await.ended_with(0);
     assert_eq!(paused.status.unwrap().paused_by_manifest, Some(true));
     spec["synchronization"] = json!("Running");
     scene.create("contoso", spec).await;
     let resumed = scene.until("contoso", "resumed", |profile| {
         profile.status.as_ref().unwrap().paused_by_manifest.is_none() && !is(SyncStatus::Paused)(profile)
     });
-    resumed.await;
+    assert_eq!(synchronized(&resumed.await), no("SyncRunning"));
     assert_eq!((calls(&scene, "/pause"), calls(&scene, "/resume")), (1, 1));
 }
 
@@ -139,11 +202,55 @@ async fn a_start_without_files_says_what_is_missing() {
     assert_eq!(all.iter().filter(|request| request.path.ends_with("/start")).count(), 1);
 }
 
+/// Somebody uploads files by another tool than edusync, which starts nothing.
+fn upload(scene: &Scene, id: &str) {
+    let address = by_hand(scene, "GET", &format!("/{id}/uploadUrl"), &json!({}));
+    let address: http::Uri = address["value"].as_str().unwrap().parse().unwrap();
+    let (path, query) = (address.path(), address.query().unwrap());
+    for file in std::fs::read_dir(xtask::repository_root().join("examples/csv")).unwrap() {
+        let file = file.unwrap();
+        let blob = file.file_name().into_string().unwrap();
+        let text = std::fs::read(file.path()).unwrap();
+        let put = http::Request::put(format!("{path}/{blob}?{query}"))
+            .header("content-length", text.len())
+            .header("x-ms-blob-type", "BlockBlob")
+            .header("x-ms-version", "2015-07-08")
+            .body(text.into())
+            .unwrap();
+        let answer = scene.simulator.simulator().handle(put, Clock::of_this_machine().now());
+        assert!(answer.status().is_success(), "{blob}: {answer:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_synchronizes_what_is_uploaded_once() {
+    let mut scene = begin("started", settings(ExpandRule::Allow)).await;
+    let mut spec = spec("Contoso SDS");
+    scene.create("contoso", spec.clone()).await;
+    let id = profile_id(&scene.until_ready_is("contoso", "True", "Provisioned").await);
+    upload(&scene, &id);
+    spec["triggers"] = json!({"start": "now"});
+    scene.create("contoso", spec).await;
+    let done = scene.until("contoso", "synchronized", is(SyncStatus::Success)).await;
+    let handled = done.status.unwrap().handled_triggers.unwrap();
+    assert_eq!((handled.start.as_deref(), handled.reset), (Some("now"), None));
+    let events = ["Created", "Provisioned", "Started", "SyncSucceeded"];
+    scene.until_events_are("contoso", &events).await;
+
+    scene.kill_operator();
+    scene.start_operator();
+    scene.lists_pass(3).await;
+    let starts = scene.requests("POST").into_iter().filter(|request| request.path.ends_with("/start"));
+    let starts: Vec<_> = starts.map(|request| (request.path, request.status)).collect();
+    assert_eq!(starts, [(format!("{COLLECTION}/{id}/start"), 200)]);
+    scene.until_events_are("contoso", &events).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_end_of_a_profile_is_told_ahead() {
     let scene = begin("expiry", quick()).await;
     let mut spec = spec("Contoso SDS");
-    let soon = edusync::clock::Clock::of_this_machine().now() + std::time::Duration::from_hours(24 * 30);
+    let soon = Clock::of_this_machine().now() + std::time::Duration::from_hours(24 * 30);
     let day = soon.strftime("%Y-%m-%d").to_string();
     spec["expirationDate"] = json!(day);
     scene.create("contoso", spec).await;
