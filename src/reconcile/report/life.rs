@@ -104,7 +104,9 @@ pub fn updated(
     }
     let mut notices = vec![normal("Updated", "Update", sentence(&id, fields, cleared))];
     let differed: Vec<&str> = fields.iter().chain(cleared).map(String::as_str).collect();
-    if !differed.is_empty() {
+    // A manifest that was just changed is no drift.
+    let was_seen = latest.status.as_ref().and_then(|status| status.observed_generation);
+    if !differed.is_empty() && was_seen == Some(decided.generation) {
         // The event has told it; the condition stays until a list shows that it lasts.
         let message = format!(
             "The profile in Microsoft Graph differed from the manifest in {}; edusync has sent the correction.",

@@ -257,7 +257,9 @@ fn after_a_change_every_list_is_looked_at_until_one_can_show_what_came_of_it() {
 #[test]
 fn a_correction_is_named_in_a_condition_until_a_list_shows_that_it_lasts() {
     use crate::reconcile::report::{Decided, standing, updated};
-    let o = look(bound());
+    let mut status = bound();
+    status["observedGeneration"] = json!(1);
+    let o = look(status);
     let fields = ["displayName".to_owned()];
     let report = updated(&o.resource, &Decided::by(&o), (&fields, &[]), None, at(NOW));
     let drifted = |status: &crate::api::status::EducationSyncProfileStatus| {
