@@ -69,3 +69,25 @@ fn a_profile_that_was_never_set_up_never_syncs() {
         assert_eq!(status.status, 404, "{}", status.text);
     }
 }
+
+#[test]
+fn an_update_may_be_accepted_and_change_nothing() {
+    let mut world = world(&["update:ignored,times=2"]);
+    let id = world.provisioned(&profile("P"));
+    let (item, token) = (format!("{BETA}/{id}"), world.delegated());
+    for (verb, status) in [("PUT", 202), ("PATCH", 200)] {
+        let answer = world.send_json(verb, &item, &token, &profile("Q"));
+        assert_eq!((answer.status.as_u16(), &answer.json()["displayName"]), (status, &json!("P")), "{verb}");
+        assert_eq!(world.get(&item, &token).json()["displayName"], "P", "{verb}");
+    }
+    assert_eq!(world.send_json("PUT", &item, &token, &profile("Q")).status, 202);
+    assert_eq!(world.get(&item, &token).json()["displayName"], "Q", "the fault has struck twice");
+}
+
+#[test]
+fn an_update_that_would_be_ignored_is_refused_for_what_is_wrong_with_it() {
+    let world = world(&["update:ignored"]);
+    let (id, token) = (world.create("P"), world.delegated());
+    let wrong = json!({"displayName": "Q"});
+    assert_eq!(world.send_json("PUT", &format!("{BETA}/{id}"), &token, &wrong).status, 400);
+}

@@ -31,7 +31,7 @@ use cached::Cached;
 use claims::Claims;
 use cluster::{Cluster, ClusterError, Key, SecretValue};
 use jiff::Timestamp;
-use observation::{Memory, Observation, Settings};
+use observation::{Memory, Observation, Settings, SourceSecret};
 
 /// The client secret of a source is read again after this time, so that a changed one is noticed.
 const SECRET_REREAD: Duration = Duration::from_mins(15);
@@ -163,6 +163,19 @@ impl<C> Context<C> {
         self.secrets.lock().unwrap_or_else(PoisonError::into_inner).insert(uid.to_owned(), entry);
     }
 
+    /// When the client secret of the source is to be read again. Lists tell nothing of it.
+    fn secret_due(&self, o: &Observation) -> Option<Duration> {
+        if matches!(o.source_secret, SourceSecret::NotNeeded) {
+            return None;
+        }
+        let secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        // One that could not be read is tried for as long after this look.
+        let read_at = secrets.get(o.uid()).filter(|_| o.source_secret.value().is_some());
+        let read_at = read_at.map_or_else(|| self.clock.now(), |(at, ..)| *at);
+        let age = Duration::try_from(self.clock.now().duration_since(read_at)).unwrap_or_default();
+        Some(SECRET_REREAD.saturating_sub(age))
+    }
+
     /// Lets a follower hear of one poller, and of no other.
     pub fn follow(&self, follower: Follower, poller: &Arc<Poller>, interest: Interest, seen: &View) {
         let newest = Arc::downgrade(poller);
@@ -220,7 +233,7 @@ pub async fn pass<C: Cluster>(context: &Context<C>, key: &Key) -> Result<Next, C
     let next = match done {
         act::Done::Nothing { standing, recheck } => {
             report_standing(context, &observation, &verdict, standing).await?;
-            recheck.map_or(Next::Wait, Next::In)
+            recheck.into_iter().chain(context.secret_due(&observation)).min().map_or(Next::Wait, Next::In)
         }
         act::Done::LookAgain(next) => next,
     };

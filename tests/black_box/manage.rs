@@ -109,6 +109,52 @@ async fn what_somebody_changes_in_the_portal_is_put_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_knows_better_gets_no_third_put() {
+    let scene = begin("ignored", quick()).await;
+    scene.create("contoso", spec("Contoso SDS")).await;
+    let id = profile_id(&scene.until_ready_is("contoso", "True", "Provisioned").await);
+    scene.simulator.fault("update:ignored,times=always").unwrap();
+    let mut wanted = spec("Contoso SDS");
+    wanted["handleSpecialCharacterConstraint"] = json!(true);
+    scene.create("contoso", wanted.clone()).await;
+    let is_given_up = |profile: &EducationSyncProfile| {
+        condition(profile, "Drifted").is_some_and(|(value, reason, _)| value == "True" && reason == "NotAccepted")
+    };
+    let given_up = scene.until("contoso", "given up", is_given_up).await;
+    let (_, _, message) = condition(&given_up, "Drifted").unwrap();
+    assert!(message.contains("handleSpecialCharacterConstraint twice"), "{message}");
+    assert_eq!(scene.requests("PUT").len(), 2);
+    // Longer than a settle window.
+    scene.lists_pass(4).await;
+    assert_eq!(scene.requests("PUT").len(), 2, "nothing more is sent");
+    let at_rest = scene.profiles().get("contoso").await.unwrap();
+    assert_eq!(condition(&at_rest, "Ready").unwrap().1, "Provisioned");
+    assert!(is_given_up(&at_rest), "it stays so");
+
+    // Another generation is sent again, and given up again after as many updates.
+    wanted["displayName"] = json!("Contoso Roster");
+    scene.create("contoso", wanted.clone()).await;
+    let generation = at_rest.metadata.generation.unwrap() + 1;
+    let again = scene.until("contoso", "given up again", |profile| {
+        let observed = profile.status.as_ref().and_then(|status| status.observed_generation);
+        let message = condition(profile, "Drifted").map(|(_, _, message)| message);
+        observed == Some(generation)
+            && is_given_up(profile)
+            && message.is_some_and(|message| message.contains("displayName"))
+    });
+    again.await;
+    assert_eq!(scene.requests("PUT").len(), 4);
+    scene.simulator.clear_faults();
+    wanted["handleSpecialCharacterConstraint"] = json!(false);
+    scene.create("contoso", wanted).await;
+    scene
+        .eventually("it has its name", |scene| remote(scene, &id)["displayName"] == "Contoso Roster")
+        .await;
+    scene.until("contoso", "as it should be", |profile| condition(profile, "Drifted").is_none()).await;
+    assert_eq!(scene.requests("PUT").len(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_rename_keeps_the_profile_and_frees_the_old_name() {
     let scene = begin("rename", quick()).await;
     scene.create("contoso", spec("Contoso SDS")).await;

@@ -2,7 +2,7 @@
 
 use edusync::api::EducationSyncProfile;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{Api, PostParams};
+use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 use crate::scene::{Scene, condition};
@@ -72,6 +72,54 @@ async fn a_missing_secret_of_the_source_is_said_and_costs_no_post() {
     manifest["metadata"]["annotations"] = json!({"reconcile.edusync.dev/requestedAt": "now"});
     scene.apply::<EducationSyncProfile>(manifest).await.unwrap();
     scene.until_ready_is("powerschool", "True", "Provisioned").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_secret_of_the_source_is_sent_with_one_put() {
+    let mut scene = Scene::begin("newsecret").await;
+    give_secret(&scene).await;
+    scene.apply::<EducationSyncProfile>(example("powerschool")).await.unwrap();
+    let ready = scene.until_ready_is("powerschool", "True", "Provisioned").await;
+    let before = applied_version(&ready);
+    assert!(before.is_some());
+
+    let changed = "another-canary-of-the-source";
+    let patch = Patch::Merge(json!({"stringData": {"clientSecret": changed}}));
+    let api: Api<Secret> = Api::namespaced(scene.client.clone(), &scene.namespace);
+    let secret = api.patch("sis-credentials", &PatchParams::default(), &patch).await.unwrap();
+    let version = secret.metadata.resource_version;
+    assert_ne!(version, before);
+    // A request reads no Secret; a new operator has read none yet.
+    let mut manifest = example("powerschool");
+    manifest["metadata"]["annotations"] = json!({"reconcile.edusync.dev/requestedAt": "now"});
+    scene.apply::<EducationSyncProfile>(manifest).await.unwrap();
+    scene
+        .until("powerschool", "looked at", |profile| {
+            profile.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_deref()) == Some("now")
+        })
+        .await;
+    assert!(scene.requests("PUT").is_empty());
+    scene.kill_operator();
+    scene.start_operator();
+    scene.until("powerschool", "with the new secret", |profile| applied_version(profile) == version).await;
+    scene.until_ready_is("powerschool", "True", "Provisioned").await;
+    scene.lists_pass(4).await;
+    let puts = scene.requests("PUT");
+    assert_eq!(puts.len(), 1, "sent once");
+    let body = puts[0].body.as_ref().unwrap();
+    let sent = body.pointer("/dataProvider/clientSecret").and_then(Value::as_str);
+    assert_eq!(sent, Some("(redacted)"), "a secret came, and is not shown: {body}");
+
+    // The next operator finds nothing to send.
+    scene.kill_operator();
+    scene.start_operator();
+    scene.lists_pass(4).await;
+    assert_eq!(scene.requests("PUT").len(), 1);
+    assert!(!scene.operator_log().contains(changed));
+}
+
+fn applied_version(profile: &EducationSyncProfile) -> Option<String> {
+    profile.status.as_ref()?.applied_secret_version.clone()
 }
 
 /// Whoever may write a profile, but read no Secret, must not have a credential sent to an address of theirs.

@@ -15,6 +15,7 @@ mod judge;
 mod kubernetes;
 mod process;
 mod queue;
+mod rotation;
 mod rules;
 mod run;
 mod story;

@@ -76,6 +76,8 @@ struct Notes {
     retained: BTreeSet<String>,
     calls: BTreeMap<String, u64>,
     writes: u64,
+    /// Bodies of the updates that were sent.
+    updates: Vec<Value>,
 }
 
 impl Rules {
@@ -101,6 +103,11 @@ impl Rules {
     pub fn counted(&self) -> (BTreeMap<String, u64>, u64) {
         let notes = self.notes();
         (notes.calls.clone(), notes.writes)
+    }
+
+    /// Bodies of the updates that were sent.
+    pub fn updates(&self) -> Vec<Value> {
+        self.notes().updates.clone()
     }
 
     /// No secret, wherever this is.
@@ -130,6 +137,9 @@ impl Rules {
         let holder = world.server.lease().and_then(|lease| lease.spec).and_then(|spec| spec.holder_identity);
         if holder.as_deref() != Some(&*process.identity) {
             self.story.broken(format!("{} changes Graph, but {holder:?} leads", process.identity));
+        }
+        if change.method == Method::PUT {
+            self.notes().updates.push(serde_json::from_slice(request.body()).unwrap_or_default());
         }
         if change.method == Method::DELETE && !was_asked_for(world, &change.id) {
             self.story.broken(format!("nobody asked for the deletion of {}", change.id));

@@ -37,6 +37,8 @@ pub(crate) enum Kind {
     ProvisioningFailed,
     /// The delete ends in `deletionFailed`.
     DeletionFailed,
+    /// The update is accepted, and changes none of the profile's values.
+    Ignored,
     /// Somebody else has deleted the profile.
     DeletedByOther,
     /// Somebody else creates a profile of the same name right before.
@@ -76,7 +78,7 @@ impl Moment {
 /// One row of the help: how it is written, what it does, its own options.
 struct Row(&'static str, &'static str, &'static str);
 
-const ROWS: [Row; 26] = [
+const ROWS: [Row; 27] = [
     Row("429", "throttled; not carried out", "retry-after, window"),
     Row("500 502 503 504 507", "this status (any from 400 to 599); not carried out", "retry-after"),
     Row("STATUS-after-commit", "carried out, but answered with this status", "retry-after"),
@@ -97,6 +99,7 @@ const ROWS: [Row; 26] = [
     Row("retired-404 -410 -501 -400", "the API is gone, in one of its four forms", ""),
     Row("provisioning-failed", "create: the profile ends in provisioningFailed", ""),
     Row("deletion-failed", "delete: it ends in deletionFailed", ""),
+    Row("ignored", "update: accepted as documented; the values stay as they were", ""),
     Row("deleted-by-other", "the profile is gone when the call comes", ""),
     Row("twin-before twin-after", "create: somebody else creates the same name right before, after", ""),
     Row("unknown-state", "profiles have state value=reorganizing", "value"),
@@ -159,9 +162,12 @@ impl Kind {
             | Self::TokenRevoked
             | Self::Retired(_)
             | Self::Aadsts(_) => Moment::Instead,
-            Self::Lag | Self::Stale | Self::EmptyList | Self::DeletedByOther | Self::TwinBefore => {
-                Moment::Before
-            }
+            Self::Lag
+            | Self::Stale
+            | Self::EmptyList
+            | Self::Ignored
+            | Self::DeletedByOther
+            | Self::TwinBefore => Moment::Before,
             Self::Status { committed: true, .. }
             | Self::Reset { committed: true }
             | Self::Half
@@ -195,6 +201,7 @@ impl Kind {
     pub(crate) fn only_for(self) -> &'static [&'static str] {
         match self {
             Self::NotFound | Self::ProvisioningFailed | Self::TwinBefore | Self::TwinAfter => &["create"],
+            Self::Ignored => &["update"],
             Self::DeletionFailed => &["delete"],
             Self::Lag | Self::EmptyList => &["list", "list.page", "count"],
             Self::Stale => &["list", "list.page", "count", "get", "profileStatus"],
@@ -228,7 +235,7 @@ impl Kind {
     }
 }
 
-const SIMPLE: [(&str, Kind); 24] = [
+const SIMPLE: [(&str, Kind); 25] = [
     ("slow", Kind::Slow),
     ("half", Kind::Half),
     ("not-json", Kind::NotJson),
@@ -247,6 +254,7 @@ const SIMPLE: [(&str, Kind); 24] = [
     ("retired-400", Kind::Retired(400)),
     ("provisioning-failed", Kind::ProvisioningFailed),
     ("deletion-failed", Kind::DeletionFailed),
+    ("ignored", Kind::Ignored),
     ("deleted-by-other", Kind::DeletedByOther),
     ("twin-before", Kind::TwinBefore),
     ("twin-after", Kind::TwinAfter),

@@ -191,7 +191,9 @@ impl Inner {
         for fault in &strike.before {
             self.meddle(fault, principal, named, incoming, envelope);
         }
+        self.model.ignore_updates(strike.before.iter().any(|fault| fault.kind == Kind::Ignored));
         let mut answer = self.at_its_time(principal, route, incoming, envelope, strike);
+        self.model.ignore_updates(false);
         let Ok(good) = &mut answer else { return answer };
         let created = created_id(good);
         for fault in &strike.after {

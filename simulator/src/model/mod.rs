@@ -92,6 +92,8 @@ pub(crate) struct Model {
     sync_errors: BTreeMap<String, usize>,
     /// Uploads, by profile id.
     containers: BTreeMap<String, Container>,
+    /// Whether an update that is accepted leaves the values as they are.
+    ignores_updates: bool,
 }
 
 impl Model {
@@ -106,6 +108,7 @@ impl Model {
             outcomes: settings.profiles.sync_outcomes.iter().cloned().collect(),
             sync_errors: settings.profiles.sync_errors.iter().cloned().collect(),
             containers: BTreeMap::new(),
+            ignores_updates: false,
             settings: settings.clone(),
         }
     }

@@ -10,6 +10,11 @@ use super::types::Generation;
 use super::{Model, Refused, View, parse};
 
 impl Model {
+    /// From now on the values of a profile stay as they are, although its updates are accepted; or they do not.
+    pub(crate) fn ignore_updates(&mut self, ignore: bool) {
+        self.ignores_updates = ignore;
+    }
+
     /// Replaces what a caller may set. The profile is set up again; its sync goes on as it was (scenario page
     /// "update a profile"). The limit of `expirationDate` counts from the creation.
     pub(crate) fn replace(
@@ -24,8 +29,11 @@ impl Model {
         let created = self.changeable(tenant, id, now)?.created;
         let rules = Rules { generation, accept_type_without_hash, now: created };
         let mut draft = parse::draft(body, rules).map_err(Refused::Invalid)?;
-        let fails = self.failing.contains(&draft.display_name);
         let mut profile = self.changeable(tenant, id, now)?.clone();
+        if self.ignores_updates {
+            draft = profile.draft.clone();
+        }
+        let fails = self.failing.contains(&draft.display_name);
         keep_secret(&mut draft.provider, &profile.draft.provider);
         // After a delete that failed the update brings the profile back; what it was before counts.
         (profile.deleting_since, profile.deletion_fails) = (None, false);

@@ -6,6 +6,7 @@ use super::*;
 use crate::api::conditions::{READY, RECONCILING, STALLED};
 use crate::api::connection::Dialect;
 use crate::graph::CallIds;
+use crate::graph::difference::differences;
 use crate::reconcile::claims::Tenant;
 
 fn resource(generation: i64, status: &Value) -> EducationSyncProfile {
@@ -101,4 +102,44 @@ fn reconciling_and_stalled_are_there_only_while_true() {
     conditions(&mut status, &Standing::Ready(Reason::Provisioned, String::new()), 2, now);
     assert_eq!(kinds(&status), [READY]);
     assert_eq!(status.observed_generation, Some(2));
+}
+
+/// Whoever may read events need not be allowed to read the spec, and nobody may read a secret.
+#[test]
+fn the_event_of_an_update_names_fields_and_never_values() {
+    let mut latest = resource(2, &json!({}));
+    latest.spec = serde_json::from_value(json!({
+        "displayName": "canary-new",
+        "dataProvider": {"powerSchool": {
+            "connectionUrl": "https://canary-new.example", "clientId": "canary-new", "schoolYear": "2027",
+            "schoolsIds": ["canary-new"], "clientSecretRef": {"name": "canary-name", "key": "canary-key"},
+        }},
+        "identitySynchronizationConfiguration": {"creation": {"userDomains": [
+            {"appliesTo": "student", "name": "canary-new.example"}
+        ]}},
+    }))
+    .unwrap();
+    latest.status = serde_json::from_value(json!({"binding": {
+        "uid": "u", "endpoint": "e", "tenantId": "t", "profileId": "p", "displayName": "canary-old"
+    }}))
+    .unwrap();
+    let mut actual = wanted(&latest.spec);
+    actual["displayName"] = json!("canary-old");
+    actual["dataProvider"]["connectionUrl"] = json!("https://canary-old.example");
+    actual["dataProvider"]["schoolsIds"] = json!(["canary-old"]);
+    let fields = differences(&wanted(&latest.spec), &actual);
+    let cleared = vec!["expirationDate".to_owned()];
+    let decided = Decided { secret_version: Some("7".to_owned()), ..decided() };
+    let told = |fields: &[String], cleared: &[String]| {
+        let report = updated(&latest, &decided, (fields, cleared), None, Timestamp::UNIX_EPOCH);
+        let [notice] = report.notices.as_slice() else { panic!("{:?}", report.notices) };
+        assert_eq!(notice.reason, "Updated");
+        notice.note.clone()
+    };
+    let changed = "changed dataProvider.connectionUrl, dataProvider.schoolsIds, displayName";
+    assert_eq!(told(&fields, &[]), format!("Updated the profile p: {changed}."));
+    assert_eq!(told(&fields, &cleared), format!("Updated the profile p: {changed}; cleared expirationDate."));
+    assert_eq!(told(&[], &cleared), "Updated the profile p: cleared expirationDate.");
+    // A changed secret alone.
+    assert_eq!(told(&[], &[]), "Updated the profile p: sent it again.");
 }

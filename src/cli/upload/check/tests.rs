@@ -131,3 +131,90 @@ fn no_value_is_told_and_many_findings_are_counted() {
         "{table}"
     );
 }
+
+/// A file that is made while it is read, and is nowhere as a whole.
+struct Made<F> {
+    row: F,
+    next: u64,
+    rows: u64,
+    left: Vec<u8>,
+    /// The most that was asked for at once.
+    longest_read: usize,
+    /// All that was read.
+    bytes: usize,
+}
+
+impl<F: Fn(u64) -> String> Made<F> {
+    fn new(headings: &str, rows: u64, row: F) -> Self {
+        Self { row, next: 0, rows, left: headings.as_bytes().to_vec(), longest_read: 0, bytes: 0 }
+    }
+}
+
+impl<F: Fn(u64) -> String> Read for Made<F> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.longest_read = self.longest_read.max(buffer.len());
+        while self.left.len() < buffer.len() && self.next < self.rows {
+            self.left.extend_from_slice((self.row)(self.next).as_bytes());
+            self.next += 1;
+        }
+        let read = self.left.len().min(buffer.len());
+        buffer[..read].copy_from_slice(&self.left[..read]);
+        self.left.drain(..read);
+        self.bytes += read;
+        Ok(read)
+    }
+}
+
+fn format(name: &str) -> &'static Format {
+    FORMATS.iter().find(|format| format.name == name).unwrap()
+}
+
+#[test]
+fn a_file_with_more_rows_than_are_taken_is_told_apart_from_one_with_many() {
+    for (rows, kind) in [
+        (500_000, None),
+        (500_001, Some(Kind::ManyRows)),
+        (2_000_000, Some(Kind::ManyRows)),
+        (2_000_001, Some(Kind::TooManyRows)),
+    ] {
+        let mut findings = Findings::new(3);
+        let file = Made::new("Section SIS ID,SIS ID\n", rows, |_| "7,1\n".to_owned());
+        let counted = check(file, format("studentenrollment.csv"), &mut HashMap::new(), &mut findings);
+        assert_eq!(counted, rows);
+        let found = findings.into_list();
+        let kinds: Vec<Kind> = found.iter().map(|finding| finding.kind).collect();
+        assert_eq!(kinds, Vec::from_iter(kind), "{rows}");
+        assert!(found.iter().all(|finding| finding.count == 1 && finding.places.is_empty()), "{found:?}");
+    }
+}
+
+#[test]
+fn a_million_rows_are_checked_piece_by_piece() {
+    const ROWS: u64 = 1_000_000;
+    let (mut findings, mut keys) = (Findings::new(3), HashMap::new());
+    check(SCHOOL.as_bytes(), format("school.csv"), &mut keys, &mut findings);
+    // Each hundred-thousandth student is of no school, and the last one is there already.
+    let row = |number: u64| {
+        let school = if number % 100_000 == 1 { 9 } else { 1 };
+        let id = if number == ROWS - 1 { 0 } else { number };
+        format!("{id},{school},user{number}\n")
+    };
+    let mut file = Made::new("SIS ID,School SIS ID,Username\n", ROWS, row);
+    assert_eq!(check(&mut file, format("student.csv"), &mut keys, &mut findings), ROWS);
+    assert!(file.bytes > 15_000_000 && file.longest_read <= 256 * 1024, "{}", file.longest_read);
+    let found: Vec<_> = findings
+        .into_list()
+        .into_iter()
+        .map(|finding| {
+            (finding.kind, finding.count, finding.places.iter().map(|place| place.line).collect::<Vec<_>>())
+        })
+        .collect();
+    assert_eq!(found.len(), 3, "{found:?}");
+    for one in [
+        (Kind::ManyRows, 1, vec![]),
+        (Kind::UnknownReference, 10, vec![3, 100_003, 200_003]),
+        (Kind::Duplicate, 1, vec![ROWS + 1]),
+    ] {
+        assert!(found.contains(&one), "{one:?} in {found:?}");
+    }
+}
