@@ -118,7 +118,8 @@ async fn a_service_that_knows_better_gets_no_third_put() {
     wanted["handleSpecialCharacterConstraint"] = json!(true);
     scene.create("contoso", wanted.clone()).await;
     let is_given_up = |profile: &EducationSyncProfile| {
-        condition(profile, "Drifted").is_some_and(|(value, reason, _)| value == "True" && reason == "NotAccepted")
+        condition(profile, "Drifted")
+            .is_some_and(|(value, reason, _)| value == "True" && reason == "NotAccepted")
     };
     let given_up = scene.until("contoso", "given up", is_given_up).await;
     let (_, _, message) = condition(&given_up, "Drifted").unwrap();
@@ -147,9 +148,7 @@ async fn a_service_that_knows_better_gets_no_third_put() {
     scene.simulator.clear_faults();
     wanted["handleSpecialCharacterConstraint"] = json!(false);
     scene.create("contoso", wanted).await;
-    scene
-        .eventually("it has its name", |scene| remote(scene, &id)["displayName"] == "Contoso Roster")
-        .await;
+    scene.eventually("it has its name", |scene| remote(scene, &id)["displayName"] == "Contoso Roster").await;
     scene.until("contoso", "as it should be", |profile| condition(profile, "Drifted").is_none()).await;
     assert_eq!(scene.requests("PUT").len(), 5);
 }

@@ -95,7 +95,8 @@ async fn a_changed_secret_of_the_source_is_sent_with_one_put() {
     scene.apply::<EducationSyncProfile>(manifest).await.unwrap();
     scene
         .until("powerschool", "looked at", |profile| {
-            profile.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_deref()) == Some("now")
+            profile.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_deref())
+                == Some("now")
         })
         .await;
     assert!(scene.requests("PUT").is_empty());
