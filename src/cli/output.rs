@@ -53,6 +53,12 @@ impl Paint {
         Self(false)
     }
 
+    /// Colours, whatever standard output is.
+    #[cfg(test)]
+    pub const fn always() -> Self {
+        Self(true)
+    }
+
     /// The text in a look.
     #[must_use]
     pub fn paint(self, look: Look, text: &str) -> String {

@@ -157,6 +157,10 @@ async fn resources_are_let_go_only_when_the_operator_is_gone() {
     assert!(refused.err.contains(&format!("Lease {RELEASE}/{}", scene.namespace)), "{}", refused.err);
     let named = release(&scene, &["contoso", "--yes", "--lease-name", &scene.namespace]).await.ended_with(1);
     assert!(named.err.contains("the operator runs"), "{}", named.err);
+    let forced = release(&scene, &["contoso", "--force"]).await.ended_with(1);
+    assert!(forced.err.contains("add --yes"), "the operator is no reason any more: {}", forced.err);
+    assert!(forced.out.contains(&profile_id(&ready)), "{}", forced.out);
+    assert!(!scene.profiles().get("contoso").await.unwrap().finalizers().is_empty(), "nothing is changed");
     scene.kill_operator();
     let unasked = release(&scene, &["--all"]).await.ended_with(1);
     assert!(unasked.err.contains("add --yes"), "{}", unasked.err);
@@ -183,6 +187,14 @@ async fn completions_and_the_plugins_name() {
     let scene = Scene::without_operator("cli-names", quick()).await;
     let bash = run_as(scene.world.kubeconfig(), &["completion", "bash"], "").await.ended_with(0);
     assert!(bash.out.contains("complete -F _edusync"), "{}", bash.out);
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = run_as(scene.world.kubeconfig(), &["completion", shell], "").await.ended_with(0);
+        for word in ["edusync", "orphans", "completion", "check-only"] {
+            assert!(script.out.contains(word), "{shell} completes no {word}");
+        }
+        assert_eq!(script.err, "", "{shell}");
+    }
+    run_as(scene.world.kubeconfig(), &["completion", "cmd"], "").await.ended_with(2);
     let folder = tempfile::tempdir().unwrap();
     let plugin = folder.path().join("kubectl-edusync");
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_edusync"), &plugin).unwrap();

@@ -2,7 +2,7 @@
 
 mod lease;
 
-use std::io::{BufRead as _, IsTerminal as _};
+use std::io::{BufRead, IsTerminal as _};
 use std::process::ExitCode;
 
 use anyhow::{anyhow, bail, ensure};
@@ -194,8 +194,13 @@ fn agrees(namespace: &str) -> anyhow::Result<bool> {
     note(&format!(
         "Take the finalizers off in the namespace {namespace}? edusync forgets these profiles for good. (yes/no)"
     ));
+    is_yes(std::io::stdin().lock())
+}
+
+/// Nothing but a whole "yes" is one.
+fn is_yes(mut answers: impl BufRead) -> anyhow::Result<bool> {
     let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer)?;
+    answers.read_line(&mut answer)?;
     Ok(answer.trim().eq_ignore_ascii_case("yes"))
 }
 
@@ -226,5 +231,19 @@ mod tests {
             "{text}"
         );
         assert_eq!(left(&profile(&json!({}))), "contoso: has no profile in Microsoft Graph\n");
+    }
+
+    #[test]
+    fn whoever_does_not_say_yes_declines() {
+        for (answer, yes) in [
+            ("yes\n", true),
+            (" YES ", true),
+            ("no\nyes\n", false),
+            ("y\n", false),
+            ("\n", false),
+            ("", false),
+        ] {
+            assert_eq!(is_yes(answer.as_bytes()).unwrap(), yes, "{answer:?}");
+        }
     }
 }

@@ -133,3 +133,35 @@ fn what_goes_with_its_resource_and_what_stays() {
     assert_eq!(pruned(&delete).action, Action::Delete);
     assert_eq!(pruned(&retain).action, Action::Leave);
 }
+
+#[test]
+fn colours_tell_what_is_new_what_changes_and_what_goes() {
+    let field = |path: &str, old: Value, new: Value| Field { path: path.to_owned(), old, new };
+    let planned = |action, fields| Planned {
+        action,
+        resource: Some("school/contoso".to_owned()),
+        display_name: "Contoso".to_owned(),
+        profile_id: None,
+        fields,
+        message: None,
+    };
+    let fields = vec![
+        field("a", Value::Null, json!(1)),
+        field("b", json!(1), json!("\u{1b}[31m")),
+        field("c", json!(1), Value::Null),
+    ];
+    let all = [planned(Action::Change, fields), planned(Action::Delete, Vec::new())];
+    let text = render(&all, Paint::always());
+    assert_eq!(
+        text,
+        "\x1b[33mchange  \x1b[0m school/contoso \"Contoso\"\n\
+         \x1b[32m  + a: 1\x1b[0m\n\
+         \x1b[33m  ~ b: 1 -> \"\\u001b[31m\"\x1b[0m\n\
+         \x1b[31m  - c: 1\x1b[0m\n\
+         \n\
+         \x1b[31mdelete  \x1b[0m school/contoso \"Contoso\"\n\
+         \n\
+         1 to change, 1 to delete\n"
+    );
+    assert!(!render(&all, Paint::none()).contains('\x1b'));
+}
