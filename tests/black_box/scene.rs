@@ -326,8 +326,10 @@ impl Scene {
     }
 }
 
+/// A namespace of its own, although two tests may have had the same idea for a name.
 async fn make_namespace(client: &Client, name: &str) -> String {
-    let namespace = format!("{name}-{}", std::process::id());
+    static MADE: AtomicU32 = AtomicU32::new(0);
+    let namespace = format!("{name}-{}-{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
     let object = Namespace {
         metadata: ObjectMeta { name: Some(namespace.clone()), ..ObjectMeta::default() },
         ..Namespace::default()
