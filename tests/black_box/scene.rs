@@ -1,7 +1,7 @@
 //! One test's corner: a namespace, a tenant in a simulator of its own, and an operator for it.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use edusync::api::connection::GraphConnectionStatus;
