@@ -279,14 +279,16 @@ mod tests {
     use crate::control_plane::certificates;
     use crate::progress::Progress;
 
-    /// Starts servers on free ports after `take` has taken one of them. Whether that is what the error says.
-    fn finds_port_taken(take: impl Fn(Ports) -> u16) -> bool {
+    /// Starts servers on free ports, but for one that is taken. Whether that is what the error says.
+    fn finds_port_taken(which: impl Fn(&mut Ports) -> &mut u16) -> bool {
         let tools = Tools::locate(&Progress::new()).unwrap();
         let folder = tempfile::tempdir().unwrap();
         certificates::write(folder.path()).unwrap();
         write_private(&folder.path().join("tokens.csv"), "token,admin,admin,system:masters\n").unwrap();
-        let ports = Ports::free().unwrap();
-        let _taken = TcpListener::bind(("127.0.0.1", take(ports))).unwrap();
+        // Held before the others are looked for: between the two somebody else might take it.
+        let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let mut ports = Ports::free().unwrap();
+        *which(&mut ports) = taken.local_addr().unwrap().port();
         let kubeconfig = folder.path().join("admin.kubeconfig");
         let kubectl = || Command::new("false");
         let result = Servers::start(&tools, folder.path(), ports, &kubeconfig, &kubectl);
@@ -295,11 +297,11 @@ mod tests {
 
     #[test]
     fn a_port_that_etcd_lost_is_told_apart() {
-        assert!(finds_port_taken(|ports| ports.etcd_clients));
+        assert!(finds_port_taken(|ports| &mut ports.etcd_clients));
     }
 
     #[test]
     fn a_port_that_the_api_server_lost_is_told_apart() {
-        assert!(finds_port_taken(|ports| ports.api_server));
+        assert!(finds_port_taken(|ports| &mut ports.api_server));
     }
 }
