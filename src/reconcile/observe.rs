@@ -4,6 +4,7 @@
 //! what it reads.
 
 mod connect;
+mod life;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -21,11 +22,13 @@ use super::trust::{Trust, read, was_not_trusted};
 use crate::api::EducationSyncProfile;
 use crate::api::connection::SecretKeyReference;
 use crate::api::status::Binding;
+use crate::graph::RemoteProfile;
 use crate::graph::name::NameKey;
 use crate::poller::{Snapshot, View};
 use crate::upstream::Upstream;
 pub(super) use connect::connection_of;
 use connect::{connect, is_held};
+use life::note_life;
 
 /// The upstream that an observation was made by, and the view that it saw.
 #[derive(Debug)]
@@ -59,33 +62,11 @@ pub async fn observe<C: Cluster>(context: &Context<C>, key: &Key) -> Option<(Obs
     let owner = owner(&resource);
     let bound_to_other =
         if trust == Trust::Own { record(&context.claims, &resource, &owner, now) } else { None };
-    if let Some(binding) = binding(&resource).filter(|_| trust == Trust::Own)
-        && upstream.as_ref().map_or(true, |upstream| upstream.facts.tenant != place(binding))
-    {
-        // What nobody can look at is not known to be alive.
-        context.claims.set_going(&place(binding), &binding.profile_id);
-    }
-    if trust != Trust::Own || binding(&resource).is_none() {
-        // Nobody follows what the status does not name (any more), so nobody would hear of its end.
-        context.claims.set_all_going(&owner.uid);
-    }
     let tenant = upstream.as_ref().ok().map(|upstream| upstream.facts.tenant.clone());
     let snapshot = view.snapshot.clone();
     let bound = bound(&resource, snapshot.as_deref());
     let memory = update_memory(context, &resource, bound.is_some(), now);
-    if let (Some(tenant), Some(bound), Trust::Own) = (&tenant, &bound, &trust) {
-        if is_alive(bound.state) && memory.delete_sent.is_none() {
-            context.claims.set_alive(tenant, &bound.id, now);
-        } else {
-            context.claims.set_going(tenant, &bound.id);
-        }
-    }
-    if trust == Trust::Own && tenant.is_some() && is_known_alive(&resource, &memory) {
-        // It may have counted as going while its connection could not be used.
-        if let Some(binding) = binding(&resource).filter(|binding| tenant.as_ref() == Some(&place(binding))) {
-            context.claims.set_alive(&place(binding), &binding.profile_id, now);
-        }
-    }
+    note_life(&context.claims, &resource, &trust, tenant.as_ref(), (bound.as_ref(), &memory), now);
     let observation = Observation {
         now,
         settings: context.settings,
@@ -172,16 +153,6 @@ fn belongs_to_connection<C: Cluster>(
         reference.name,
         owner.metadata.name.as_deref().unwrap_or_default()
     ))
-}
-
-/// Was the profile there when it was last looked at, and was nothing done or proven since that ends it?
-fn is_known_alive(resource: &EducationSyncProfile, memory: &Memory) -> bool {
-    let state = resource.status.as_ref().and_then(|status| status.state);
-    memory.seen
-        && memory.delete_sent.is_none()
-        && memory.absences == 0
-        && resource.metadata.deletion_timestamp.is_none()
-        && state.is_some_and(is_alive)
 }
 
 /// Which profile belongs to a resource, as its status says.
@@ -310,10 +281,7 @@ pub(super) fn adoptee(
     Some(Namesake { profile, claimed_by })
 }
 
-pub(super) fn bound(
-    resource: &EducationSyncProfile,
-    snapshot: Option<&Snapshot>,
-) -> Option<crate::graph::RemoteProfile> {
+pub(super) fn bound(resource: &EducationSyncProfile, snapshot: Option<&Snapshot>) -> Option<RemoteProfile> {
     snapshot?.profiles.get(&binding(resource)?.profile_id).cloned()
 }
 
