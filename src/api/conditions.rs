@@ -211,6 +211,25 @@ pub fn set(
     }
 }
 
+/// Sets Ready, and in the same words what stands beside it: Reconciling, Stalled, or neither. True: the
+/// reason is a new one.
+pub fn set_ready(
+    conditions: &mut Vec<Condition>,
+    ready: &Statement,
+    beside: Option<&str>,
+    generation: i64,
+    now: Timestamp,
+) -> bool {
+    let before = conditions.iter().find(|condition| condition.type_ == READY);
+    let is_news = before.is_none_or(|before| before.reason != ready.reason.as_str());
+    set(conditions, READY, ready, generation, now);
+    let held = Statement { holds: true, ..ready.clone() };
+    for kind in [RECONCILING, STALLED] {
+        set_while_true(conditions, kind, (beside == Some(kind)).then_some(&held), generation, now);
+    }
+    is_news
+}
+
 /// Sets a condition that is present only while it is true.
 pub fn set_while_true(
     conditions: &mut Vec<Condition>,

@@ -165,7 +165,13 @@ impl Claims {
         }
     }
 
-    /// The profile that a resource has in a tenant.
+    /// Does a resource have this profile?
+    #[must_use]
+    pub fn has_profile(&self, tenant: &Tenant, id: &str, uid: &str) -> bool {
+        self.lock().has_profile(&(tenant.clone(), id.to_owned()), uid)
+    }
+
+    /// The profile that a resource has in a tenant. All have to be looked through for it.
     #[must_use]
     pub fn profile_of(&self, tenant: &Tenant, uid: &str) -> Option<String> {
         let table = self.lock();
@@ -177,7 +183,7 @@ impl Claims {
     pub fn release_profile(&self, tenant: &Tenant, id: &str, uid: &str) {
         let mut table = self.lock();
         let key = (tenant.clone(), id.to_owned());
-        if table.profiles.get(&key).is_some_and(|hold| hold.uid == uid) {
+        if table.has_profile(&key, uid) {
             table.profiles.remove(&key);
         }
     }
@@ -229,6 +235,10 @@ impl Claims {
 }
 
 impl Table {
+    fn has_profile(&self, key: &(Tenant, String), uid: &str) -> bool {
+        self.profiles.get(key).is_some_and(|hold| hold.uid == uid)
+    }
+
     fn take(
         &mut self,
         key: (Tenant, NameKey),

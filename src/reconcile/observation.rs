@@ -1,5 +1,7 @@
 //! Everything that a decision looks at, as values. No I/O, no client, no clock.
 
+mod problem;
+
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -8,16 +10,17 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 
 use super::claims::{NameClaim, Owner, Tenant};
-use super::cluster::{Key, SecretValue};
+use super::cluster::SecretValue;
 use super::trust::Trust;
-use crate::api::conditions::Reason;
 use crate::api::connection::Dialect;
 use crate::api::lifecycle::DeletionPolicy;
-use crate::api::status::{EducationSyncProfileStatus, ProfileState};
+use crate::api::status::{Binding, CreationAttempt, EducationSyncProfileStatus, ProfileState};
 use crate::api::{CONFIRM_DELETION, CONFIRM_GONE, EducationSyncProfile, FINALIZER, REQUESTED_AT};
 use crate::graph::name::NameKey;
 use crate::graph::sync::ProfileStatus;
 use crate::graph::{GraphError, RemoteProfile};
+
+pub use problem::ConnectionProblem;
 
 /// So long a list counts as fresh after its end: time enough for a burst, and none for a person.
 const FRESH: Duration = Duration::from_secs(15);
@@ -123,66 +126,6 @@ pub struct ConnectionFacts {
     pub fingerprint: String,
     /// Has it a delegated credential?
     pub delegated: bool,
-}
-
-/// Why a connection cannot be used. The sentence is for the person who must act.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ConnectionProblem {
-    /// There is no such connection.
-    NotFound(String),
-    /// A Secret, or a key of it, does not exist or cannot be read.
-    CredentialsMissing(String),
-    /// Kubernetes does not answer as it should about a Secret; it may in a moment.
-    Unreadable(String),
-    /// What a Secret holds cannot be used.
-    CredentialsInvalid(String),
-    /// A host is not on the operator's list.
-    HostNotAllowed(String),
-    /// The namespace is not on the operator's list.
-    NamespaceNotAllowed(String),
-}
-
-impl ConnectionProblem {
-    /// The same for a profile of another namespace: what the connection's Secrets are called, and what
-    /// is wrong with them, is for those who keep it.
-    #[must_use]
-    pub fn from_outside(&self, connection: &Key, is_going: bool) -> Self {
-        let sentence = Self::outside_sentence(connection, is_going);
-        match self {
-            Self::NotFound(_) => Self::NotFound(sentence),
-            Self::CredentialsMissing(_) => Self::CredentialsMissing(sentence),
-            Self::Unreadable(_) => Self::Unreadable(sentence),
-            Self::CredentialsInvalid(_) => Self::CredentialsInvalid(sentence),
-            Self::HostNotAllowed(_) => Self::HostNotAllowed(sentence),
-            Self::NamespaceNotAllowed(_) => Self::NamespaceNotAllowed(sentence),
-        }
-    }
-
-    /// All that a profile of another namespace hears of a connection that cannot be used.
-    #[must_use]
-    pub fn outside_sentence(connection: &Key, is_going: bool) -> String {
-        let Key { namespace, name } = connection;
-        let what = if is_going {
-            "is being deleted and cannot be used any more. Name another one of the same tenant in spec.connectionRef."
-        } else {
-            "cannot be used at present. Its own status says why; whoever keeps it has to mend it."
-        };
-        format!("The GraphConnection {name} of the namespace {namespace} {what}")
-    }
-
-    /// The reason, and the sentence.
-    #[must_use]
-    pub fn told(&self) -> (Reason, &str) {
-        match self {
-            Self::NotFound(message) => (Reason::ConnectionNotFound, message),
-            Self::CredentialsMissing(message) | Self::Unreadable(message) => {
-                (Reason::CredentialsMissing, message)
-            }
-            Self::CredentialsInvalid(message) => (Reason::CredentialsInvalid, message),
-            Self::HostNotAllowed(message) => (Reason::HostNotAllowed, message),
-            Self::NamespaceNotAllowed(message) => (Reason::NamespaceNotAllowed, message),
-        }
-    }
 }
 
 /// What is known of the list of the tenant's profiles.
@@ -369,26 +312,29 @@ pub fn is_own(status: &EducationSyncProfileStatus, uid: &str) -> bool {
 pub fn names_kept(resource: &EducationSyncProfile, tenant: &Tenant) -> BTreeSet<NameKey> {
     let Some(status) = &resource.status else { return BTreeSet::new() };
     let wanted = NameKey::of(&resource.spec.display_name);
-    let lasting = EducationSyncProfileStatus { earlier_creations: Vec::new(), ..status.clone() };
-    let mut names = names_in(&lasting, tenant);
-    names.extend(names_in(status, tenant).into_iter().filter(|name| *name == wanted));
-    names
+    let given_up = names_of(None, &status.earlier_creations, tenant).filter(|name| *name == wanted);
+    names_of(status.binding.as_ref(), &status.creation, tenant).chain(given_up).collect()
 }
 
 /// The names in a status: of the bound profile, and of every attempt without a known end.
 #[must_use]
 pub fn names_in(status: &EducationSyncProfileStatus, tenant: &Tenant) -> BTreeSet<NameKey> {
-    let here = |endpoint: &str, id: &str| endpoint == tenant.endpoint && id == tenant.tenant_id;
     let attempts = status.creation.iter().chain(&status.earlier_creations);
-    let attempted = attempts
-        .filter(|attempt| here(&attempt.endpoint, &attempt.tenant_id))
-        .map(|attempt| NameKey::of(&attempt.display_name));
-    let bound = status
-        .binding
-        .iter()
-        .filter(|binding| here(&binding.endpoint, &binding.tenant_id))
-        .map(|binding| NameKey::of(&binding.display_name));
-    attempted.chain(bound).collect()
+    names_of(status.binding.as_ref(), attempts, tenant).collect()
+}
+
+/// The names of a profile and of attempts, as far as they are in this tenant.
+fn names_of<'a>(
+    binding: Option<&'a Binding>,
+    attempts: impl IntoIterator<Item = &'a CreationAttempt>,
+    tenant: &Tenant,
+) -> impl Iterator<Item = NameKey> {
+    let bound = binding.into_iter().map(|b| (&b.endpoint, &b.tenant_id, &b.display_name));
+    let attempted = attempts.into_iter().map(|a| (&a.endpoint, &a.tenant_id, &a.display_name));
+    bound
+        .chain(attempted)
+        .filter(|(endpoint, id, _)| **endpoint == tenant.endpoint && **id == tenant.tenant_id)
+        .map(|(_, _, name)| NameKey::of(name))
 }
 
 /// The tenants that a status speaks of.
@@ -412,23 +358,4 @@ pub fn tenants_in(status: &EducationSyncProfileStatus) -> Vec<Tenant> {
 #[must_use]
 pub const fn is_alive(state: ProfileState) -> bool {
     !matches!(state, ProfileState::Deleting | ProfileState::DeletionFailed)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn another_namespace_hears_neither_of_secrets_nor_of_what_is_wrong_with_them() {
-        let connection = Key { namespace: "district".to_owned(), name: "default".to_owned() };
-        let problem = ConnectionProblem::CredentialsMissing("the Secret canary has no key".to_owned());
-        for is_going in [false, true] {
-            let ConnectionProblem::CredentialsMissing(said) = problem.from_outside(&connection, is_going)
-            else {
-                panic!("the reason stays")
-            };
-            assert!(said.contains("default of the namespace district") && !said.contains("canary"), "{said}");
-            assert_eq!(said.contains("is being deleted"), is_going, "{said}");
-        }
-    }
 }

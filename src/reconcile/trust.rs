@@ -52,27 +52,21 @@ pub(super) fn was_not_trusted(status: &EducationSyncProfileStatus) -> bool {
     status.conditions.iter().any(|condition| condition.type_ == READY && condition.reason == word)
 }
 
-/// Does this process know that the profile in the status is the resource's?
-fn is_held<C: Cluster>(context: &Context<C>, status: &EducationSyncProfileStatus, uid: &str) -> bool {
-    status.binding.as_ref().is_none_or(|binding| {
-        context.claims.profile_of(&place(binding), uid).as_ref() == Some(&binding.profile_id)
-    })
-}
-
 fn trust<C: Cluster>(context: &Context<C>, resource: &EducationSyncProfile) -> Trust {
     let uid = resource.metadata.uid.as_deref().unwrap_or_default();
     let Some(status) = &resource.status else { return Trust::Own };
     if !is_own(status, uid) {
         return Trust::Foreign;
     }
-    let held = status.binding.as_ref().and_then(|binding| {
-        let held = context.claims.profile_of(&place(binding), uid)?;
-        (held != binding.profile_id).then_some(held)
-    });
-    match held {
+    let Some(binding) = &status.binding else { return Trust::Own };
+    let tenant = place(binding);
+    if context.claims.has_profile(&tenant, &binding.profile_id, uid) {
+        return Trust::Own;
+    }
+    match context.claims.profile_of(&tenant, uid) {
         Some(bound) => Trust::Edited { bound },
         // It was found out before a restart, after which nobody knows what is bound.
-        None if was_not_trusted(status) && !is_held(context, status, uid) => Trust::Foreign,
+        None if was_not_trusted(status) => Trust::Foreign,
         None => Trust::Own,
     }
 }

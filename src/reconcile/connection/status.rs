@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::health::Health;
 use crate::api::conditions::{
-    EXPIRING_SOON, READY, RECONCILING, Reason, STALLED, Statement, WRITABLE, set, set_while_true,
+    EXPIRING_SOON, RECONCILING, Reason, STALLED, Statement, WRITABLE, set_ready, set_while_true,
     whole_seconds,
 };
 use crate::api::connection::{Access, ConnectionCredentials, ConnectionPermissions, GraphConnectionStatus};
@@ -154,23 +154,17 @@ fn set_health(
     generation: i64,
     now: Timestamp,
 ) -> Option<Notice> {
-    let (holds, reason, message) = match health {
+    let (holds, beside, reason, message) = match health {
         Health::Well(remark) => {
-            (true, Reason::Connected, remark.as_deref().unwrap_or("Graph answers with these credentials."))
+            let message = remark.as_deref().unwrap_or("Graph answers with these credentials.");
+            (true, None, Reason::Connected, message)
         }
-        Health::Ailing(reason, message) | Health::Broken(reason, message) => {
-            (false, *reason, message.as_str())
-        }
+        Health::Ailing(reason, message) => (false, Some(RECONCILING), *reason, message.as_str()),
+        Health::Broken(reason, message) => (false, Some(STALLED), *reason, message.as_str()),
     };
-    let is_news = find(status, READY).is_none_or(|before| before.reason != reason.as_str());
-    let ready = statement(holds, reason, message);
-    let wrong = statement(true, reason, message);
-    let ailing = matches!(health, Health::Ailing(..)).then_some(&wrong);
-    let broken = matches!(health, Health::Broken(..)).then_some(&wrong);
     status.observed_generation = Some(generation);
-    set(&mut status.conditions, READY, &ready, generation, now);
-    set_while_true(&mut status.conditions, RECONCILING, ailing, generation, now);
-    set_while_true(&mut status.conditions, STALLED, broken, generation, now);
+    let ready = statement(holds, reason, message);
+    let is_news = set_ready(&mut status.conditions, &ready, beside, generation, now);
     let kind = if holds { EventKind::Normal } else { EventKind::Warning };
     is_news.then(|| Notice {
         kind,

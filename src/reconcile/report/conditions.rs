@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::api::conditions::{
-    DRIFTED, DUPLICATE_PROFILE, READY, RECONCILING, Reason, STALLED, Statement, set, set_while_true,
+    DRIFTED, DUPLICATE_PROFILE, RECONCILING, Reason, STALLED, Statement, set_ready, set_while_true,
 };
 use crate::api::status::EducationSyncProfileStatus;
 use crate::reconcile::cluster::{EventKind, Notice};
@@ -17,24 +17,15 @@ pub(super) fn conditions(
     generation: i64,
     now: Timestamp,
 ) -> Vec<Notice> {
-    let (ready, reconciling, stalled) = match standing {
+    let (ready, beside) = match standing {
         Standing::Silent => return Vec::new(),
-        Standing::Ready(reason, message) => (statement(true, *reason, message), None, None),
-        Standing::Waiting(reason, message) => {
-            (statement(false, *reason, message), Some(statement(true, *reason, message)), None)
-        }
-        Standing::Stalled(reason, message) => {
-            (statement(false, *reason, message), None, Some(statement(true, *reason, message)))
-        }
+        Standing::Ready(reason, message) => (statement(true, *reason, message), None),
+        Standing::Waiting(reason, message) => (statement(false, *reason, message), Some(RECONCILING)),
+        Standing::Stalled(reason, message) => (statement(false, *reason, message), Some(STALLED)),
     };
-    let before = status.conditions.iter().find(|condition| condition.type_ == READY);
-    let is_news = before.is_none_or(|before| before.reason != ready.reason.as_str());
-    let event = if is_news { event(standing) } else { None };
     status.observed_generation = Some(generation);
-    set(&mut status.conditions, READY, &ready, generation, now);
-    set_while_true(&mut status.conditions, RECONCILING, reconciling.as_ref(), generation, now);
-    set_while_true(&mut status.conditions, STALLED, stalled.as_ref(), generation, now);
-    event.into_iter().collect()
+    let is_news = set_ready(&mut status.conditions, &ready, beside, generation, now);
+    if is_news { event(standing).into_iter().collect() } else { Vec::new() }
 }
 
 /// What a person should hear of; ordinary progress has its own events.
