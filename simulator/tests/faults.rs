@@ -12,8 +12,7 @@ use support::{BETA, Reply, World, profile};
 
 /// A world with faults from the start, a delegated token in it, and provisioning that takes no time.
 fn world(specs: &[&str]) -> (World, String) {
-    let faults = specs.iter().map(|spec| spec.parse().unwrap()).collect();
-    let world = World::new(Settings { faults, provisioning_time: Duration::ZERO, ..Settings::default() });
+    let world = World::with_faults(specs);
     let token = world.delegated();
     (world, token)
 }

@@ -5,14 +5,12 @@ mod support;
 
 use std::time::Duration;
 
-use graph_simulator::Settings;
 use serde_json::{Value, json};
 use support::csv::{put, upload_url};
 use support::{BETA, Reply, World, profile};
 
 fn world(specs: &[&str]) -> (World, String) {
-    let faults = specs.iter().map(|spec| spec.parse().unwrap()).collect();
-    let world = World::new(Settings { faults, provisioning_time: Duration::ZERO, ..Settings::default() });
+    let world = World::with_faults(specs);
     let token = world.delegated();
     (world, token)
 }

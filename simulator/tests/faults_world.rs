@@ -11,15 +11,10 @@ use support::bodies::one_roster;
 use support::csv::{GOOD, put, start, upload_url};
 use support::{BETA, World, profile};
 
-fn world(specs: &[&str]) -> World {
-    let faults = specs.iter().map(|spec| spec.parse().unwrap()).collect();
-    World::new(Settings { faults, provisioning_time: Duration::ZERO, ..Settings::default() })
-}
-
 #[test]
 fn a_list_of_another_time_leaves_uploads_alone() {
     for spec in ["list:empty-list", "list:lag,by=1h", "list:stale,by=1h"] {
-        let world = world(&[spec]);
+        let world = World::with_faults(&[spec]);
         let id = world.create("P");
         let url = upload_url(&world, &id);
         assert_eq!(put(&world, &url, GOOD[0].0, GOOD[0].1).status, 201, "{spec}");
@@ -33,7 +28,7 @@ fn a_list_of_another_time_leaves_uploads_alone() {
 
 #[test]
 fn a_profile_whose_deletion_failed_can_be_changed_again() {
-    let mut world = world(&["delete:deletion-failed,times=always"]);
+    let mut world = World::with_faults(&["delete:deletion-failed,times=always"]);
     let id = world.create("P");
     let (item, token) = (format!("{BETA}/{id}"), world.delegated());
     assert_eq!(world.call("DELETE", &item, &token).status, 202);
@@ -48,7 +43,7 @@ fn a_profile_whose_deletion_failed_can_be_changed_again() {
 
 #[test]
 fn a_put_on_the_collection_overlooks_namesakes_on_their_way_out() {
-    let world = world(&[]);
+    let world = World::with_faults(&[]);
     let token = world.delegated();
     let (old, new) = (world.create("P"), world.create("P"));
     let refused = world.send_json("PUT", BETA, &token, &profile("P")).refusal(400, "BadRequest");
@@ -72,7 +67,7 @@ fn a_profile_that_was_never_set_up_never_syncs() {
 
 #[test]
 fn an_update_may_be_accepted_and_change_nothing() {
-    let mut world = world(&["update:ignored,times=2"]);
+    let mut world = World::with_faults(&["update:ignored,times=2"]);
     let id = world.provisioned(&profile("P"));
     let (item, token) = (format!("{BETA}/{id}"), world.delegated());
     for (verb, status) in [("PUT", 202), ("PATCH", 200)] {
@@ -86,7 +81,7 @@ fn an_update_may_be_accepted_and_change_nothing() {
 
 #[test]
 fn an_update_that_would_be_ignored_is_refused_for_what_is_wrong_with_it() {
-    let world = world(&["update:ignored"]);
+    let world = World::with_faults(&["update:ignored"]);
     let (id, token) = (world.create("P"), world.delegated());
     let wrong = json!({"displayName": "Q"});
     assert_eq!(world.send_json("PUT", &format!("{BETA}/{id}"), &token, &wrong).status, 400);

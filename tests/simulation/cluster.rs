@@ -48,8 +48,7 @@ impl Port {
         }
         match fate {
             Fate::DiesBefore => {
-                process.kill();
-                process.living().await;
+                process.die().await;
             }
             Fate::NotSent => {
                 tokio::time::sleep(world.way()).await;
@@ -79,8 +78,7 @@ impl Port {
             }
             Fate::DiesAfter => {
                 let _ = arrival.await;
-                process.kill();
-                process.living().await;
+                process.die().await;
                 return Err(ClusterError::Other("dead".to_owned()));
             }
             _ => {}

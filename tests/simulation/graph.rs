@@ -67,8 +67,7 @@ impl Line {
         }
         match fate {
             Fate::DiesBefore => {
-                process.kill();
-                process.living().await;
+                process.die().await;
             }
             Fate::NotSent => {
                 tokio::time::sleep(world.way()).await;
@@ -104,7 +103,7 @@ impl Line {
             }
             Fate::DiesAfter => {
                 let _ = arrival.await;
-                process.kill();
+                process.die().await;
                 std::future::pending().await
             }
             _ => {

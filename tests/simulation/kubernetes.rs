@@ -13,9 +13,11 @@ use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::Resource;
+use kube::core::object::{HasSpec, HasStatus};
 use kube::runtime::watcher::Event;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::json;
 
 /// Values of a Secret, with its version.
 pub type Secret = (u64, BTreeMap<String, String>);
@@ -51,52 +53,50 @@ impl<K> Default for Table<K> {
 
 /// A kind that the server has.
 pub trait Kind:
-    Resource<DynamicType = ()> + Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static
+    Resource<DynamicType = ()>
+    + HasSpec<Spec: PartialEq>
+    + HasStatus<Status: Clone + DeserializeOwned>
+    + Clone
+    + PartialEq
+    + Serialize
+    + DeserializeOwned
+    + Send
+    + Sync
+    + 'static
 {
     fn table(inner: &mut Inner) -> &mut Table<Self>;
-    /// Its status subresource, taken from another object.
-    fn with_status_of(&self, other: &Self) -> Self;
+
+    /// The object with the status of another one.
+    fn with_status_of(&self, other: &Self) -> Self {
+        let mut object = self.clone();
+        *object.status_mut() = other.status().cloned();
+        object
+    }
+
     /// Are the specs the same?
-    fn same_spec(&self, other: &Self) -> bool;
+    fn same_spec(&self, other: &Self) -> bool {
+        self.spec() == other.spec()
+    }
+
     /// What the schema fills in when it is created.
-    fn defaulted(self) -> Self;
+    fn defaulted(mut self) -> Self {
+        let status = self.status_mut();
+        if status.is_none() {
+            *status = serde_json::from_value(json!({"observedGeneration": -1})).unwrap();
+        }
+        self
+    }
 }
 
 impl Kind for EducationSyncProfile {
     fn table(inner: &mut Inner) -> &mut Table<Self> {
         &mut inner.profiles
     }
-
-    fn with_status_of(&self, other: &Self) -> Self {
-        Self { status: other.status.clone(), ..self.clone() }
-    }
-
-    fn same_spec(&self, other: &Self) -> bool {
-        self.spec == other.spec
-    }
-
-    fn defaulted(mut self) -> Self {
-        self.status.get_or_insert_default().observed_generation.get_or_insert(-1);
-        self
-    }
 }
 
 impl Kind for GraphConnection {
     fn table(inner: &mut Inner) -> &mut Table<Self> {
         &mut inner.connections
-    }
-
-    fn with_status_of(&self, other: &Self) -> Self {
-        Self { status: other.status.clone(), ..self.clone() }
-    }
-
-    fn same_spec(&self, other: &Self) -> bool {
-        self.spec == other.spec
-    }
-
-    fn defaulted(mut self) -> Self {
-        self.status.get_or_insert_default().observed_generation.get_or_insert(-1);
-        self
     }
 }
 

@@ -66,6 +66,12 @@ impl Process {
         self.died.notify_one();
     }
 
+    /// SIGKILL, from within: whoever calls this goes no further.
+    pub async fn die(&self) {
+        self.kill();
+        self.living().await;
+    }
+
     /// Returns at once while it lives, and never when it is dead.
     pub async fn living(&self) {
         if self.dead.load(Ordering::SeqCst) {

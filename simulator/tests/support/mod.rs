@@ -67,6 +67,12 @@ impl World {
         Self::new(Settings::default())
     }
 
+    /// A world with faults from the start, and provisioning that takes no time.
+    pub fn with_faults(specs: &[&str]) -> Self {
+        let faults = specs.iter().map(|spec| spec.parse().unwrap()).collect();
+        Self::new(Settings { faults, provisioning_time: Duration::ZERO, ..Settings::default() })
+    }
+
     /// Lets time pass.
     pub fn pass(&mut self, span: Duration) {
         self.now = self.now.checked_add(span).unwrap();
