@@ -1,7 +1,7 @@
 //! Every decision of a run that is not the program's own: from a seed, or from a path to be followed.
 //!
-//! On a path, the first option is the usual one, and every other one is a deviation. What is chosen from
-//! is not known here.
+//! On a path, the first option is the usual one, and every other one is a deviation: a fault, or a detour in the
+//! order of things. What is chosen from is not known here.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -21,12 +21,26 @@ pub struct Path {
     wanted: Vec<(usize, usize)>,
     /// How many decisions there were, with their options.
     pub options: Vec<usize>,
+    left: Bounds,
+}
+
+/// How many deviations of each kind there may be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Bounds {
+    pub faults: usize,
+    pub detours: usize,
 }
 
 impl Path {
     /// At the decision of this number this option; everywhere else the first one.
-    pub fn deviating(deviations: &[(usize, usize)]) -> Self {
-        Self { wanted: deviations.to_vec(), options: Vec::new() }
+    pub fn deviating(deviations: &[(usize, usize)], bounds: Bounds) -> Self {
+        Self { wanted: deviations.to_vec(), options: Vec::new(), left: bounds }
+    }
+
+    fn decide(&mut self, options: usize) -> usize {
+        let number = self.options.len();
+        self.options.push(options);
+        self.wanted.iter().find(|(at, _)| *at == number).map_or(0, |(_, option)| *option)
     }
 }
 
@@ -54,7 +68,48 @@ impl Choices {
         matches!(&*self.0.lock().unwrap(), Source::Path(_))
     }
 
-    /// One of several options: by seed each as often as its weight says.
+    /// Has everything that a path says been decided?
+    pub fn is_beyond_path(&self) -> bool {
+        match &*self.0.lock().unwrap() {
+            Source::Seed(_) => false,
+            Source::Path(path) => path.wanted.last().is_none_or(|(at, _)| *at < path.options.len()),
+        }
+    }
+
+    /// The deviations that there may still be, on a path.
+    pub fn left(&self) -> Bounds {
+        match &*self.0.lock().unwrap() {
+            Source::Seed(_) => Bounds::default(),
+            Source::Path(path) => path.left,
+        }
+    }
+
+    /// Which of so many ways a call takes; only on a path. The first one is no fault.
+    pub fn fault(&self, options: usize) -> usize {
+        match &mut *self.0.lock().unwrap() {
+            Source::Path(path) if path.left.faults > 0 => {
+                let option = path.decide(options);
+                path.left.faults -= usize::from(option > 0);
+                option
+            }
+            _ => 0,
+        }
+    }
+
+    /// Which of so many comes next; only on a path. Any but the first one is a detour.
+    pub fn order(&self, options: usize) -> usize {
+        match &mut *self.0.lock().unwrap() {
+            Source::Path(path) if path.left.detours > 0 => {
+                let option = path.decide(options);
+                path.left.detours -= usize::from(option > 0);
+                option
+            }
+            _ => 0,
+        }
+    }
+
+    /// One of several options: by seed each as often as its weight says. It is no decision of a path: there it is
+    /// the first one.
     pub fn choose(&self, weights: &[u32]) -> usize {
         match &mut *self.0.lock().unwrap() {
             Source::Seed(random) => {
@@ -67,11 +122,7 @@ impl Choices {
                 }
                 0
             }
-            Source::Path(path) => {
-                let number = path.options.len();
-                path.options.push(weights.len());
-                path.wanted.iter().find(|(at, _)| *at == number).map_or(0, |(_, option)| *option)
-            }
+            Source::Path(_) => 0,
         }
     }
 

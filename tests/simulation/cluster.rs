@@ -14,14 +14,18 @@ use edusync::reconcile::cluster::{Cluster, ClusterError, Key, Notice, SecretValu
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use k8s_openapi::api::coordination::v1::Lease;
+use serde::Serialize;
 
-use crate::fates::{Fate, Fates, KEEP, LEASE, LOOK, WRITE};
+use crate::fates::{CONNECTION, Fate, Fates, KEEP, LEASE, LOOK, SECRET, WRITE};
 use crate::process::Process;
 use crate::watches::name;
+use crate::way::Way;
 use crate::world::World;
 
 /// So long a caller waits for Kubernetes.
 const DEADLINE: Duration = Duration::from_secs(15);
+/// So long after that a request may still arrive.
+const LATE: Duration = Duration::from_secs(10);
 
 /// Kubernetes, as one process reaches it.
 #[derive(Clone, Debug)]
@@ -31,19 +35,54 @@ pub struct Port {
 }
 
 impl Port {
-    /// One call. `carry_out` happens on the server, whatever becomes of the caller meanwhile.
+    /// One call about a profile, with what it says.
+    async fn ordered(
+        &self,
+        what: String,
+        says: impl Serialize + Send,
+        fates: &Fates,
+        touch: impl FnOnce(&World) + Send,
+        carry_out: impl FnOnce(&World) -> Result<EducationSyncProfile, ClusterError> + Send + 'static,
+    ) -> Result<EducationSyncProfile, ClusterError> {
+        let content = || format!("{what} {}", serde_json::to_string(&says).unwrap());
+        let thing = what.rsplit(' ').next().unwrap_or_default().to_owned();
+        let way = Way::new(&self.world, &self.process, fates.is_ordered.then_some(thing), content);
+        way.begin(false);
+        let answer = self.send(what, &way, fates, touch, carry_out).await;
+        way.heard(|| format!("{:?}", answer.as_ref().map(|object| serde_json::to_string(object).unwrap())));
+        answer
+    }
+
+    /// One call about anything else.
     async fn call<T: Send + 'static>(
         &self,
         what: impl Into<String>,
+        fates: &Fates,
+        carry_out: impl FnOnce(&World) -> Result<T, ClusterError> + Send + 'static,
+    ) -> Result<T, ClusterError> {
+        let way = Way::new(&self.world, &self.process, None, String::new);
+        self.send(what.into(), &way, fates, |_| {}, carry_out).await
+    }
+
+    /// `carry_out` happens on the server, whatever becomes of the caller meanwhile.
+    async fn send<T: Send + 'static>(
+        &self,
+        what: String,
+        way: &Way,
         fates: &Fates,
         touch: impl FnOnce(&World) + Send,
         carry_out: impl FnOnce(&World) -> Result<T, ClusterError> + Send + 'static,
     ) -> Result<T, ClusterError> {
         let (world, process) = (&self.world, &self.process);
         process.living().await;
+        if process.is_cut_off(world.clock.now()) {
+            tokio::time::sleep(DEADLINE).await;
+            process.living().await;
+            return Err(ClusterError::Other("no answer in time".to_owned()));
+        }
         let fate = world.fate(fates);
-        let what = what.into();
         if fate != Fate::Well {
+            way.scar(fate);
             world.story.tell(format!("{}: {what}: {fate:?}", process.identity));
         }
         match fate {
@@ -51,20 +90,35 @@ impl Port {
                 process.die().await;
             }
             Fate::NotSent => {
-                tokio::time::sleep(world.way()).await;
+                way.back().await;
                 return Err(ClusterError::Other("no connection".to_owned()));
+            }
+            Fate::CutOff => {
+                let until = world.clock.now() + world.choices.between(16_000, 40_000);
+                process.cut_off(until);
+                if let Some(order) = &world.order {
+                    order.scar(&process.identity, "cut off", until.as_millisecond());
+                }
+                tokio::time::sleep(DEADLINE).await;
+                process.living().await;
+                return Err(ClusterError::Other("no answer in time".to_owned()));
             }
             Fate::Touched => touch(world),
             _ => {}
         }
-        let delay =
-            if fate == Fate::Late { DEADLINE + world.choices.between(100, 10_000) } else { world.way() };
-        let server = Arc::clone(world);
+        let (server, there) = (Arc::clone(world), way.clone());
         let arrival = tokio::spawn(async move {
-            tokio::time::sleep(delay).await;
+            match fate {
+                Fate::Late => there.there_late(DEADLINE, DEADLINE + LATE).await,
+                Fate::DiesWaiting => there.there_late(Duration::ZERO, LATE).await,
+                _ => there.there().await,
+            }
             carry_out(&server)
         });
         match fate {
+            Fate::DiesWaiting => {
+                process.die().await;
+            }
             Fate::Late => {
                 tokio::time::sleep(DEADLINE).await;
                 process.living().await;
@@ -84,8 +138,11 @@ impl Port {
             _ => {}
         }
         let answer = arrival.await.unwrap_or_else(|error| Err(ClusterError::Other(error.to_string())));
-        let back = if fate == Fate::Slow { world.choices.between(1_000, 9_000) } else { world.way() };
-        tokio::time::sleep(back).await;
+        if fate == Fate::Slow {
+            tokio::time::sleep(world.choices.between(1_000, 9_000)).await;
+        } else {
+            way.back().await;
+        }
         process.living().await;
         answer
     }
@@ -102,8 +159,9 @@ fn label(world: &World, key: &Key) {
 impl Cluster for Port {
     async fn fetch_profile(&self, key: &Key) -> Result<EducationSyncProfile, ClusterError> {
         let wanted = key.clone();
-        self.call(
+        self.ordered(
             format!("get {}", name(key)),
+            (),
             &LOOK,
             |_| {},
             move |world| world.server.get(&wanted).ok_or(ClusterError::NotFound),
@@ -113,17 +171,11 @@ impl Cluster for Port {
 
     async fn secret(&self, namespace: &str, name: &str, key: &str) -> Result<SecretValue, ClusterError> {
         let (namespace, secret, key) = (namespace.to_owned(), name.to_owned(), key.to_owned());
-        self.call(
-            format!("get secret {secret}"),
-            &LOOK,
-            |_| {},
-            move |world| {
-                let (version, values) =
-                    world.server.secret(&namespace, &secret).ok_or(ClusterError::NotFound)?;
-                let value = values.get(&key).ok_or(ClusterError::NotFound)?;
-                Ok(SecretValue { value: value.as_str().into(), version: version.to_string() })
-            },
-        )
+        self.call(format!("get secret {secret}"), &SECRET, move |world| {
+            let (version, values) = world.server.secret(&namespace, &secret).ok_or(ClusterError::NotFound)?;
+            let value = values.get(&key).ok_or(ClusterError::NotFound)?;
+            Ok(SecretValue { value: value.as_str().into(), version: version.to_string() })
+        })
         .await
     }
 
@@ -133,8 +185,9 @@ impl Cluster for Port {
         finalizers: Vec<String>,
     ) -> Result<EducationSyncProfile, ClusterError> {
         let (key, seen, process) = (Key::of(resource), resource.clone(), Arc::clone(&self.process));
-        self.call(
+        self.ordered(
             format!("finalizers of {}", name(&key)),
+            (resource.metadata.resource_version.clone(), finalizers.clone()),
             &WRITE,
             |world| label(world, &key),
             move |world| {
@@ -152,12 +205,9 @@ impl Cluster for Port {
         finalizers: Vec<String>,
     ) -> Result<GraphConnection, ClusterError> {
         let seen = connection.clone();
-        self.call(
-            "finalizers of the connection",
-            &WRITE,
-            |_| {},
-            move |world| world.server.write_finalizers(&seen, finalizers),
-        )
+        self.call("finalizers of the connection", &CONNECTION, move |world| {
+            world.server.write_finalizers(&seen, finalizers)
+        })
         .await
     }
 
@@ -168,8 +218,9 @@ impl Cluster for Port {
     ) -> Result<EducationSyncProfile, ClusterError> {
         let (key, process) = (Key::of(resource), Arc::clone(&self.process));
         let wanted = EducationSyncProfile { status: Some(status), ..resource.clone() };
-        self.call(
+        self.ordered(
             format!("status of {}", name(&key)),
+            wanted.clone(),
             &WRITE,
             |world| label(world, &key),
             move |world| {
@@ -189,18 +240,13 @@ impl Cluster for Port {
         status: GraphConnectionStatus,
     ) -> Result<GraphConnection, ClusterError> {
         let wanted = GraphConnection { status: Some(status), ..connection.clone() };
-        self.call(
-            "status of the connection",
-            &WRITE,
-            |_| {},
-            move |world| {
-                let written = world.server.write_status(&wanted);
-                if let Ok(written) = &written {
-                    world.rules.connection_written(written);
-                }
-                written
-            },
-        )
+        self.call("status of the connection", &CONNECTION, move |world| {
+            let written = world.server.write_status(&wanted);
+            if let Ok(written) = &written {
+                world.rules.connection_written(written);
+            }
+            written
+        })
         .await
     }
 
@@ -209,16 +255,11 @@ impl Cluster for Port {
         let note = notice.note.split("client-request-id").next().unwrap_or_default().to_owned();
         let line = format!("event on {}: {} {note}", name(&Key::of(resource)), notice.reason);
         let told: Result<(), ClusterError> = self
-            .call(
-                "publish an event",
-                &KEEP,
-                |_| {},
-                move |world| {
-                    world.rules.search("an event", &notice.note);
-                    world.story.tell(line);
-                    Ok(())
-                },
-            )
+            .call("publish an event", &KEEP, move |world| {
+                world.rules.search("an event", &notice.note);
+                world.story.tell(line);
+                Ok(())
+            })
             .await;
         // Events may be lost.
         let _ = told;
@@ -231,7 +272,7 @@ impl Cluster for Port {
 
 impl LeasePort for Port {
     async fn get(&self) -> Result<Option<Lease>, ClusterError> {
-        self.call("get the lease", &LEASE, |_| {}, |world| Ok(world.server.lease())).await
+        self.call("get the lease", &LEASE, |world| Ok(world.server.lease())).await
     }
 
     async fn create(&self, lease: &Lease) -> Result<Lease, ClusterError> {
@@ -240,7 +281,7 @@ impl LeasePort for Port {
 
     async fn replace(&self, lease: &Lease) -> Result<Lease, ClusterError> {
         let lease = lease.clone();
-        self.call("write the lease", &LEASE, |_| {}, move |world| world.server.write_lease(&lease)).await
+        self.call("write the lease", &LEASE, move |world| world.server.write_lease(&lease)).await
     }
 }
 
@@ -254,8 +295,7 @@ impl RefreshTokenStore for Port {
         owner: &'a TokenOwner,
     ) -> BoxFuture<'a, Result<Option<(StoredToken, bool)>, StoreError>> {
         let wanted = owner.clone();
-        let call =
-            self.call("read the stored token", &KEEP, |_| {}, move |world| Ok(world.tokens.kept(&wanted)));
+        let call = self.call("read the stored token", &KEEP, move |world| Ok(world.tokens.kept(&wanted)));
         call.map(|read| read.map_err(|error| store_error(&error))).boxed()
     }
 
@@ -266,30 +306,20 @@ impl RefreshTokenStore for Port {
         held: bool,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         let (owner, token) = (owner.clone(), token.clone());
-        let call = self.call(
-            "store the token",
-            &KEEP,
-            |_| {},
-            move |world| {
-                // Memory answers at once.
-                world.tokens.write(&owner, &token, held).now_or_never();
-                Ok(())
-            },
-        );
+        let call = self.call("store the token", &KEEP, move |world| {
+            // Memory answers at once.
+            world.tokens.write(&owner, &token, held).now_or_never();
+            Ok(())
+        });
         call.map(|written| written.map_err(|error| store_error(&error))).boxed()
     }
 
     fn release<'a>(&'a self, owner: &'a TokenOwner) -> BoxFuture<'a, Result<(), StoreError>> {
         let owner = owner.clone();
-        let call = self.call(
-            "release the stored token",
-            &KEEP,
-            |_| {},
-            move |world| {
-                world.tokens.release(&owner).now_or_never();
-                Ok(())
-            },
-        );
+        let call = self.call("release the stored token", &KEEP, move |world| {
+            world.tokens.release(&owner).now_or_never();
+            Ok(())
+        });
         call.map(|released| released.map_err(|error| store_error(&error))).boxed()
     }
 }

@@ -27,6 +27,10 @@ pub enum Fate {
     DiesBefore,
     /// It is carried out, and the caller dies before the answer is there.
     DiesAfter,
+    /// The caller dies while it is on its way. It arrives, whenever.
+    DiesWaiting,
+    /// From now on the caller does not reach Kubernetes, for longer than its lease lives.
+    CutOff,
 }
 
 /// What can become of one kind of call.
@@ -37,15 +41,19 @@ pub struct Fates {
     pub one_of: u64,
     /// Those that are tried one by one where everything is tried.
     pub explored: &'static [Fate],
+    /// Is every order of it and others tried there? Else nothing comes between it and its answer.
+    pub is_ordered: bool,
 }
 
 /// Of a call that changes Graph.
 pub const CHANGE: Fates = Fates {
+    is_ordered: true,
     explored: &[
         Fate::AnswerLost,
         Fate::Late,
         Fate::DiesBefore,
         Fate::DiesAfter,
+        Fate::DiesWaiting,
         Fate::Refused,
         Fate::Throttled,
     ],
@@ -56,7 +64,8 @@ pub const CHANGE: Fates = Fates {
         (Fate::Late, 3),
         (Fate::Timeout, 2),
         (Fate::DiesBefore, 2),
-        (Fate::DiesAfter, 4),
+        (Fate::DiesAfter, 3),
+        (Fate::DiesWaiting, 2),
         (Fate::NotSent, 2),
         (Fate::Refused, 2),
         (Fate::Throttled, 2),
@@ -64,8 +73,9 @@ pub const CHANGE: Fates = Fates {
     ],
 };
 
-/// Of a call that reads one thing from Graph, or gets a token.
+/// Of a call that reads one thing from Graph.
 pub const READ: Fates = Fates {
+    is_ordered: true,
     explored: &[Fate::Refused, Fate::DiesBefore],
     one_of: 1,
     options: &[
@@ -79,8 +89,12 @@ pub const READ: Fates = Fates {
     ],
 };
 
+/// Of a call for a token.
+pub const TOKEN: Fates = Fates { is_ordered: false, explored: &[], ..READ };
+
 /// Of a list.
 pub const LIST: Fates = Fates {
+    is_ordered: true,
     explored: &[Fate::Lag, Fate::Refused, Fate::DiesBefore],
     one_of: 1,
     options: &[
@@ -95,8 +109,9 @@ pub const LIST: Fates = Fates {
     ],
 };
 
-/// Of a write to Kubernetes.
+/// Of a write to a profile in Kubernetes.
 pub const WRITE: Fates = Fates {
+    is_ordered: true,
     explored: &[
         Fate::AnswerLost,
         Fate::Late,
@@ -104,6 +119,7 @@ pub const WRITE: Fates = Fates {
         Fate::Touched,
         Fate::DiesBefore,
         Fate::DiesAfter,
+        Fate::DiesWaiting,
     ],
     one_of: 1,
     options: &[
@@ -114,22 +130,45 @@ pub const WRITE: Fates = Fates {
         (Fate::Touched, 3),
         (Fate::DiesBefore, 2),
         (Fate::DiesAfter, 2),
+        (Fate::DiesWaiting, 1),
         (Fate::Slow, 2),
     ],
 };
 
-/// Of a read from Kubernetes.
+/// Of a write to a connection in Kubernetes.
+pub const CONNECTION: Fates = Fates { is_ordered: false, explored: &[], ..WRITE };
+
+/// Of a look at a profile in Kubernetes.
 pub const LOOK: Fates = Fates {
-    explored: &[],
+    is_ordered: true,
+    explored: &[Fate::DiesBefore],
     one_of: 1,
     options: &[(Fate::Well, 0), (Fate::NotSent, 2), (Fate::Slow, 2), (Fate::DiesBefore, 1)],
 };
 
+/// Of a look at a Secret.
+pub const SECRET: Fates = Fates { is_ordered: false, explored: &[], ..LOOK };
+
 /// Of a call about the lease, of which there are very many.
-pub const LEASE: Fates = Fates { explored: &[], one_of: 10, options: KEEP.options };
+pub const LEASE: Fates = Fates {
+    explored: &[Fate::CutOff],
+    one_of: 10,
+    options: &[
+        (Fate::Well, 0),
+        (Fate::NotSent, 2),
+        (Fate::AnswerLost, 2),
+        (Fate::Late, 1),
+        (Fate::Slow, 1),
+        (Fate::DiesBefore, 1),
+        (Fate::DiesAfter, 1),
+        (Fate::CutOff, 1),
+    ],
+    ..KEEP
+};
 
 /// Of a call about the stored token, or of an event.
 pub const KEEP: Fates = Fates {
+    is_ordered: false,
     explored: &[],
     one_of: 1,
     options: &[

@@ -54,7 +54,9 @@ fn resource_is_wrong(
     // Whoever has the name has a profile, or waits for a person.
     let has_name = |other: &EducationSyncProfile| {
         let bound = other.status.as_ref().and_then(|status| status.binding.as_ref());
-        let waits = condition(other, "Ready").is_some_and(|ready| ready.reason == "AlreadyExists");
+        let waits = condition(other, "Ready").is_some_and(|ready| {
+            ["AlreadyExists", "WouldCreate", "AdoptionFailed"].contains(&ready.reason.as_str())
+        });
         other.metadata.uid != resource.metadata.uid
             && (bound.is_some_and(|bound| NameKey::of(&bound.display_name) == wanted)
                 || waits && NameKey::of(&other.spec.display_name) == wanted)
@@ -65,21 +67,42 @@ fn resource_is_wrong(
         };
         alive(world).values().any(named)
     };
-    let waits_for_a_name = match ready.reason.as_str() {
+    let free = || {
+        let bound: Vec<String> = all.iter().filter_map(bound_id).collect();
+        let is_free = |(id, profile): &(&String, &serde_json::Value)| {
+            !bound.contains(id) && NameKey::of(profile["displayName"].as_str().unwrap_or_default()) == wanted
+        };
+        alive(world).iter().filter(is_free).count()
+    };
+    let waits_rightly = match ready.reason.as_str() {
+        "WouldCreate" => resource.spec.is_observed_only() && !is_taken(),
+        "AdoptionFailed" => resource.spec.adopt.is_some() && free() != 1,
         "AlreadyClaimed" => all.iter().any(has_name),
         "AlreadyExists" => is_taken(),
         _ => false,
     };
     let Some(id) = bound_id(resource) else {
-        return (!waits_for_a_name).then(|| "has no profile".to_owned());
+        return (!waits_rightly).then(|| "has no profile".to_owned());
     };
     let alive = alive(world);
-    let Some(profile) = alive.get(&id) else { return Some(format!("its profile {id} is gone")) };
-    if waits_for_a_name {
+    let Some(profile) = alive.get(&id) else {
+        let is_told = resource.spec.is_observed_only() && ready.reason == "ProfileNotFound";
+        return (!is_told).then(|| format!("its profile {id} is gone"));
+    };
+    if waits_rightly {
+        return None;
+    }
+    if resource.spec.is_observed_only() {
         return None;
     }
     if profile["displayName"] != resource.spec.display_name.as_str() {
         return Some(format!("is {} in Graph", profile["displayName"]));
+    }
+    let asked = resource.spec.triggers.as_ref().and_then(|triggers| triggers.reset.as_ref());
+    let handled =
+        resource.status.as_ref().and_then(|status| status.handled_triggers.as_ref()?.reset.as_ref());
+    if asked.is_some() && asked != handled {
+        return Some("was asked to start over, and has not".to_owned());
     }
     (ready.status != "True").then(|| "is not Ready".to_owned())
 }

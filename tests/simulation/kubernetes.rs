@@ -263,9 +263,13 @@ impl Inner {
         if same { Ok(stored) } else { Err(ClusterError::Conflict) }
     }
 
+    /// Versions may be compared for being the same, and for nothing else: each object counts its own, so that it
+    /// makes no difference in which order two objects were written.
     fn insert<K: Kind>(&mut self, mut object: K) -> K {
-        self.version += 1;
-        object.meta_mut().resource_version = Some(self.version.to_string());
+        let meta = object.meta_mut();
+        let old = meta.resource_version.as_deref().and_then(|old| old.rsplit_once('.'));
+        let count = old.and_then(|(_, count)| count.parse().ok()).unwrap_or(0_u64) + 1;
+        meta.resource_version = Some(format!("{}.{count}", meta.uid.as_deref().unwrap_or_default()));
         let table = K::table(self);
         table.objects.insert(Key::of(&object), object.clone());
         table.tell(&Event::Apply(object.clone()));

@@ -3,8 +3,8 @@
 //! What it does is the program's own code, wired as `edusync::operator` wires it. Whoever is dead does
 //! nothing any more: each of its calls waits for ever.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use edusync::graph::budget::BudgetSettings;
@@ -19,6 +19,7 @@ use edusync::reconcile::cluster::Scope;
 use edusync::reconcile::observation::Settings;
 use edusync::upstream::{OperatorIdentity, Transports, UpstreamSettings, Upstreams};
 use futures::channel::mpsc;
+use jiff::Timestamp;
 use kube::runtime::reflector;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -46,6 +47,8 @@ pub struct Process {
     pub stop: CancellationToken,
     dead: AtomicBool,
     died: Notify,
+    /// It does not reach Kubernetes until then.
+    cut_off: Mutex<Option<Timestamp>>,
 }
 
 impl std::fmt::Debug for Process {
@@ -56,7 +59,22 @@ impl std::fmt::Debug for Process {
 
 impl Process {
     pub fn new(identity: String) -> Self {
-        Self { identity, stop: CancellationToken::new(), dead: AtomicBool::new(false), died: Notify::new() }
+        Self {
+            identity,
+            stop: CancellationToken::new(),
+            dead: AtomicBool::new(false),
+            died: Notify::new(),
+            cut_off: Mutex::default(),
+        }
+    }
+
+    /// It does not reach Kubernetes until then.
+    pub fn cut_off(&self, until: Timestamp) {
+        *self.cut_off.lock().unwrap() = Some(until);
+    }
+
+    pub fn is_cut_off(&self, now: Timestamp) -> bool {
+        self.cut_off.lock().unwrap().is_some_and(|until| now < until)
     }
 
     /// SIGKILL.

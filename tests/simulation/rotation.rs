@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 
 use crate::choices::{Choices, Path};
 use crate::judge;
+use crate::manifests::{NAMESPACE, key, manifest};
 use crate::run::begin;
-use crate::users::{NAMESPACE, Replicas, key, manifest};
+use crate::users::Replicas;
 use crate::world::World;
 
 /// As the documents promise, and some seconds for the passes that lead to the update.

@@ -28,6 +28,8 @@ pub struct Change {
     method: Method,
     /// Of the profile; empty for a create.
     id: String,
+    /// What is done with the profile, for example `reset`; empty when it is changed itself.
+    action: String,
     /// The client-request-id.
     attempt: String,
 }
@@ -44,6 +46,7 @@ impl Change {
         Some(Self {
             method: request.method().clone(),
             id: rest.split('/').next().unwrap_or_default().to_owned(),
+            action: rest.split('/').nth(1).unwrap_or_default().to_owned(),
             attempt: attempt.unwrap_or_default().to_owned(),
         })
     }
@@ -74,6 +77,8 @@ struct Notes {
     closed: BTreeMap<String, Timestamp>,
     /// Profiles that stay although their resources went, and resources of which it is not known.
     retained: BTreeSet<String>,
+    /// Profiles that were asked to start over, and for which value.
+    resets: BTreeSet<(String, Option<String>)>,
     calls: BTreeMap<String, u64>,
     writes: u64,
     /// Bodies of the updates that were sent.
@@ -146,6 +151,17 @@ impl Rules {
         }
     }
 
+    /// Each value asks for one, and no more.
+    fn reset(&self, world: &World, change: &Change) {
+        let resources = world.server.list::<EducationSyncProfile>();
+        let owner = resources.iter().find(|one| bound_id(one).is_some_and(|id| id == change.id));
+        let value = owner.and_then(|owner| owner.spec.triggers.as_ref()?.reset.clone());
+        let is_new = self.notes().resets.insert((change.id.clone(), value.clone()));
+        if value.is_none() || !is_new {
+            self.story.broken(format!("nobody asked for a reset of {}, or not for another one", change.id));
+        }
+    }
+
     /// Graph has carried a change out.
     pub fn carried_out(&self, world: &World, process: &Process, change: &Change, answer: &Response<Bytes>) {
         let status = answer.status();
@@ -156,6 +172,9 @@ impl Rules {
         }
         if change.creates() {
             self.created(world, change, answer);
+        }
+        if change.action == "reset" {
+            self.reset(world, change);
         }
     }
 
@@ -169,6 +188,11 @@ impl Rules {
             self.story.broken(format!("{id} was created without a recorded intent"));
             return;
         };
+        let resources = world.server.list::<EducationSyncProfile>();
+        let owner = resources.iter().find(|one| one.metadata.uid.as_ref() == Some(&uid));
+        if owner.is_some_and(|one| one.spec.is_observed_only() && !just_changed(world, one)) {
+            self.story.broken(format!("{id} was created for a resource that only observes"));
+        }
         let made = self.notes().made.clone();
         let is_namesake =
             |profile: &Value| NameKey::of(profile["displayName"].as_str().unwrap_or_default()) == name;
@@ -265,15 +289,18 @@ pub fn deletes(profile: &EducationSyncProfile) -> bool {
         && profile.spec.management_policy != Some(ManagementPolicy::Observe)
 }
 
+/// What was said a moment ago can cross a request on its way.
+fn just_changed(world: &World, resource: &EducationSyncProfile) -> bool {
+    let moment_ago = world.clock.now() - Duration::from_secs(12);
+    world.server.changed(&Key::of(resource)).is_some_and(|at| at > moment_ago)
+}
+
 /// Does a resource that is being deleted have this profile?
 fn was_asked_for(world: &World, id: &str) -> bool {
     let resources = world.server.list::<EducationSyncProfile>();
-    // What was said a moment ago can cross the request on its way.
-    let moment_ago = world.clock.now() - Duration::from_secs(12);
-    let just_changed = |resource| world.server.changed(&Key::of(resource)).is_some_and(|at| at > moment_ago);
     resources.iter().any(|resource| {
         resource.metadata.deletion_timestamp.is_some()
-            && (deletes(resource) || just_changed(resource))
+            && (deletes(resource) || just_changed(world, resource))
             && bound_id(resource).is_some_and(|bound| bound == id)
     })
 }

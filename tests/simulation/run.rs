@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::choices::Choices;
 use crate::judge;
+use crate::manifests::connection;
 use crate::users::{self, Replicas};
 use crate::world::World;
 
@@ -56,7 +57,7 @@ pub async fn drive(world: &Arc<World>, replicas: usize, deeds: Vec<(Duration, us
 /// A connection with its Secret, and so many replicas that are kept running.
 pub fn begin(world: &Arc<World>, running: &Replicas, replicas: usize) -> JoinSet<()> {
     users::right_secret(world);
-    world.server.apply(users::connection(world), world.clock.now());
+    world.server.apply(connection(world), world.clock.now());
     let mut tasks = JoinSet::new();
     for number in 0..replicas {
         tasks.spawn(users::keep_running(Arc::clone(world), Arc::clone(running), number));

@@ -3,16 +3,15 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use edusync::api::{EducationSyncProfile, GraphConnection, REQUESTED_AT};
-use edusync::reconcile::cluster::Key;
+use edusync::api::lifecycle::ManagementPolicy;
+use edusync::api::{EducationSyncProfile, REQUESTED_AT};
 use kube::ResourceExt;
-use serde_json::{Value, json};
+use serde_json::json;
 
+use crate::manifests::{NAMES, NAMESPACE, connection, foreign_body, key, manifest};
 use crate::process::Process;
 use crate::rules::alive;
 use crate::world::{CLIENT_SECRET, REFRESH_TOKEN, World};
-
-pub const NAMESPACE: &str = "school";
 
 /// What somebody does.
 #[derive(Clone, Debug)]
@@ -20,7 +19,11 @@ pub enum Deed {
     /// Applies a manifest.
     Apply { resource: usize, name: usize, variant: u64 },
     /// Applies a manifest that takes over the one profile of its name.
-    Adopt,
+    Adopt { name: usize },
+    /// Applies a manifest that changes nothing in Graph.
+    Observe { resource: usize, name: usize },
+    /// Asks for the synchronization to start over.
+    Reset { resource: usize },
     /// Deletes a resource.
     Delete { resource: usize },
     /// Asks for a pass.
@@ -33,73 +36,14 @@ pub enum Deed {
     WrongSecret,
     /// The Secret is deleted; later it is back.
     NoSecret,
+    /// The connection names a tenant that does not exist; later the right one.
+    WrongTenant,
     /// Graph is away for a while.
     Away { seconds: u64 },
     /// The pod of a replica is replaced.
     Terminate,
     /// The pod of a replica is killed.
     Kill,
-}
-
-/// Display names: the last two are one name, spelled differently.
-const NAMES: [&str; 4] = ["Contoso", "Fabrikam", "Litware", " CONTOSO"];
-
-pub fn key(resource: usize) -> Key {
-    Key { namespace: NAMESPACE.to_owned(), name: format!("profile-{resource}") }
-}
-
-/// The manifest of a resource.
-pub fn manifest(resource: usize, name: usize, variant: u64) -> EducationSyncProfile {
-    let mut spec = json!({
-        "displayName": NAMES[name % NAMES.len()],
-        "dataProvider": {"csv": {}},
-        "identitySynchronizationConfiguration": {"creation": {"userDomains": [
-            {"appliesTo": "student", "name": "school.example"}
-        ]}},
-    });
-    if variant % 2 == 1 {
-        spec["handleSpecialCharacterConstraint"] = json!(true);
-    }
-    if variant % 3 == 1 {
-        spec["identitySynchronizationConfiguration"]["creation"]["userDomains"][0]["name"] =
-            json!("other.example");
-    }
-    if variant % 7 == 3 {
-        spec["deletionPolicy"] = json!("Retain");
-    }
-    if variant % 5 == 4 {
-        spec["synchronization"] = json!("Paused");
-    }
-    object("EducationSyncProfile", &key(resource), &spec)
-}
-
-fn object<K: serde::de::DeserializeOwned>(kind: &str, key: &Key, spec: &Value) -> K {
-    serde_json::from_value(json!({
-        "apiVersion": "edusync.dev/v1alpha1", "kind": kind,
-        "metadata": {"namespace": key.namespace, "name": key.name},
-        "spec": spec,
-    }))
-    .unwrap()
-}
-
-/// The connection `default`, with both credentials.
-pub fn connection(world: &World) -> GraphConnection {
-    let settings = world.simulator.settings();
-    let key = Key { namespace: NAMESPACE.to_owned(), name: "default".to_owned() };
-    let reference = |name: &str| json!({"name": "graph", "key": name});
-    object(
-        "GraphConnection",
-        &key,
-        &json!({
-            "tenantId": settings.tenant,
-            "application": {"clientId": settings.client_id, "clientSecretRef": reference("clientSecret")},
-            "delegated": {
-                "clientId": settings.client_id,
-                "refreshTokenRef": reference("refreshToken"),
-                "clientSecretRef": reference("clientSecret")
-            }
-        }),
-    )
 }
 
 /// The right Secret.
@@ -115,10 +59,17 @@ pub type Replicas = Arc<Mutex<Vec<Arc<Process>>>>;
 pub async fn keep_running(world: Arc<World>, replicas: Replicas, number: usize) {
     for start in 1_u32.. {
         let process = Arc::new(Process::new(format!("edusync-{number}-{start}")));
+        let tell = |what| {
+            let second = world.clock.now().as_second();
+            world.order.iter().for_each(|order| order.begin(&process.identity, what, second));
+        };
+        tell("runs");
         replicas.lock().unwrap().push(Arc::clone(&process));
         process.live(&world).await;
+        tell("has ended");
         replicas.lock().unwrap().retain(|other| !Arc::ptr_eq(other, &process));
         tokio::time::sleep(world.choices.between(500, 20_000)).await;
+        world.order.iter().for_each(|order| order.forget(&process.identity));
     }
 }
 
@@ -139,7 +90,7 @@ pub fn deeds(world: &World, span: Duration) -> Vec<(Duration, Deed)> {
     }
     let end = u64::try_from(span.as_millis()).unwrap();
     for _ in 0..choices.below(9) {
-        let deed = match choices.choose(&[8, 6, 3, 3, 4, 1, 1, 2, 2, 4]) {
+        let deed = match choices.choose(&[8, 6, 3, 3, 4, 1, 1, 2, 2, 4, 2, 2, 3, 1]) {
             0 => Deed::Apply { resource: resource(), name: name(), variant: choices.below(210) },
             1 => Deed::Delete { resource: resource() },
             2 => Deed::Request { resource: resource() },
@@ -149,7 +100,11 @@ pub fn deeds(world: &World, span: Duration) -> Vec<(Duration, Deed)> {
             6 => Deed::NoSecret,
             7 => Deed::Away { seconds: choices.below(120) },
             8 => Deed::Terminate,
-            _ => Deed::Kill,
+            9 => Deed::Kill,
+            10 => Deed::Adopt { name: name() },
+            11 => Deed::Observe { resource: resource(), name: name() },
+            12 => Deed::Reset { resource: resource() },
+            _ => Deed::WrongTenant,
         };
         deeds.push((choices.between(0, end), deed));
     }
@@ -163,6 +118,9 @@ pub async fn act(world: Arc<World>, replicas: Replicas, deeds: Vec<(Duration, De
     for (at, deed) in deeds {
         tokio::time::sleep(at.saturating_sub(passed)).await;
         passed = at.max(passed);
+        if let Some(order) = &world.order {
+            order.schedule.turn(format!("{deed:?}")).await;
+        }
         world.story.tell(format!("people: {deed:?}"));
         carry_out(&world, &replicas, &deed);
     }
@@ -172,6 +130,7 @@ pub async fn act(world: Arc<World>, replicas: Replicas, deeds: Vec<(Duration, De
 /// until its new version is noticed.
 pub fn repair(world: &World) -> bool {
     world.simulator.set_unavailable(None);
+    world.server.apply(connection(world), world.clock.now());
     let is_right = world.server.secret(NAMESPACE, "graph").is_some_and(|(version, _)| version == 1);
     if !is_right {
         right_secret(world);
@@ -183,11 +142,26 @@ fn carry_out(world: &Arc<World>, replicas: &Replicas, deed: &Deed) {
     let (now, server) = (world.clock.now(), &world.server);
     match deed {
         Deed::Apply { resource, name, variant } => server.apply(manifest(*resource, *name, *variant), now),
-        Deed::Adopt => {
-            let mut adopting = manifest(0, 0, 0);
+        Deed::Adopt { name } => {
+            let mut adopting = manifest(0, *name, 0);
             adopting.spec.adopt = serde_json::from_value(json!({"byDisplayName": true})).unwrap();
             adopting.spec.deletion_policy = serde_json::from_value(json!("Retain")).unwrap();
             server.apply(adopting, now);
+        }
+        Deed::Observe { resource, name } => {
+            let mut observing = manifest(*resource, *name, 0);
+            observing.spec.management_policy = Some(ManagementPolicy::Observe);
+            server.apply(observing, now);
+        }
+        Deed::Reset { resource } => {
+            server.edit::<EducationSyncProfile>(&key(*resource), |profile| {
+                profile.spec.triggers = serde_json::from_value(json!({"reset": now.to_string()})).unwrap();
+            });
+        }
+        Deed::WrongTenant => {
+            let mut wrong = connection(world);
+            wrong.spec.tenant_id = "00000000-0000-4000-8000-000000000000".to_owned();
+            server.apply(wrong, now);
         }
         Deed::Delete { resource } => server.delete::<EducationSyncProfile>(&key(*resource), now),
         Deed::Request { resource } => server.edit::<EducationSyncProfile>(&key(*resource), |profile| {
@@ -226,21 +200,4 @@ fn carry_out(world: &Arc<World>, replicas: &Replicas, deed: &Deed) {
             }
         }
     }
-}
-
-/// A profile that nobody can take for one of ours: it matches accounts instead of creating them.
-fn foreign_body(name: &str) -> Value {
-    json!({
-        "displayName": name,
-        "dataProvider": {"@odata.type": "#microsoft.graph.educationCsvDataProvider"},
-        "identitySynchronizationConfiguration": {
-            "@odata.type": "#microsoft.graph.educationIdentityMatchingConfiguration",
-            "matchingOptions": [{
-                "appliesTo": "student",
-                "sourcePropertyName": "Username",
-                "targetPropertyName": "userPrincipalName",
-                "targetDomain": "school.example"
-            }]
-        }
-    })
 }

@@ -3,20 +3,27 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use edusync::api::EducationSyncProfile;
 use edusync::operator::watch::Told;
 use edusync::reconcile::cluster::{Key, Scope};
-use futures::channel::mpsc::UnboundedReceiver;
+use futures::channel::mpsc::{UnboundedReceiver, unbounded};
 use futures::{Stream, StreamExt, stream};
+use kube::Resource;
 use kube::runtime::watcher::Event;
+use tokio::sync::oneshot;
 
 use crate::kubernetes::Kind;
 use crate::process::Process;
+use crate::way::Way;
 use crate::world::World;
+
+/// A change, and its turn.
+type Notice<K> = (Event<K>, Option<(Way, oneshot::Receiver<()>)>);
 
 struct Watch<K> {
     world: Arc<World>,
     process: Arc<Process>,
-    changes: UnboundedReceiver<Event<K>>,
+    changes: UnboundedReceiver<Notice<K>>,
     /// What is on its way already.
     coming: VecDeque<Event<K>>,
 }
@@ -26,7 +33,7 @@ pub fn events<K: Kind>(
     world: &Arc<World>,
     process: &Arc<Process>,
 ) -> impl Stream<Item = Told<K>> + Send + use<K> {
-    let (changes, coming) = begin(world);
+    let (changes, coming) = begin(world, process);
     let watch = Watch { world: Arc::clone(world), process: Arc::clone(process), changes, coming };
     stream::unfold(watch, |mut watch| async move {
         let event = watch.next().await?;
@@ -35,11 +42,48 @@ pub fn events<K: Kind>(
 }
 
 /// The list, and the changes after it.
-fn begin<K: Kind>(world: &World) -> (UnboundedReceiver<Event<K>>, VecDeque<Event<K>>) {
+fn begin<K: Kind>(
+    world: &Arc<World>,
+    process: &Arc<Process>,
+) -> (UnboundedReceiver<Notice<K>>, VecDeque<Event<K>>) {
     let (objects, changes) = world.server.watch::<K>();
     let list = objects.into_iter().map(Event::InitApply);
     let coming = std::iter::once(Event::Init).chain(list).chain([Event::InitDone]).collect();
-    (changes, coming)
+    (enqueue(world, process, changes), coming)
+}
+
+/// Changes wait for their turn from the moment at which they happen.
+fn enqueue<K: Kind>(
+    world: &Arc<World>,
+    process: &Arc<Process>,
+    mut changes: UnboundedReceiver<Event<K>>,
+) -> UnboundedReceiver<Notice<K>> {
+    let (notices, receiver) = unbounded();
+    let (world, process) = (Arc::clone(world), Arc::clone(process));
+    tokio::spawn(async move {
+        while let Some(event) = changes.next().await {
+            let content = || match &event {
+                Event::Apply(object) | Event::InitApply(object) => serde_json::to_string(object).unwrap(),
+                Event::Delete(object) => format!("gone: {}", serde_json::to_string(object).unwrap()),
+                Event::Init | Event::InitDone => String::new(),
+            };
+            let thing = match &event {
+                Event::Apply(object) | Event::InitApply(object) | Event::Delete(object) => Key::of(object),
+                Event::Init | Event::InitDone => continue,
+            };
+            let way = Way::new(&world, &process, is_ordered::<K>().then(|| name(&thing)), content);
+            let turn = way.queue(&process.identity).map(|turn| (way, turn));
+            if notices.unbounded_send((event, turn)).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// Is every order of the changes of this kind and other things tried?
+fn is_ordered<K: Kind>() -> bool {
+    K::kind(&()) == EducationSyncProfile::kind(&())
 }
 
 impl<K: Kind> Watch<K> {
@@ -47,8 +91,17 @@ impl<K: Kind> Watch<K> {
         if let Some(event) = self.coming.pop_front() {
             return Some(event);
         }
-        let event = self.changes.next().await?;
-        tokio::time::sleep(self.world.watch_delay()).await;
+        let (event, turn) = self.changes.next().await?;
+        if let Some((way, turn)) = turn {
+            let _ = turn.await;
+            way.told(String::new);
+        } else if self.world.order.is_none() {
+            tokio::time::sleep(self.world.watch_delay()).await;
+        }
+        if self.process.is_cut_off(self.world.clock.now()) {
+            // It ends with its lease, before it hears again.
+            std::future::pending::<()>().await;
+        }
         self.process.living().await;
         if !self.world.watch_breaks() {
             return Some(event);
@@ -58,7 +111,7 @@ impl<K: Kind> Watch<K> {
             self.process.identity,
             K::kind(&())
         ));
-        let (changes, coming) = begin(&self.world);
+        let (changes, coming) = begin(&self.world, &self.process);
         self.changes = changes;
         self.coming = coming;
         self.coming.pop_front()

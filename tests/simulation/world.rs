@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use crate::choices::Choices;
 use crate::fates::{Fate, Fates};
 use crate::kubernetes::Server;
+use crate::order::Order;
 use crate::rules::Rules;
 use crate::story::Story;
 
@@ -27,6 +28,8 @@ pub struct World {
     pub simulator: Simulator,
     pub tokens: MemoryStore,
     pub rules: Rules,
+    /// Where every order is tried.
+    pub order: Option<Order>,
     /// How many calls of a hundred go wrong, while anything does.
     pub trouble: u64,
     /// Nothing goes wrong any more from then on.
@@ -49,6 +52,21 @@ impl World {
 
     /// The same with a simulator to one's liking.
     pub fn with(choices: Choices, trouble: u64, trouble_for: Duration, settings: Settings) -> Arc<Self> {
+        Self::build(choices, trouble, trouble_for, settings, None)
+    }
+
+    /// A world in which calls go wrong, and things happen in an order, as a path says.
+    pub fn in_order(choices: Choices, trouble_for: Duration, settings: Settings, order: Order) -> Arc<Self> {
+        Self::build(choices, 0, trouble_for, settings, Some(order))
+    }
+
+    fn build(
+        choices: Choices,
+        trouble: u64,
+        trouble_for: Duration,
+        settings: Settings,
+        order: Option<Order>,
+    ) -> Arc<Self> {
         // A moment of the past, so that nothing here depends on today.
         let clock = Clock::starting_at(Timestamp::from_second(1_725_264_000).unwrap());
         let settings = Settings {
@@ -61,6 +79,7 @@ impl World {
         Arc::new(Self {
             clock,
             choices,
+            order,
             rules: Rules::new(story.clone()),
             story,
             server: Server::default(),
@@ -82,8 +101,7 @@ impl World {
             return Fate::Well;
         }
         if self.choices.is_path() {
-            let weights = vec![1; fates.explored.len() + 1];
-            return match self.choices.choose(&weights) {
+            return match self.choices.fault(fates.explored.len() + 1) {
                 0 => Fate::Well,
                 option => fates.explored[option - 1],
             };
