@@ -5,6 +5,7 @@
 //! - [`clock`]: the one clock
 //! - [`graph`]: Microsoft Graph over HTTP, and nothing above it
 //! - [`auth`]: credentials into tokens
+//! - [`kubernetes`]: the client for Kubernetes, and what may be repeated of its errors
 //! - [`personal`]: text that may name a person, and is never printed by accident
 //! - [`poller`]: watches Graph with one LIST for many resources
 //! - [`upstream`]: a connection and its Secrets into clients and a poller
@@ -17,6 +18,7 @@ pub mod auth;
 pub mod cli;
 pub mod clock;
 pub mod graph;
+pub mod kubernetes;
 pub mod operator;
 pub mod personal;
 pub mod poller;
