@@ -18,10 +18,10 @@ pub enum LogFormat {
 /// # Errors
 /// When `level` is not a filter, or logging has begun already.
 pub fn begin(format: LogFormat, level: &str) -> anyhow::Result<()> {
-    // kube's own spans repeat what ours say, and its client warns with the body of an object that
-    // it cannot read, which may be a Secret. Who wants them names kube in the filter.
+    // kube's own spans repeat what ours say. Who wants them names kube in the filter.
     let quiet = if level.contains("kube") { "" } else { ",kube=warn,kube_client=error,kube_runtime=warn" };
-    let filter = EnvFilter::try_new(format!("{level}{quiet}"))
+    // Whoever asks for it: kube's client tells bodies that it cannot read, and one may be a Secret.
+    let filter = EnvFilter::try_new(format!("{level}{quiet},kube_client::client=error"))
         .map_err(|error| anyhow::anyhow!("--log-level {level} is neither a level nor a filter: {error}"))?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
