@@ -12,6 +12,7 @@
 //! - [`upstream`]: a connection and its Secrets into clients and a poller
 //! - [`reconcile`]: the pass: observe, decide, act, report. **Where decisions are made:** `reconcile/decide/`
 //! - [`operator`]: wiring: watches, lease, probes, shutdown
+//! - [`terminal`]: who looks at what is printed
 //! - [`cli`]: the command line
 
 pub mod api;
@@ -25,4 +26,5 @@ pub mod operator;
 pub mod personal;
 pub mod poller;
 pub mod reconcile;
+pub mod terminal;
 pub mod upstream;

@@ -4,6 +4,8 @@ use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
+use crate::terminal::wants_colours;
+
 /// Form of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
@@ -32,10 +34,7 @@ pub fn begin(format: LogFormat, level: &str) -> anyhow::Result<()> {
         LogFormat::Json => {
             builder.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()
         }
-        LogFormat::Text => {
-            use std::io::IsTerminal;
-            builder.with_ansi(std::io::stderr().is_terminal()).try_init()
-        }
+        LogFormat::Text => builder.with_ansi(wants_colours(&std::io::stderr())).try_init(),
     };
     begun.map_err(|error| anyhow::anyhow!("cannot begin to log: {error}"))
 }

@@ -45,6 +45,7 @@ mod schema;
 mod sources;
 mod stalled;
 mod synchronize;
+mod terminal;
 mod tokens;
 mod unreadable;
 mod world;
