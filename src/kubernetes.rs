@@ -45,7 +45,7 @@ fn variable(name: &str) -> Option<String> {
     names.into_iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
 }
 
-/// Is this address on a list as NO_PROXY has it?
+/// Is this address on a list as `NO_PROXY` has it?
 fn is_on(list: &str, address: &Uri) -> bool {
     Matcher::builder().all("http://proxy.invalid").no(list).build().intercept(address).is_none()
 }

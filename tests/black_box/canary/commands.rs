@@ -136,6 +136,7 @@ impl<'a> Runs<'a> {
             "key-as-ca",
             "broken-key-as-ca",
             "misplaced",
+            "untrusted",
             "workload",
         ] {
             // A key before certificates is passed over.
@@ -202,20 +203,21 @@ impl<'a> Runs<'a> {
         wrong[2].1 = format!(
             "SIS ID,School SIS ID,Username,Canary {CELL}\n{CELL}-1,{CELL}-2,{CELL},{CELL}\n{CELL}-1,x\n{CELL},\"{CELL}\n{CELL}\",{CELL}\n,,\n"
         );
-        wrong[1].1.push_str(&format!("{CELL},{CELL},{CELL},{CELL}/1,{CELL}\n"));
+        wrong[1].1.push_str(&"#,#,#,#/1,#\n".replace('#', CELL));
         let bad = self.files("bad", &wrong);
         for form in ["table", "json", "yaml"] {
             self.run(2, &format!("upload {bad} --check-only -o {form}")).await;
         }
         for form in [Form::Error, Form::Code, Form::Redirect, Form::Headers] {
-            for (method, end) in
-                [(Method::GET, "/uploadUrl"), (Method::PUT, "/student.csv"), (Method::POST, "/start")]
-            {
-                // An address that is refused, or a token, is asked for again.
-                let passes = form == Form::Headers || (end == "/uploadUrl" && form == Form::Redirect);
+            // Without an answer to rely on it goes on, or with another token.
+            let is_overcome = [
+                (Method::GET, "/uploadUrl", matches!(form, Form::Redirect | Form::Headers)),
+                (Method::PUT, "/student.csv", false),
+                (Method::POST, "/start", form == Form::Headers),
+            ];
+            for (method, end, is_overcome) in is_overcome {
                 self.stage.spy.answer_once(method, end, Foreign { at: At::List, form });
-                let code = i32::from(!(passes && end != "/student.csv"));
-                self.run(code, &format!("upload {good} --profile contoso")).await;
+                self.run(i32::from(!is_overcome), &format!("upload {good} --profile contoso")).await;
             }
         }
     }
@@ -233,7 +235,7 @@ impl<'a> Runs<'a> {
         // What the webhook said to the first one who wrote the Secret is repeated by nobody.
         self.run(1, "login --connection signed-in").await;
         self.run(0, "login --connection signed-in").await;
-        for foreign in Foreign::all().into_iter().filter(Foreign::is_of_entra) {
+        for foreign in Foreign::all().into_iter().filter(|foreign| foreign.is_of_entra()) {
             self.run(1, &format!("login --connection {}", foreign.name())).await;
         }
         self.run(2, "orphans --connection signed-in").await;
@@ -309,9 +311,9 @@ impl<'a> Runs<'a> {
             }
             let forms = command.get_arguments().find(|argument| argument.get_id() == "output");
             for form in forms.into_iter().flat_map(clap::Arg::get_possible_values) {
-                let form = Some(form.get_name().to_owned());
-                if !self.made.iter().any(|(made, had, _)| made == name && *had == form) {
-                    missing.push(format!("{name} -o {}", form.unwrap()));
+                let form = form.get_name();
+                if !self.made.iter().any(|(made, had, _)| made == name && had.as_deref() == Some(form)) {
+                    missing.push(format!("{name} -o {form}"));
                 }
             }
         }

@@ -83,20 +83,20 @@ impl Foreign {
     }
 
     /// A name that Kubernetes takes.
-    pub fn name(&self) -> String {
+    pub fn name(self) -> String {
         format!("{:?}-{:?}", self.at, self.form).to_lowercase()
     }
 
-    pub fn is_of_entra(&self) -> bool {
+    pub fn is_of_entra(self) -> bool {
         self.at == At::Token
     }
 
-    pub fn is_of_create(&self) -> bool {
+    pub fn is_of_create(self) -> bool {
         self.at == At::Create
     }
 
     /// What is said to a request.
-    pub fn answer(&self, host: Host, (parts, body): (&Parts, &Bytes)) -> Response {
+    pub fn answer(self, host: Host, (parts, body): (&Parts, &Bytes)) -> Response {
         let shown =
             parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let sent = String::from_utf8_lossy(body);

@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use std::io::{Read, Write};
 
 use edusync::api::EducationSyncProfile;
-use kube::api::{Patch, PatchParams};
+use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 use xtask::control_plane::output_of;
 
@@ -43,7 +43,13 @@ async fn no_secret_and_no_pupil_goes_astray() {
     let next = json!({"stringData": {"clientSecret": NEXT_SOURCE_SECRET}});
     stage.secrets().patch("source", &PatchParams::default(), &Patch::Merge(next)).await.unwrap();
     stage.scene.flags.extend(
-        ["--log-format", "json", "--log-level", "trace,kube=trace,kube_client=trace"].map(str::to_owned),
+        [
+            "--log-format",
+            "json",
+            "--log-level",
+            "trace,kube=trace,kube_client=trace,kube_client::client=trace",
+        ]
+        .map(str::to_owned),
     );
     stage.scene.start_operator();
     until_all_is_changed(&stage.scene).await;
@@ -89,7 +95,7 @@ fn by_hand() -> Value {
 /// Every foreign text is told to the operator, and what is well works.
 async fn until_all_is_said(stage: &Stage) {
     let scene = &stage.scene;
-    let all: BTreeSet<String> = Foreign::all().iter().map(Foreign::name).collect();
+    let all: BTreeSet<String> = Foreign::all().iter().map(|foreign| foreign.name()).collect();
     for (name, _) in sources("", "") {
         scene.until_ready_is(name, "True", "Provisioned").await;
     }
@@ -109,6 +115,21 @@ async fn until_all_is_said(stage: &Stage) {
             stage.spy.told().contains("Kubernetes /secrets/edusync-refresh-tokens")
         })
         .await;
+    // What is wrong with the others is said as well.
+    let is_said = async || {
+        let connections = scene.connections().list(&ListParams::default()).await.unwrap();
+        connections.items.iter().all(|connection| {
+            connection.status.as_ref().is_some_and(|status| {
+                status
+                    .conditions
+                    .iter()
+                    .any(|condition| condition.type_ == "Ready" && condition.status != "Unknown")
+            })
+        })
+    };
+    while !is_said().await {
+        scene.lists_pass(1).await;
+    }
     // What was refused once is stored later.
     let stored = async || stage.secrets().get_opt("edusync-refresh-tokens").await.unwrap().is_some();
     while !stored().await {
@@ -187,7 +208,9 @@ fn judge(stage: &Stage, runs: &Runs<'_>, printed: &Printed) {
         assert!(!text.contains("panicked at"), "{place}: {text}");
     }
     let asked = stage.spy.tape(|tape| {
-        tape.iter().for_each(|asked| judge.request(asked));
+        for asked in tape {
+            judge.request(asked);
+        }
         tape.len()
     });
     let (astray, unused) = judge.verdict();

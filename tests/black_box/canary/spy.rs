@@ -120,7 +120,7 @@ impl Spy {
         }
     }
 
-    fn tell(&self, foreign: &Foreign, host: Host, asked: (&Parts, &Bytes)) -> Response {
+    fn tell(&self, foreign: Foreign, host: Host, asked: (&Parts, &Bytes)) -> Response {
         self.told.lock().unwrap().insert(foreign.name());
         foreign.answer(host, asked)
     }
@@ -131,7 +131,7 @@ impl Spy {
             self.learn(Kind::Assertion, assertion);
         }
         let client = form.get("client_id")?;
-        let foreign = self.foreign.get(client)?;
+        let foreign = *self.foreign.get(client)?;
         if foreign.is_of_entra() {
             return Some(self.tell(foreign, Host::Entra, (parts, body)));
         }
@@ -146,7 +146,7 @@ impl Spy {
         if path.ends_with("/errors") {
             return Some(answer(200, &sync_errors()));
         }
-        let foreign = self.foreign.get(token.strip_prefix("canary-access-token.")?)?;
+        let foreign = *self.foreign.get(token.strip_prefix("canary-access-token.")?)?;
         if foreign.is_of_create() && parts.method == Method::GET {
             return Some(answer(200, &json!({"value": []})));
         }
@@ -197,7 +197,7 @@ impl Onlooker for Spy {
             place.map(|place| once.remove(place).2)
         };
         if let Some(foreign) = once {
-            return Some(self.tell(&foreign, host, (parts, body)));
+            return Some(self.tell(foreign, host, (parts, body)));
         }
         match host {
             Host::Kubernetes => self.of_kubernetes(parts, body),

@@ -58,7 +58,7 @@ impl Stage {
             ..quick()
         };
         let mut scene = Scene::behind_proxies("canary", settings).await;
-        let foreign = Foreign::all().into_iter().map(|foreign| (client_id(&foreign), foreign));
+        let foreign = Foreign::all().into_iter().map(|foreign| (client_id(foreign), foreign));
         let mut foreign: BTreeMap<String, Foreign> = foreign.collect();
         // It reads an empty list, and creates nothing.
         foreign.insert(WORKLOAD.to_owned(), Foreign { at: At::Create, form: Form::Page });
@@ -171,10 +171,12 @@ impl Stage {
             let ca = secret_of(name, "ca.crt");
             all.push((name.to_owned(), json!({"application": by_secret(client), "caBundleRef": ca})));
         }
+        let other = secret_of("certificate", "tls.crt");
+        all.push(("untrusted".to_owned(), json!({"application": by_secret(client), "caBundleRef": other})));
         let misplaced = with(client, ("clientSecretRef", secret_of(MISPLACED, MISPLACED)));
         all.push(("misplaced".to_owned(), json!({"application": misplaced})));
         for foreign in Foreign::all() {
-            let client = client_id(&foreign);
+            let client = client_id(foreign);
             let delegated = administrator(&client);
             all.push((foreign.name(), json!({"application": by_secret(&client), "delegated": delegated})));
         }
@@ -200,7 +202,7 @@ impl Stage {
         let mut misplaced = spec("Misplaced");
         misplaced["dataProvider"] = provider;
         all.push(("misplaced".to_owned(), misplaced));
-        for foreign in Foreign::all().into_iter().filter(Foreign::is_of_create) {
+        for foreign in Foreign::all().into_iter().filter(|foreign| foreign.is_of_create()) {
             let mut spec = spec(&foreign.name());
             spec["connectionRef"] = json!({"name": foreign.name()});
             all.push((foreign.name(), spec));
@@ -214,7 +216,7 @@ impl Stage {
 /// Client of the connection that uses the operator's own identity.
 const WORKLOAD: &str = "99999999-0000-4000-8000-000000000000";
 
-fn client_id(foreign: &Foreign) -> String {
+fn client_id(foreign: Foreign) -> String {
     let place = Foreign::all().iter().position(|other| other.name() == foreign.name()).unwrap();
     format!("99999999-0000-4000-8000-1000000000{place:02}")
 }
