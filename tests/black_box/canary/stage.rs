@@ -76,7 +76,8 @@ impl Stage {
             "--federated-token-file",
             token_file.to_str().unwrap(),
         ];
-        let scene = scene.with_flags(&[&flags[..], &["--log-level", "trace"]].concat());
+        let scene = scene
+            .with_flags(&[&flags[..], &["--log-level", "trace", "--fast-poll-interval", "500ms"]].concat());
         let stage = Self { scene, spy, proxy, folder, key };
         stage.write_secrets(&certificate).await;
         stage.write_connections().await;
