@@ -4,7 +4,11 @@
 
 #![cfg(test)]
 
-use std::fmt::Debug;
+#[path = "black_box/canary/marker.rs"]
+#[allow(dead_code, reason = "tests/black_box uses the rest")]
+mod marker;
+
+use std::fmt::{Debug, Write as _};
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -18,6 +22,7 @@ use edusync::graph::transport::{Transport, TransportError};
 use futures::future::BoxFuture;
 use http::{Request, Response};
 use jiff::Timestamp;
+use marker::{Kind, Marker, Search};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tracing_subscriber::fmt::MakeWriter;
@@ -34,10 +39,11 @@ const DEVICE: &str = "canary-device-code";
 
 type Sent = Result<Response<Bytes>, TransportError>;
 
-/// Answers by a script, and keeps the assertions that it was shown.
+/// Answers by a script, and keeps the assertions that it was shown, and what else stood in a request.
 struct Scripted {
     script: Box<dyn Fn(usize) -> Sent + Send + Sync>,
     assertions: Mutex<Vec<Option<String>>>,
+    heads: Mutex<String>,
 }
 
 impl Debug for Scripted {
@@ -48,6 +54,10 @@ impl Debug for Scripted {
 
 impl Transport for Scripted {
     fn send(&self, request: Request<Bytes>, _deadline: Duration) -> BoxFuture<'_, Sent> {
+        // A header that is marked as sensitive is no secret to who receives it.
+        let headers: Vec<_> =
+            request.headers().iter().map(|(name, value)| (name, value.as_bytes())).collect();
+        write!(self.heads.lock().unwrap(), "{} {headers:?}", request.uri()).unwrap();
         let form = url::form_urlencoded::parse(request.body());
         let assertion = form.into_owned().find(|(name, _)| name == "client_assertion");
         let mut assertions = self.assertions.lock().unwrap();
@@ -58,7 +68,7 @@ impl Transport for Scripted {
 }
 
 fn scripted(script: impl Fn(usize) -> Sent + Send + Sync + 'static) -> Arc<Scripted> {
-    Arc::new(Scripted { script: Box::new(script), assertions: Mutex::default() })
+    Arc::new(Scripted { script: Box::new(script), assertions: Mutex::default(), heads: Mutex::default() })
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "a script answers with it")]
@@ -210,8 +220,13 @@ async fn no_secret_is_shown_by_anything_of_auth() {
     let mut secrets = more_secrets(&pair, &transports);
     assert!(secrets.len() > 20 && secrets.iter().any(|secret| secret == ASSERTION));
     secrets.extend([ACCESS, CLIENT_SECRET, SEED, RENEWED, DEVICE].map(ToOwned::to_owned));
-    for secret in secrets {
-        assert!(!text.contains(&secret), "{secret} is shown:\n{text}");
+    let markers: Vec<Marker> = secrets.into_iter().map(|text| Marker { kind: Kind::Foreign, text }).collect();
+    let search = Search::new(&markers);
+    assert!(search.find(&text).is_empty(), "{:?} is shown:\n{text}", search.find(&text));
+    for transport in transports {
+        let heads = transport.heads.lock().unwrap();
+        assert!(heads.contains("https://login.example") || heads.contains("http://node.example"), "{heads}");
+        assert!(search.find(&*heads).is_empty(), "{:?} is sent in:\n{heads}", search.find(&*heads));
     }
 }
 

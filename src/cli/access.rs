@@ -21,6 +21,7 @@ use crate::api::status::Binding;
 use crate::api::{EducationSyncProfile, GraphConnection, IN_USE_FINALIZER};
 use crate::clock::Clock;
 use crate::graph::client::Always;
+use crate::kubernetes::{self, sentence};
 use crate::operator::HttpTransports;
 use crate::operator::kube_cluster::KubeCluster;
 use crate::operator::refresh_tokens::KubeRefreshTokens;
@@ -80,25 +81,25 @@ impl ClusterFlags {
     /// # Errors
     /// When there is no kubeconfig, or it cannot be used.
     pub async fn connect(&self) -> anyhow::Result<Kube> {
-        let mut config = if self.context.is_some() || self.kubeconfig.is_some() {
+        let config = if self.context.is_some() || self.kubeconfig.is_some() {
             let options = KubeConfigOptions { context: self.context.clone(), ..KubeConfigOptions::default() };
             match &self.kubeconfig {
                 Some(file) => {
-                    let kubeconfig = Kubeconfig::read_from(file)
-                        .with_context(|| format!("cannot read the kubeconfig {}", file.display()))?;
+                    let kubeconfig = Kubeconfig::read_from(file).map_err(|error| {
+                        anyhow!("cannot read the kubeconfig {}: {}", file.display(), sentence(&error))
+                    })?;
                     kube::Config::from_custom_kubeconfig(kubeconfig, &options).await
                 }
                 None => kube::Config::from_kubeconfig(&options).await,
             }
-            .context("the kubeconfig cannot be used")?
+            .map_err(|error| anyhow!("the kubeconfig cannot be used: {}", sentence(&error)))?
         } else {
-            kube::Config::infer().await.context(
-                "no way to Kubernetes: neither is there a kubeconfig (KUBECONFIG), nor is this inside a cluster",
-            )?
+            kube::Config::infer().await.map_err(|error| anyhow!(
+                "no way to Kubernetes: neither is there a kubeconfig (KUBECONFIG) that can be used, nor is this inside a cluster: {}", sentence(&error)
+            ))?
         };
-        config.default_retry = false;
         let namespace = self.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-        let client = Client::try_from(config).context("cannot set up the client for Kubernetes")?;
+        let client = kubernetes::client(config)?;
         Ok(Kube { client, namespace })
     }
 }
@@ -317,26 +318,6 @@ fn problem_sentence(problem: &ConnectionProblem) -> anyhow::Error {
         | ConnectionProblem::CredentialsInvalid(text)
         | ConnectionProblem::HostNotAllowed(text)
         | ConnectionProblem::NamespaceNotAllowed(text) => anyhow!("{}", text.trim_end_matches('.')),
-    }
-}
-
-/// What Kubernetes said, in one sentence.
-#[must_use]
-pub fn sentence(error: &kube::Error) -> String {
-    match error {
-        kube::Error::Api(status) => status.message.clone(),
-        error => {
-            let mut line = error.to_string();
-            let mut source = std::error::Error::source(error);
-            while let Some(cause) = source {
-                let text = cause.to_string();
-                if !line.contains(&text) {
-                    line = format!("{line}: {text}");
-                }
-                source = cause.source();
-            }
-            line
-        }
     }
 }
 

@@ -6,12 +6,13 @@
 use anyhow::anyhow;
 use kube::ResourceExt as _;
 
-use super::access::{Kube, sentence};
+use super::access::Kube;
 use super::output::note;
 use crate::api::EducationSyncProfile;
 use crate::api::status::Binding;
 use crate::graph::RemoteProfile;
 use crate::graph::name::NameKey;
+use crate::kubernetes::sentence;
 use crate::reconcile::claims::Tenant;
 
 /// The resources that this person may see.

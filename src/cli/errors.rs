@@ -1,7 +1,7 @@
 //! `edusync errors`: the errors of a synchronization in detail, page by page.
 //!
-//! The one place that reveals what Graph says about people: on the terminal of who asked for it, with
-//! rights of their own.
+//! Beside `upload`, the one place that reveals what Graph says about people: on the terminal of who asked
+//! for it, with rights of their own.
 
 use std::process::ExitCode;
 

@@ -13,7 +13,7 @@ use kube::api::{Api, Patch, PatchParams, PostParams};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
-use super::access::{ClusterFlags, GraphFlags, Kube, check_hosts, sentence};
+use super::access::{ClusterFlags, GraphFlags, Kube, check_hosts};
 use super::block_on;
 use super::output::{note, printable};
 use crate::api::GraphConnection;
@@ -21,6 +21,7 @@ use crate::api::connection::{DelegatedCredential, SecretKeyReference};
 use crate::auth::device_code::{DeviceLogin, Poll, Prompt};
 use crate::clock::Clock;
 use crate::graph::transport::{HttpTransport, Transport};
+use crate::kubernetes::{QUOTED, quotes, sentence};
 use crate::upstream::tenant_of;
 
 /// Sign in as an administrator, and store the refresh token where the connection looks for it.
@@ -153,15 +154,13 @@ async fn store(kube: &Kube, place: &SecretKeyReference, token: Option<&SecretStr
         result => result,
     };
     result.map(drop).map_err(|error| {
-        anyhow!(
-            "the Secret {name} of the namespace {} cannot be written: {}",
-            kube.namespace,
-            sentence(&error)
-        )
+        let said = sentence(&error);
+        let said = if token.is_some_and(|token| quotes(&said, token)) { QUOTED } else { &said };
+        anyhow!("the Secret {name} of the namespace {} cannot be written: {said}", kube.namespace)
     })
 }
 
-/// Of data alone: what an error of Kubernetes quotes of it is not the token in the clear.
+/// Of data alone, and nothing else of the Secret.
 fn body(key: &str, token: Option<&SecretString>) -> Value {
     match token {
         Some(token) => json!({"data": {key: STANDARD.encode(token.expose_secret())}}),

@@ -3,10 +3,12 @@
 //! Cells come from Graph and from manifests, so what could steer a terminal is taken out of them.
 
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 
 use anyhow::Context as _;
 use serde::Serialize;
+
+use crate::terminal::wants_colours;
 
 /// Form of what is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -42,9 +44,7 @@ impl Paint {
     /// Colours if standard output is a terminal that shows them, and nobody asked for none (no-color.org).
     #[must_use]
     pub fn for_stdout() -> Self {
-        let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        Self(io::stdout().is_terminal() && !set("NO_COLOR") && !is_dumb)
+        Self(wants_colours(&io::stdout()))
     }
 
     /// No colours.

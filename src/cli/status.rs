@@ -13,7 +13,7 @@ use kube::ResourceExt as _;
 use kube::api::ObjectMeta;
 use serde::Serialize;
 
-use super::access::{ClusterFlags, sentence};
+use super::access::ClusterFlags;
 use super::output::{Form, Look, Paint, Table, add_line, count, plain, printable, show};
 use super::{attention_if, block_on};
 use crate::api::conditions::{READY, RECONCILING, Reason, STALLED, SYNCHRONIZED, WRITABLE};
@@ -21,6 +21,7 @@ use crate::api::connection::ConnectionPermissions;
 use crate::api::status::SyncStatus;
 use crate::api::{EducationSyncProfile, GraphConnection};
 use crate::clock::Clock;
+use crate::kubernetes::sentence;
 
 /// Show how all profiles and connections stand, and what needs attention.
 #[derive(Debug, clap::Args)]

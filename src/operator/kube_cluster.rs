@@ -15,6 +15,7 @@ use super::lease::LeasePort;
 use crate::api::connection::GraphConnectionStatus;
 use crate::api::status::EducationSyncProfileStatus;
 use crate::api::{EducationSyncProfile, GraphConnection};
+use crate::kubernetes::sentence;
 use crate::reconcile::cluster::{Cluster, ClusterError, EventKind, Key, Notice, SecretValue};
 
 /// Deadline of a call to Kubernetes.
@@ -192,7 +193,7 @@ pub(super) async fn within<T>(call: impl Future<Output = kube::Result<T>>) -> Re
             let is_definite = (400..500).contains(&status.code) && !matches!(status.code, 408 | 429);
             Err(if is_definite { ClusterError::Refused(what) } else { ClusterError::Other(what) })
         }
-        Ok(Err(error)) => Err(ClusterError::Other(error.to_string())),
+        Ok(Err(error)) => Err(ClusterError::Other(sentence(&error))),
         Err(_) => {
             Err(ClusterError::Other(format!("no answer from Kubernetes within {} s", DEADLINE.as_secs())))
         }

@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::graph::budget::BudgetSettings;
 use crate::graph::transport::{HttpTransport, Transport};
+use crate::kubernetes::{self, sentence};
 use crate::poller::{Follower, Intervals};
 use crate::reconcile::Context;
 use crate::reconcile::cached::Cached;
@@ -217,12 +218,13 @@ async fn work(
 }
 
 async fn client() -> anyhow::Result<Client> {
-    let mut config = kube::Config::infer()
-        .await
-        .context("no way to Kubernetes: neither inside a cluster, nor is there a kubeconfig (KUBECONFIG)")?;
-    // A retry inside the client would hide throttling and hold a pass; passes are repeated as a whole.
-    config.default_retry = false;
-    Client::try_from(config).context("cannot set up the client for Kubernetes")
+    let config = kube::Config::infer().await.map_err(|error| {
+        anyhow::anyhow!(
+            "no way to Kubernetes: neither inside a cluster, nor is there a kubeconfig (KUBECONFIG) that can be used: {}",
+            sentence(&error)
+        )
+    })?;
+    kubernetes::client(config)
 }
 
 /// SIGTERM and Ctrl-C end the operator.

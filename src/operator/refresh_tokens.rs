@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use super::kube_cluster::within;
 use crate::api::IN_USE_FINALIZER;
 use crate::auth::refresh::{RefreshTokenStore, StoreError, StoredToken, TokenOwner};
+use crate::kubernetes::{QUOTED, quotes};
 use crate::reconcile::cluster::ClusterError;
 
 /// Name of the Secret. The chart's rights are for this name alone.
@@ -84,7 +85,12 @@ impl KubeRefreshTokens {
             "finalizers": finalizers,
         });
         let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data});
-        self.apply(owner, &secret).await
+        let kept = self.apply(owner, &secret).await;
+        kept.map_err(|error| {
+            let is_quoted = [&token.seed, &token.newest].iter().any(|token| quotes(&error.0, token));
+            let quoted = ClusterError::Refused(QUOTED.to_owned());
+            if is_quoted { sentence("written", owner, &quoted) } else { error }
+        })
     }
 
     async fn take_back(&self, owner: &TokenOwner) -> Result<(), StoreError> {

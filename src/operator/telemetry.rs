@@ -4,6 +4,8 @@ use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
+use crate::terminal::wants_colours;
+
 /// Form of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
@@ -18,10 +20,10 @@ pub enum LogFormat {
 /// # Errors
 /// When `level` is not a filter, or logging has begun already.
 pub fn begin(format: LogFormat, level: &str) -> anyhow::Result<()> {
-    // kube's own spans repeat what ours say, and its client warns with the body of an object that
-    // it cannot read, which may be a Secret. Who wants them names kube in the filter.
+    // kube's own spans repeat what ours say. Who wants them names kube in the filter.
     let quiet = if level.contains("kube") { "" } else { ",kube=warn,kube_client=error,kube_runtime=warn" };
-    let filter = EnvFilter::try_new(format!("{level}{quiet}"))
+    // Whoever asks for it: kube's client tells bodies that it cannot read, and one may be a Secret.
+    let filter = EnvFilter::try_new(format!("{level}{quiet},kube_client::client=error"))
         .map_err(|error| anyhow::anyhow!("--log-level {level} is neither a level nor a filter: {error}"))?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -32,10 +34,7 @@ pub fn begin(format: LogFormat, level: &str) -> anyhow::Result<()> {
         LogFormat::Json => {
             builder.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()
         }
-        LogFormat::Text => {
-            use std::io::IsTerminal;
-            builder.with_ansi(std::io::stderr().is_terminal()).try_init()
-        }
+        LogFormat::Text => builder.with_ansi(wants_colours(&std::io::stderr())).try_init(),
     };
     begun.map_err(|error| anyhow::anyhow!("cannot begin to log: {error}"))
 }

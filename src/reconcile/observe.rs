@@ -24,6 +24,7 @@ use crate::api::connection::SecretKeyReference;
 use crate::api::status::Binding;
 use crate::graph::RemoteProfile;
 use crate::graph::name::NameKey;
+use crate::misplaced::hidden;
 use crate::poller::{Snapshot, View};
 use crate::upstream::Upstream;
 pub(super) use connect::connection_of;
@@ -109,21 +110,23 @@ async fn source_secret<C: Cluster>(context: &Context<C>, resource: &EducationSyn
     }
     let namespace = resource.metadata.namespace.as_deref().unwrap_or_default();
     let SecretKeyReference { name, key } = reference;
+    let needs = |but: String| {
+        let message = format!("spec.dataProvider needs the key {key} of the Secret {name}, but {but}");
+        hidden(message, [name, key])
+    };
     match context.cluster.port.secret(namespace, name, key).await {
         Ok(secret) => {
             context.know_secret(uid, reference, secret.clone());
             SourceSecret::Here(secret)
         }
-        Err(ClusterError::NotFound) => SourceSecret::Missing(format!(
-            "spec.dataProvider needs the key {key} of the Secret {name}, but the namespace {namespace} has no such Secret, or the Secret no such key. Create it; edusync then goes on by itself."
-        )),
-        Err(ClusterError::Unusable(what)) => SourceSecret::Missing(format!(
-            "spec.dataProvider needs the key {key} of the Secret {name}, but {what}. Put the client secret of the source there; edusync then goes on by itself."
-        )),
+        Err(ClusterError::NotFound) => SourceSecret::Missing(needs(format!(
+            "the namespace {namespace} has no such Secret, or the Secret no such key. Create it; edusync then goes on by itself."
+        ))),
+        Err(ClusterError::Unusable(what)) => SourceSecret::Missing(needs(format!(
+            "{what}. Put the client secret of the source there; edusync then goes on by itself."
+        ))),
         Err(error) => {
-            let message = format!(
-                "spec.dataProvider needs the key {key} of the Secret {name}, but it cannot be read: {error}."
-            );
+            let message = needs(format!("it cannot be read: {error}."));
             match error {
                 ClusterError::Refused(_) => SourceSecret::Missing(message),
                 _ => SourceSecret::Unreadable(message),
@@ -147,12 +150,12 @@ fn belongs_to_connection<C: Cluster>(
         .filter(|connection| connection.spec.refers_to(reference))
         // Of several always the same one, or the message would change from pass to pass.
         .min_by_key(|connection| connection.metadata.name.clone())?;
-    Some(format!(
-        "spec.dataProvider names the key {} of the Secret {}, which is a credential of the GraphConnection {}. Put the client secret of the source into a Secret of its own.",
-        reference.key,
-        reference.name,
+    let SecretKeyReference { name, key } = reference;
+    let message = format!(
+        "spec.dataProvider names the key {key} of the Secret {name}, which is a credential of the GraphConnection {}. Put the client secret of the source into a Secret of its own.",
         owner.metadata.name.as_deref().unwrap_or_default()
-    ))
+    );
+    Some(hidden(message, [name, key]))
 }
 
 /// Which profile belongs to a resource, as its status says.

@@ -4,6 +4,7 @@
 
 use crate::api::GraphConnection;
 use crate::api::connection::{CertificateReference, SecretKeyReference};
+use crate::misplaced::hidden;
 use crate::reconcile::cluster::{Cluster, ClusterError, SecretValue};
 use crate::reconcile::observation::ConnectionProblem;
 
@@ -123,9 +124,9 @@ async fn read<C: Cluster>(
     let namespace = connection.metadata.namespace.as_deref().unwrap_or_default();
     let problem = |what: String| {
         let connection = connection.metadata.name.as_deref().unwrap_or_default();
-        ConnectionProblem::CredentialsMissing(format!(
-            "The GraphConnection {connection} needs the key {key} of the Secret {name}, but {what}."
-        ))
+        let message =
+            format!("The GraphConnection {connection} needs the key {key} of the Secret {name}, but {what}.");
+        ConnectionProblem::CredentialsMissing(hidden(message, [name, key]))
     };
     match cluster.secret(namespace, name, key).await {
         Ok(value) => Ok(Some(value)),
@@ -139,9 +140,10 @@ async fn read<C: Cluster>(
         Err(ClusterError::Unusable(what)) => Err(LoadError::Problem(problem(what))),
         Err(error) => {
             let connection = connection.metadata.name.as_deref().unwrap_or_default();
-            Err(LoadError::Unreadable(ConnectionProblem::Unreadable(format!(
+            let message = format!(
                 "The Secret {name}, which the GraphConnection {connection} needs, cannot be read: {error}. edusync tries again by itself."
-            ))))
+            );
+            Err(LoadError::Unreadable(ConnectionProblem::Unreadable(hidden(message, [name, key]))))
         }
     }
 }

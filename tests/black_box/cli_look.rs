@@ -69,6 +69,24 @@ async fn orphans_of_both_kinds_are_found() {
     let none = run().await.ended_with(0);
     assert!(none.out.starts_with("no orphans"), "{}", none.out);
     let foreign = scene.simulator.plant(foreign_body("Made by hand")).unwrap();
+    // From another namespace: with its connection, and resources of all namespaces.
+    let neighbour = scene.stranger("cli-orphans-other").await;
+    let far = async |connection: &str| {
+        edusync(&neighbour, &[&["orphans", "--connection", connection, "-o", "json"], &HOST[..]].concat())
+            .await
+    };
+    let there = far(&format!("{}/default", scene.namespace)).await.ended_with(2).json();
+    assert_eq!(there["unclaimed"][0]["profileId"], foreign, "{there}");
+    assert_eq!(there["unclaimed"].as_array().unwrap().len(), 1, "{there}");
+    assert_eq!(there["gone"], json!([]), "the resource of that namespace is known: {there}");
+    let here = far("default").await.ended_with(1).err;
+    assert!(
+        here.contains(&format!("no GraphConnection default in the namespace {}", neighbour.namespace)),
+        "{here}"
+    );
+    let nowhere = far("/default").await.ended_with(2).err;
+    assert!(nowhere.contains("a connection is named NAME, or NAMESPACE/NAME"), "{nowhere}");
+
     scene.simulator.remove(&profile_id(&ready));
     let some = run().await.ended_with(2);
     assert!(some.out.contains(&format!("{foreign}  Made by hand")), "{}", some.out);

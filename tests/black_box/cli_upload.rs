@@ -18,7 +18,7 @@ const GOOD: [(&str, &str); 6] = [
     ("TeacherRoster.csv", "Section SIS ID,SIS ID\n7,200\n"),
 ];
 
-fn files() -> tempfile::TempDir {
+pub fn files() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in GOOD {
         std::fs::write(folder.path().join(name), text).unwrap();
@@ -27,7 +27,7 @@ fn files() -> tempfile::TempDir {
 }
 
 /// A provisioned CSV profile at a simulator whose synchronizations are quick.
-async fn provisioned(name: &str) -> Scene {
+pub async fn provisioned(name: &str) -> Scene {
     let short = Duration::from_millis(200);
     let profiles = ProfileSettings { processing_time: short, sync_time: short, ..ProfileSettings::default() };
     let mut scene = Scene::without_operator(name, Settings { profiles, ..quick() }).await;

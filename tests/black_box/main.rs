@@ -7,6 +7,7 @@
 #![allow(clippy::needless_pass_by_value, reason = "json! values are handed on as they are made")]
 
 mod admission;
+mod canary;
 mod cli;
 mod cli_act;
 mod cli_look;
@@ -45,6 +46,7 @@ mod schema;
 mod sources;
 mod stalled;
 mod synchronize;
+mod terminal;
 mod tokens;
 mod unreadable;
 mod world;

@@ -55,7 +55,8 @@ impl Scene {
         }
         let direct = self.world.operator_kubeconfig();
         let kubeconfig = self.detour.as_ref().map_or(direct, |detour| &detour.kubeconfig);
-        let environment = [("KUBECONFIG", kubeconfig)];
+        let mut environment = vec![("KUBECONFIG".to_owned(), kubeconfig.as_os_str().to_owned())];
+        environment.extend(self.environment.iter().map(|(name, value)| (name.clone(), value.into())));
         let program = PathBuf::from(env!("CARGO_BIN_EXE_edusync"));
         self.operator = Some(guard::spawn(&program, arguments, &log, environment).unwrap());
     }

@@ -4,8 +4,8 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
@@ -17,7 +17,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures::stream;
 use graph_simulator::Server;
-use http::header::{CONNECTION, TRANSFER_ENCODING};
+use http::Uri;
+use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::request::Parts;
 use kube::config::Kubeconfig;
 use rcgen::CertifiedKey;
@@ -27,6 +28,10 @@ use crate::world::World;
 
 /// More than any body of these tests.
 const LARGEST_BODY: usize = 4 * 1024 * 1024;
+
+/// What the proxies are: this machine, and Microsoft's hosts for who comes through a tunnel.
+const NAMES: [&str; 4] =
+    ["127.0.0.1", "graph.microsoft.com", "login.microsoftonline.com", "*.blob.core.windows.net"];
 
 /// What is done to the request that is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,9 +61,18 @@ impl Deed {
 
 /// Which server is behind a proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Side {
+pub enum Side {
     Graph,
     Kubernetes,
+}
+
+/// Sees everything that comes by.
+pub trait Onlooker: Send + Sync {
+    /// A request. Some: its answer; it goes no further.
+    fn asked(&self, side: Side, parts: &Parts, body: &Bytes) -> Option<Response>;
+
+    /// An answer of Graph's, as it is to be passed on.
+    fn answered(&self, uri: &Uri, body: Bytes) -> Bytes;
 }
 
 /// Where all requests of an operator come by, whichever server they go to.
@@ -69,6 +83,7 @@ pub struct Gate {
     held: watch::Sender<bool>,
     /// Kubernetes is out of reach.
     refusing: watch::Sender<bool>,
+    onlooker: OnceLock<Arc<dyn Onlooker>>,
 }
 
 #[derive(Default)]
@@ -96,7 +111,13 @@ impl Gate {
             struck: watch::Sender::new(None),
             held: watch::Sender::new(true),
             refusing: watch::Sender::new(false),
+            onlooker: OnceLock::new(),
         }
+    }
+
+    /// Lets somebody look on from now on. The first one stays.
+    pub fn look_on(&self, onlooker: Arc<dyn Onlooker>) {
+        assert!(self.onlooker.set(onlooker).is_ok(), "somebody looks on already");
     }
 
     /// Counts from now on, and does what is wanted when that request comes.
@@ -220,6 +241,11 @@ impl Proxy {
         Self { address, handle }
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Where the operator finds it.
     pub fn url(&self) -> String {
         format!("https://{}", self.address)
@@ -233,6 +259,10 @@ async fn answer(State(face): State<Arc<Face>>, request: Request) -> Response {
     };
     if face.gate.refuses(face.side) {
         return cut();
+    }
+    let instead = face.gate.onlooker.get().and_then(|onlooker| onlooker.asked(face.side, &parts, &body));
+    if let Some(answer) = instead {
+        return answer;
     }
     let Some(deed) = face.gate.arrived(face.side, &parts) else {
         return face.pass_on(parts, body).await;
@@ -260,7 +290,7 @@ async fn answer(State(face): State<Arc<Face>>, request: Request) -> Response {
 impl Face {
     async fn pass_on(&self, parts: Parts, body: Bytes) -> Response {
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-        let request = self.client.request(parts.method, format!("{}{path}", self.upstream));
+        let request = self.client.request(parts.method.clone(), format!("{}{path}", self.upstream));
         let Ok(mut answer) = request.headers(parts.headers).body(body).send().await else {
             return cut();
         };
@@ -269,6 +299,11 @@ impl Face {
         std::mem::swap(response.headers_mut(), answer.headers_mut());
         for hop_by_hop in [CONNECTION, TRANSFER_ENCODING] {
             response.headers_mut().remove(hop_by_hop);
+        }
+        if let (Some(onlooker), Side::Graph) = (self.gate.onlooker.get(), self.side) {
+            let Ok(whole) = answer.bytes().await else { return cut() };
+            response.headers_mut().remove(CONTENT_LENGTH);
+            return response.map(|_| Body::from(onlooker.answered(&parts.uri, whole)));
         }
         let refusing = self.gate.refusing.subscribe();
         let side = self.side;
@@ -312,7 +347,7 @@ struct Certificate {
 impl Certificate {
     fn make() -> Self {
         let CertifiedKey { cert, signing_key } =
-            rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+            rcgen::generate_simple_self_signed(NAMES.map(str::to_owned)).unwrap();
         let key = rustls_pki_types::PrivatePkcs8KeyDer::from(signing_key.serialize_der());
         let mut server = rustls::ServerConfig::builder()
             .with_no_client_auth()
@@ -328,7 +363,7 @@ impl Certificate {
 pub struct Detour {
     pub gate: Arc<Gate>,
     pub graph: Proxy,
-    _kubernetes: Proxy,
+    kubernetes: Proxy,
     /// The way to Kubernetes for the operator.
     pub kubeconfig: PathBuf,
     /// What to trust.
@@ -346,11 +381,17 @@ impl Detour {
         let (url, ca) = world.api_server();
         let kubernetes = begin(Side::Kubernetes, url, ca);
         let kubeconfig = world.folder().join(format!("{name}.kubeconfig"));
-        let mut way = Kubeconfig::read_from(world.operator_kubeconfig()).unwrap();
+        let detour = Self { gate, graph, kubernetes, kubeconfig, ca_pem: certificate.pem };
+        detour.lead(world.operator_kubeconfig(), &detour.kubeconfig);
+        detour
+    }
+
+    /// Writes a kubeconfig that is another one, but for the way.
+    pub fn lead(&self, other: &Path, to: &Path) {
+        let mut way = Kubeconfig::read_from(other).unwrap();
         let cluster = way.clusters[0].cluster.as_mut().unwrap();
-        cluster.server = Some(kubernetes.url());
-        cluster.certificate_authority_data = Some(STANDARD.encode(&certificate.pem));
-        std::fs::write(&kubeconfig, serde_json::to_string(&way).unwrap()).unwrap();
-        Self { gate, graph, _kubernetes: kubernetes, kubeconfig, ca_pem: certificate.pem }
+        cluster.server = Some(self.kubernetes.url());
+        cluster.certificate_authority_data = Some(STANDARD.encode(&self.ca_pem));
+        std::fs::write(to, serde_json::to_string(&way).unwrap()).unwrap();
     }
 }

@@ -35,6 +35,8 @@ pub struct Scene {
     pub client: Client,
     pub operator: Option<Guarded>,
     pub flags: Vec<String>,
+    /// Variables of the operator's environment, besides those of this process.
+    pub environment: Vec<(String, String)>,
     /// Further namespaces that the operator watches.
     pub neighbours: Vec<String>,
     /// Name of the operator's lease and of its log.
@@ -81,6 +83,7 @@ impl Scene {
             client,
             operator: None,
             flags: Vec::new(),
+            environment: Vec::new(),
             neighbours: Vec::new(),
             starts: Arc::default(),
             detour,
@@ -105,6 +108,7 @@ impl Scene {
             client: self.client.clone(),
             operator: None,
             flags: Vec::new(),
+            environment: Vec::new(),
             neighbours: Vec::new(),
             operator_name: self.operator_name.clone(),
             starts: Arc::clone(&self.starts),

@@ -1,6 +1,6 @@
 //! Files and standard input into what they ask for: resources of ours, or a body as Graph takes it. Pure.
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use kube::ResourceExt as _;
 use serde_json::{Value, json};
 
@@ -62,8 +62,12 @@ fn add(document: Value, wishes: &mut Vec<Wish>, skipped: &mut Vec<String>) -> an
 }
 
 fn of_resource(document: Value) -> anyhow::Result<Wish> {
-    let resource: EducationSyncProfile =
-        serde_json::from_value(document).context("it is no EducationSyncProfile as this version knows it")?;
+    let resource: EducationSyncProfile = serde_json::from_value(document).map_err(|error| {
+        anyhow!(
+            "it is no EducationSyncProfile as this version knows it: {}",
+            without_value(&error.to_string())
+        )
+    })?;
     let name = resource.metadata.name.clone().context("it has no metadata.name")?;
     Ok(Wish {
         namespace: resource.namespace(),
@@ -76,6 +80,18 @@ fn of_resource(document: Value) -> anyhow::Result<Wish> {
         wanted: wanted(&resource.spec),
         resource: Some(Box::new(resource)),
     })
+}
+
+/// What is wrong, without the value that is wrong: somebody may have written a secret where a reference belongs.
+fn without_value(error: &str) -> String {
+    let quoted = [("string \"", "\", expected"), ("variant `", "`, expected")];
+    let cut = quoted.into_iter().find_map(|(begin, end)| {
+        let (before, rest) = error.split_once(begin)?;
+        let (_, after) = rest.rsplit_once(end)?;
+        let what = begin.split(' ').next().unwrap_or_default();
+        Some(format!("{before}{what}, expected{after}"))
+    });
+    cut.unwrap_or_else(|| error.to_owned())
 }
 
 /// A body as one would POST it. Secrets in it are dropped here.
@@ -139,6 +155,15 @@ spec:
         let error = read("kind: EducationSyncProfile\nmetadata: {name: a}\nspec: {}\n").unwrap_err();
         assert!(format!("{error:#}").contains("document 1 cannot be read"), "{error:#}");
         assert!(read("just a text").is_err());
+        for wrong in [
+            "dataProvider: canary",
+            "deletionPolicy: \"a`, expected canary\"",
+            "adopt: \"can\\\"ary, expected canary\"",
+        ] {
+            let manifest = format!("kind: EducationSyncProfile\nspec:\n  displayName: a\n  {wrong}\n");
+            let said = format!("{:#}", read(&manifest).unwrap_err());
+            assert!(said.contains(", expected") && !said.contains("ary"), "{said}");
+        }
         let broken = "kind: Secret\nstringData:\n  token: canary\n  other: [canary\n";
         assert!(!format!("{:#}", read(broken).unwrap_err()).contains("canary"));
     }

@@ -11,7 +11,8 @@ use k8s_openapi::api::coordination::v1::Lease;
 use kube::ResourceExt as _;
 use kube::api::{Api, ListParams};
 
-use crate::cli::access::{Kube, sentence};
+use crate::cli::access::Kube;
+use crate::kubernetes::sentence;
 use crate::operator::lease::{LABEL, WATCHES};
 
 /// A lease that was renewed longer ago is not held, whatever clocks say.

@@ -13,11 +13,12 @@ use kube::{Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::access::{ClusterFlags, Kube, sentence};
+use super::access::{ClusterFlags, Kube};
 use super::block_on;
 use super::output::{note, print, printable};
 use crate::api::{EducationSyncProfile, FINALIZER, GraphConnection, IN_USE_FINALIZER};
 use crate::clock::Clock;
+use crate::kubernetes::sentence;
 use crate::operator::refresh_tokens::SECRET;
 
 /// Take the finalizers off resources whose operator is gone.
