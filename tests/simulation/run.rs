@@ -13,9 +13,12 @@ use crate::users::{self, Replicas};
 use crate::world::World;
 
 /// So long things go wrong by chance.
-const TROUBLE: Duration = Duration::from_mins(8);
+const TROUBLE: Duration = Duration::from_mins(6);
 /// So long after it everything may take to become right.
 const BOUND: Duration = Duration::from_mins(20);
+
+/// So long nothing may happen then.
+const QUIET: Duration = Duration::from_mins(3);
 
 /// How a run has ended.
 pub struct Outcome {
@@ -89,14 +92,14 @@ async fn settle(world: &Arc<World>) {
 /// At rest nothing is written, and nothing is asked for but lists.
 async fn quiet(world: &Arc<World>) {
     let before = world.rules.counted();
-    tokio::time::sleep(Duration::from_mins(5)).await;
+    tokio::time::sleep(QUIET).await;
     let after = world.rules.counted();
     if after.1 != before.1 {
         world.story.broken(format!("{} writes at rest", after.1 - before.1));
     }
     for (kind, count) in &after.0 {
         let more = count - before.0.get(kind).copied().unwrap_or_default();
-        if more > 0 && (kind != "list" || more > 6) {
+        if more > 0 && (kind != "list" || more > 4) {
             world.story.broken(format!("{more} calls at rest: {kind}"));
         }
     }
