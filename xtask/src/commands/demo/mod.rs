@@ -16,7 +16,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::Args;
 use tempfile::TempDir;
-use xtask::cargo;
+use xtask::cargo::{self, Build};
 use xtask::control_plane::output_of;
 use xtask::progress::Progress;
 use xtask::timing::Stopwatch;
@@ -67,7 +67,7 @@ fn perform(arguments: &Arguments, folder: &TempDir, interrupt: &Interrupt) -> Re
 
     screen::heading("1. Build");
     let watch = Stopwatch::start();
-    let programs = cargo::build(&["edusync", "graph-simulator"])?;
+    let programs = cargo::build(&["edusync", "graph-simulator"], Build::Debug)?;
     let tools = Tools::locate(&progress)?;
     phases.end("to build", watch);
 
