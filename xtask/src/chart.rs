@@ -58,6 +58,8 @@ pub struct Panel {
     pub unit: String,
     /// At most as many as there are colours: four.
     pub lines: Vec<Line>,
+    /// Values worth reading, each below the lines at its place: (seconds, text).
+    pub values: Vec<(f64, String)>,
 }
 
 /// One line. Points are (seconds, value); a piece is drawn without a gap, and between pieces there is one.
@@ -138,7 +140,7 @@ impl Picture {
              height=\"{height:.0}\" role=\"img\" aria-label=\"{title}\" font-family=\"system-ui, 'DejaVu Sans', sans-serif\" \
              font-size=\"12\">\n<title>{title}</title>\n<style>\n\
              .title {{ font-size: 18px; font-weight: 600 }} .note {{ fill: #555 }} .head {{ font-weight: 600 }}\n\
-             .tick {{ fill: #555; font-size: 11px }} .band {{ fill: #555; font-size: 11px }}\n\
+             .tick {{ fill: #555; font-size: 11px }} .band {{ fill: #555; font-size: 11px }} .value {{ fill: #00573f; font-size: 11px }}\n\
              .grid {{ stroke: #ddd }} .axis {{ stroke: #888 }} .edge {{ stroke: #bbb; stroke-dasharray: 3 3 }}\n\
              .line {{ fill: none; stroke-width: 1.6; stroke-linejoin: round }}\n</style>\n\
              <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>"
@@ -169,7 +171,9 @@ impl Picture {
                  fill-opacity=\"0.10\"/>"
             ));
         }
-        self.rule("edge", (from, top), (from, bottom));
+        for x in [from, to] {
+            self.rule("edge", (x, top), (x, bottom));
+        }
         self.label(f64::midpoint(from, to), top - 6.0, "band", "middle", &band.label);
     }
 
@@ -196,13 +200,17 @@ impl Picture {
                 self.add(format_args!("<polyline class=\"line\" stroke=\"{colour}\" points=\"{points}\"/>"));
             }
             if panel.lines.len() > 1 {
-                self.legend(number, &line.name, colour, top);
+                self.legend(panel.lines.len() - number, &line.name, colour, top);
             }
+        }
+        for (seconds, text) in &panel.values {
+            self.label(self.time.place(*seconds), top + PANEL + 14.0, "value", "middle", text);
         }
     }
 
-    fn legend(&mut self, number: usize, name: &str, colour: &str, top: f64) {
-        let x = WIDTH - RIGHT - 170.0 * (lines(number) + 1.0);
+    /// The last one is at the right end.
+    fn legend(&mut self, from_right: usize, name: &str, colour: &str, top: f64) {
+        let x = WIDTH - RIGHT - 110.0 * lines(from_right);
         self.add(format_args!(
             "<rect x=\"{x:.1}\" y=\"{:.1}\" width=\"14\" height=\"3\" fill=\"{colour}\"/>",
             top - 8.5
@@ -261,6 +269,7 @@ mod tests {
                     name: "resident".to_owned(),
                     pieces: vec![vec![(0.0, 0.0), (60.0, 80.0)], vec![(61.0, 10.0)]],
                 }],
+                values: vec![(90.0, "10 MiB".to_owned())],
             }],
             lanes: vec![Lane { title: "Graph".to_owned(), events: vec![(10.0, 12.0, "503".to_owned())] }],
         }
@@ -286,7 +295,8 @@ mod tests {
     #[test]
     fn units_bands_and_events_are_named() {
         let svg = chart().svg();
-        for text in ["Memory (MiB)", "Time (minutes)", ">rest<", ">Graph<", "<title>503</title>"] {
+        for text in ["Memory (MiB)", "Time (minutes)", ">rest<", ">Graph<", ">10 MiB<", "<title>503</title>"]
+        {
             assert!(svg.contains(text), "{text}: {svg}");
         }
     }

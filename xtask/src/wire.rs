@@ -1,6 +1,6 @@
 //! A wire between a program and a server that can be cut. It passes bytes on and knows nothing of them: TLS goes from end
 //! to end, so that certificate, HTTP version and compression are those of the real server. To strike one certain request
-//! is for tests that can read it (tests/black_box/proxy.rs).
+//! is for tests that can read it (`tests/black_box/proxy.rs`).
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};

@@ -58,7 +58,8 @@ mod tests {
 
     #[test]
     fn ticks_are_round_and_reach_the_highest_value() {
-        let whole = |highest, wanted| ticks(highest, wanted).iter().map(|tick| number(*tick)).collect::<Vec<_>>();
+        let whole =
+            |highest, wanted| ticks(highest, wanted).iter().map(|tick| number(*tick)).collect::<Vec<_>>();
         assert_eq!(whole(80.0, 4), ["0", "20", "40", "60", "80"]);
         assert_eq!(whole(81.0, 4), ["0", "50", "100"]);
         assert_eq!(whole(4700.0, 4), ["0", "2,000", "4,000", "6,000"]);

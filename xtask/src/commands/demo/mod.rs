@@ -2,8 +2,6 @@
 //! What is shown is in `story`, what runs in `stage`.
 
 mod graph;
-mod interrupt;
-mod screen;
 mod stage;
 mod story;
 mod summary;
@@ -22,7 +20,8 @@ use xtask::progress::Progress;
 use xtask::timing::Stopwatch;
 use xtask::tools::Tools;
 
-use interrupt::Interrupt;
+use crate::commands::interrupt::{self, Interrupt};
+use crate::commands::{parts, screen};
 use stage::Stage;
 use story::SCHOOL;
 
@@ -149,8 +148,8 @@ fn keep(stage: &mut Stage, tools: &Tools, interrupt: &Interrupt) -> Result<()> {
     screen::heading("5. Look around");
     screen::sentence("Everything runs on until Ctrl-C. In another terminal:");
     screen::line("");
-    let url = &stage.graph_url;
-    let ca = stage.ca_file.display();
+    let url = &stage.simulator.url;
+    let ca = stage.simulator.ca_file.display();
     screen::answer(&format!(
         "  export KUBECONFIG='{kubeconfig}'\n  \
            export PATH='{path}':\"$PATH\"\n  \
@@ -188,5 +187,5 @@ fn explain(stage: &Stage) {
         Err(error) => screen::sentence(&format!("{error:#}")),
     }
     screen::line("");
-    screen::line(&stage::tail(&stage.operator_log()));
+    screen::line(&parts::tail(&stage.operator_log()));
 }
