@@ -46,6 +46,8 @@ const WORK: [(u32, (&str, Work)); 10] = [
     (2, ("Secrets and connections changed", Churn::change_secret)),
 ];
 
+const CREATED: &str = "resources created";
+
 type Work = fn(&mut Churn, &mut Hands<'_>) -> Option<()>;
 
 /// What people have before them.
@@ -75,87 +77,78 @@ impl Churn {
         let filled = hands.world.slots.iter().filter(|slot| slot.wish.is_some()).count();
         let wants_more = filled * 100 < hands.world.slots.len() * FILLED;
         if wants_more && self.rng.u32(..2) == 0 {
-            return self.perform(hands, "resources created", Self::create);
-        }
-        if let Some((name, work)) = weighted(&mut self.rng, &WORK) {
+            self.perform(hands, CREATED, Self::create);
+        } else if let Some((name, work)) = weighted(&mut self.rng, &WORK) {
             self.perform(hands, name, work);
         }
     }
 
-    fn perform(&mut self, hands: &mut Hands<'_>, name: &'static str, work: Work) {
-        if work(self, hands).is_some() {
+    /// Does it if it can be done, and counts it.
+    fn perform(&mut self, hands: &mut Hands<'_>, name: &'static str, work: Work) -> bool {
+        let is_done = work(self, hands).is_some();
+        if is_done {
             *self.done.entry(name).or_default() += 1;
         }
+        is_done
     }
 
     /// Fills every place, and mends every Secret: how it is before a rest.
     pub(super) fn level(&mut self, hands: &mut Hands<'_>) {
         hands.now = Duration::MAX;
         self.mend(hands);
-        while self.perform_if_possible(hands) {}
-    }
-
-    fn perform_if_possible(&mut self, hands: &mut Hands<'_>) -> bool {
-        let before = self.done.get("resources created").copied();
-        self.perform(hands, "resources created", Self::create);
-        self.done.get("resources created").copied() != before
+        while self.perform(hands, CREATED, Self::create) {}
     }
 
     fn mend(&mut self, hands: &mut Hands<'_>) {
-        let (due, later) = std::mem::take(&mut self.later).into_iter().partition(|(at, _)| *at <= hands.now);
+        let later = std::mem::take(&mut self.later);
+        let (due, later): (Vec<_>, Vec<_>) = later.into_iter().partition(|(at, _)| *at <= hands.now);
         self.later = later;
-        for (_, object) in Vec::from_iter::<Vec<(Duration, Object)>>(due) {
+        for (_, object) in due {
             hands.world.wish(object);
         }
     }
 
     /// One of the slots for which this holds.
-    fn pick<'a>(&mut self, world: &'a mut World, holds: impl Fn(&Slot) -> bool) -> Option<&'a mut Slot> {
+    fn pick<'a>(&mut self, slots: &'a mut [Slot], holds: impl Fn(&Slot) -> bool) -> Option<&'a mut Slot> {
         let fitting: Vec<usize> =
-            world.slots.iter().enumerate().filter(|(_, slot)| holds(slot)).map(|(place, _)| place).collect();
+            slots.iter().enumerate().filter(|(_, slot)| holds(slot)).map(|(place, _)| place).collect();
         let place = *self.rng.choice(&fitting)?;
-        world.slots.get_mut(place)
+        slots.get_mut(place)
     }
 
-    fn pick_settled<'a>(&mut self, world: &'a mut World) -> Option<&'a mut Slot> {
-        self.pick(world, |slot| slot.wish.is_some() && !slot.is_due)
+    fn pick_settled<'a>(&mut self, slots: &'a mut [Slot]) -> Option<&'a mut Slot> {
+        self.pick(slots, |slot| slot.wish.is_some() && !slot.is_due)
     }
 
     fn create(&mut self, hands: &mut Hands<'_>) -> Option<()> {
-        let is_free = |slot: &Slot| slot.wish.is_none() && !slot.is_due && slot.standing == Standing::Gone;
-        let profiles = std::mem::take(&mut hands.world.profiles);
-        let slot = self.pick(hands.world, is_free);
-        if let Some(slot) = slot {
-            let waits = |name: &String| {
-                profiles.iter().any(|profile| profile.name == *name && profile.state == "provisioned")
-            };
-            if let Some(place) = slot.retained.iter().position(waits) {
-                // What stayed is taken over by the next one.
-                let mut spec = manifests::spec(slot.number, &slot.retained.swap_remove(place));
-                set(&mut spec, "adopt", json!({"byDisplayName": true}));
-                slot.wish = Some(spec);
-                slot.is_due = true;
-            } else {
-                slot.begin();
-            }
-            hands.world.profiles = profiles;
-            return Some(());
+        let World { slots, profiles, .. } = &mut *hands.world;
+        let slot =
+            self.pick(slots, |slot| slot.wish.is_none() && !slot.is_due && slot.standing == Standing::Gone)?;
+        let waits = |name: &String| {
+            profiles.iter().any(|profile| profile.name == *name && profile.state == "provisioned")
+        };
+        if let Some(place) = slot.retained.iter().position(waits) {
+            // What stayed is taken over by the next one.
+            let mut spec = manifests::spec(slot.number, &slot.retained.swap_remove(place));
+            set(&mut spec, "adopt", json!({"byDisplayName": true}));
+            slot.wish = Some(spec);
+            slot.is_due = true;
+        } else {
+            slot.begin();
         }
-        hands.world.profiles = profiles;
-        None
+        Some(())
     }
 
     fn delete(&mut self, hands: &mut Hands<'_>) -> Option<()> {
-        let resources = hands.world.resources.clone();
-        let slot = self.pick_settled(hands.world)?;
-        let spec = slot.wish.clone()?;
+        let World { slots, resources, .. } = &mut *hands.world;
+        let slot = self.pick_settled(slots)?;
+        let spec = slot.wish.as_ref()?;
         let name = spec.get("displayName")?.as_str()?.to_owned();
         if spec.get("deletionPolicy").and_then(Value::as_str) == Some("Retain") {
             // Only when it is known which profile stays.
-            let is_known = slot.bereft_of.is_none()
-                && resources
-                    .get(&slot.name)
-                    .is_some_and(|seen| seen.is_at_rest() && seen.generation == slot.generation);
+            let seen = resources.get(&slot.name)?;
+            let is_known =
+                slot.bereft_of.is_none() && seen.is_at_rest() && seen.generation == slot.generation;
             if !is_known {
                 return None;
             }
@@ -171,7 +164,7 @@ impl Churn {
     fn edit(&mut self, hands: &mut Hands<'_>) -> Option<()> {
         let which = self.rng.u32(..3);
         let number = self.rng.u32(1..28);
-        let slot = self.pick_settled(hands.world)?;
+        let slot = self.pick_settled(&mut hands.world.slots)?;
         slot.change(|spec| match which {
             0 => set(spec, "expirationDate", json!(format!("2027-02-{number:02}"))),
             1 => {
@@ -189,7 +182,7 @@ impl Churn {
     }
 
     fn rename(&mut self, hands: &mut Hands<'_>) -> Option<()> {
-        let slot = self.pick(hands.world, |slot| {
+        let slot = self.pick(&mut hands.world.slots, |slot| {
             let is_adopting = slot.wish.as_ref().is_some_and(|spec| spec.get("adopt").is_some());
             slot.wish.is_some() && !slot.is_due && !is_adopting
         })?;
@@ -200,7 +193,7 @@ impl Churn {
     }
 
     fn pause(&mut self, hands: &mut Hands<'_>) -> Option<()> {
-        let slot = self.pick_settled(hands.world)?;
+        let slot = self.pick_settled(&mut hands.world.slots)?;
         slot.change(|spec| {
             let is_paused = spec.get("synchronization") == Some(&json!("Paused"));
             set(spec, "synchronization", json!(if is_paused { "Running" } else { "Paused" }));
@@ -209,7 +202,7 @@ impl Churn {
     }
 
     fn request(&mut self, hands: &mut Hands<'_>) -> Option<()> {
-        let slot = self.pick_settled(hands.world)?;
+        let slot = self.pick_settled(&mut hands.world.slots)?;
         slot.requested_at = Some(slot.requested_at.unwrap_or_default() + 1);
         slot.is_due = true;
         Some(())
@@ -217,21 +210,20 @@ impl Churn {
 
     fn reset(&mut self, hands: &mut Hands<'_>) -> Option<()> {
         let value = self.rng.u32(..).to_string();
-        let slot = self.pick_settled(hands.world)?;
+        let slot = self.pick_settled(&mut hands.world.slots)?;
         slot.change(|spec| set(spec, "triggers", json!({"reset": value})));
         Some(())
     }
 
-    /// Which profile a slot has, if it is known.
-    fn known_profile(&mut self, world: &mut World) -> Option<(usize, String, String)> {
-        let resources = world.resources.clone();
-        let slot = self.pick_settled(world)?;
-        let id = resources.get(&slot.name)?.bound.clone()?;
-        Some((slot.tenant, slot.name.clone(), id))
+    /// Which profile a slot has, if it is known: the place, the tenant, the id.
+    fn known_profile(&mut self, world: &mut World) -> Option<(usize, usize, String)> {
+        let World { slots, resources, .. } = world;
+        let slot = self.pick_settled(slots)?;
+        Some((slot.number, slot.tenant, resources.get(&slot.name)?.bound.clone()?))
     }
 
     fn edit_in_portal(&mut self, hands: &mut Hands<'_>) -> Option<()> {
-        let (tenant, _, id) = self.known_profile(hands.world)?;
+        let (_, tenant, id) = self.known_profile(hands.world)?;
         let number = self.rng.u32(1..28);
         let body = json!({"expirationDate": format!("2027-03-{number:02}")});
         self.portal.edit(hands.stage, tenant, &id, &body).then_some(())
@@ -240,11 +232,11 @@ impl Churn {
     /// One at a time in each tenant: edusync takes two that are missing at once for a fault of the service, and waits for
     /// a person (`UpstreamEmpty`).
     fn delete_in_portal(&mut self, hands: &mut Hands<'_>) -> Option<()> {
-        let (tenant, name, id) = self.known_profile(hands.world)?;
+        let (place, tenant, id) = self.known_profile(hands.world)?;
         if hands.world.slots.iter().any(|slot| slot.tenant == tenant && slot.bereft_of.is_some()) {
             return None;
         }
-        let slot = hands.world.slots.iter_mut().find(|slot| slot.name == name)?;
+        let slot = hands.world.slots.get_mut(place)?;
         // Said before: the answer may be lost.
         slot.bereft_of = Some(id.clone());
         self.portal.delete(hands.stage, tenant, &id).then_some(())

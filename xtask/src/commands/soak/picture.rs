@@ -14,6 +14,8 @@ use super::run::{Found, Phase};
 
 /// Counts per minute are of so many seconds before.
 const WINDOW: f64 = 10.0;
+/// More points than this no line has: the picture is not wider.
+const MOST_POINTS: usize = 1_500;
 
 /// Everything that is told of a run.
 #[derive(Serialize)]
@@ -45,7 +47,8 @@ pub(super) fn write(folder: &Path, report: &Report<'_>, found: &Found) -> Result
 }
 
 fn chart(report: &Report<'_>, found: &Found) -> Chart {
-    let samples = report.samples;
+    let every = report.samples.len() / MOST_POINTS + 1;
+    let samples: &[Sample] = &report.samples.iter().step_by(every).cloned().collect::<Vec<_>>();
     let at_rest = |of: fn(&Rest) -> f64, unit: &str| {
         let rests = report.phases.iter().filter_map(|phase| Some((phase, phase.rest.as_ref()?)));
         let value = |(phase, rest): (&Phase, &Rest)| {
@@ -109,6 +112,7 @@ fn verdict(report: &Report<'_>, found: &Found) -> String {
     let changes: u64 = report.done.values().sum();
     let broken = match report.broken.len() {
         0 => "no rule broken".to_owned(),
+        1 => "ONE RULE BROKEN".to_owned(),
         count => format!("{count} RULES BROKEN"),
     };
     let slowest = report.settled_in_seconds.iter().copied().fold(0.0, f64::max);
@@ -138,4 +142,59 @@ fn line(name: &str, samples: &[Sample], of: &dyn Fn(&Sample) -> f64) -> Line {
     let pieces = samples.chunk_by(|one, other| one.process == other.process);
     let points = |piece: &[Sample]| piece.iter().map(|sample| (sample.seconds, of(sample))).collect();
     Line { name: name.to_owned(), pieces: pieces.map(points).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use xtask::footprint::Footprint;
+
+    use super::*;
+    use crate::commands::soak::faults::Lane as Place;
+
+    fn sample(seconds: f64, process: u32) -> Sample {
+        Sample {
+            seconds,
+            process,
+            footprint: Footprint { memory_kib: 40 * 1024, open_files: 20, threads: 4, cpu_ms: 0 },
+            graph_calls: 0,
+            kubernetes_writes: 0,
+            resources: 9,
+            ready: 9,
+        }
+    }
+
+    #[test]
+    fn a_run_becomes_a_picture_with_gaps_rests_and_faults() {
+        let samples = [sample(0.0, 1), sample(2.0, 1), sample(6.0, 2), sample(8.0, 2), sample(10.0, 2)];
+        let rest = judge::rest(&samples[2..]);
+        let found = Found {
+            phases: vec![Phase { name: "rest 1".to_owned(), from: 6.0, to: 10.0, rest }],
+            seconds: 10.0,
+            ..Found::default()
+        };
+        let incident = Incident { lane: Place::Operator, from: 2.0, to: 2.0, what: "SIGKILL".to_owned() };
+        let report = Report {
+            title: "a soak".to_owned(),
+            command: "cargo xtask soak".to_owned(),
+            seed: 7,
+            broken: vec!["an orphan"],
+            settled_in_seconds: &[4.0],
+            comparisons: &[],
+            done: &BTreeMap::new(),
+            phases: &found.phases,
+            incidents: &[incident],
+            samples: &samples,
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let picture = write(&folder.path().join("new"), &report, &found).unwrap();
+        let svg = fs::read_to_string(picture).unwrap();
+        // Two for each of memory, files, threads and the two counts of resources; one for each rate.
+        assert_eq!(svg.matches("<polyline").count(), 2 * 5 + 2, "{svg}");
+        for text in ["ONE RULE BROKEN", ">40.0 MiB<", ">rest 1<", "<title>SIGKILL</title>"] {
+            assert!(svg.contains(text), "{text}: {svg}");
+        }
+        let json = fs::read_to_string(folder.path().join("new/soak.json")).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(json["samples"][0]["memoryKib"], 40 * 1024);
+    }
 }
