@@ -237,6 +237,10 @@ impl Churn {
             return None;
         }
         let slot = hands.world.slots.get_mut(place)?;
+        // Who asks to take a profile over gets no other one.
+        if slot.wish.as_ref()?.get("adopt").is_some() {
+            return None;
+        }
         // Said before: the answer may be lost.
         slot.bereft_of = Some(id.clone());
         self.portal.delete(hands.stage, tenant, &id).then_some(())
