@@ -83,14 +83,9 @@ const NETWORK: [(u32, Deed); 7] = [
     (2, Deed::RefuseKubernetes),
     (1, Deed::HoldKubernetes),
 ];
-const STORM: [(u32, Deed); 6] = [
-    (9, Deed::Answers),
-    (4, Deed::Kill),
-    (3, Deed::Terminate),
-    (3, Deed::TakeOver),
-    (3, Deed::CrashApiServer),
-    (1, Deed::LoseKubernetes),
-];
+/// What happens besides while processes may end. Dealt like cards, so that a short run has all of them.
+const STORM: [Deed; 5] =
+    [Deed::Kill, Deed::Terminate, Deed::TakeOver, Deed::CrashApiServer, Deed::LoseKubernetes];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Deed {
@@ -111,6 +106,8 @@ enum Deed {
 /// Trouble.
 pub(super) struct Faults {
     rng: Rng,
+    /// What is left of [`STORM`] before it is dealt anew.
+    deck: Vec<Deed>,
     /// What is to be done when, to end a fault.
     ends: Vec<(Duration, End)>,
     pub(super) incidents: Vec<Incident>,
@@ -126,17 +123,22 @@ enum End {
 
 impl Faults {
     pub(super) fn new(seed: u64) -> Self {
-        Self { rng: Rng::with_seed(seed), ends: Vec::new(), incidents: Vec::new() }
+        Self { rng: Rng::with_seed(seed), deck: Vec::new(), ends: Vec::new(), incidents: Vec::new() }
     }
 
     /// Lets one thing go wrong. One at a time on each wire.
     pub(super) fn step(&mut self, stage: &mut Stage, severity: Severity, now: Duration) -> Result<()> {
         let in_storm = severity == Severity::Storm && self.rng.u32(..2) == 0;
-        let choice: &[(u32, Deed)] = if in_storm { &STORM } else { &NETWORK };
-        match weighted(&mut self.rng, choice) {
-            Some(deed) => self.perform(stage, deed, now),
-            None => Ok(()),
+        let deed = if in_storm { self.deal() } else { weighted(&mut self.rng, &NETWORK) };
+        deed.map_or(Ok(()), |deed| self.perform(stage, deed, now))
+    }
+
+    fn deal(&mut self) -> Option<Deed> {
+        if self.deck.is_empty() {
+            self.deck.extend(STORM);
+            self.rng.shuffle(&mut self.deck);
         }
+        self.deck.pop()
     }
 
     fn perform(&mut self, stage: &mut Stage, deed: Deed, now: Duration) -> Result<()> {
@@ -244,3 +246,17 @@ impl Faults {
 }
 
 const JSON: Sent<'static> = Sent { content_type: "application/json", body: "{}", headers: &[] };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_storm_comes_before_one_comes_again() {
+        let mut faults = Faults::new(7);
+        for _ in 0..3 {
+            let dealt: Vec<_> = (0..STORM.len()).filter_map(|_| faults.deal()).collect();
+            assert!(STORM.iter().all(|deed| dealt.contains(deed)), "{dealt:?}");
+        }
+    }
+}

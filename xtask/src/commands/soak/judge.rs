@@ -64,13 +64,13 @@ struct Figure {
     more: f64,
 }
 
-/// What is compared. An allocator keeps some of what it was given, and how much depends on the order of events; a
-/// connection may be open or not at the moment of a sample; the pool of threads for files and names has one more or less;
-/// a poll of each of three tenants may fall into a rest or beside it. A leak grows with the churn, and is beyond all of
-/// these within minutes.
+/// What is compared. An allocator keeps some of what it was given, and how much depends on the order of events. After a
+/// burst as many connections as passes at once (16) are kept open for a minute or two, which is longer than a rest. The
+/// pool of threads for files and names has one more or less. A poll of each of three tenants may fall into a rest or
+/// beside it. A leak grows with the churn: one file for each of some hundred changes and faults is beyond that.
 const FIGURES: [Figure; 5] = [
     Figure { name: "memory (MiB)", of: |rest| rest.memory_mib, times: 1.15, more: 0.0 },
-    Figure { name: "open files", of: |rest| rest.open_files, times: 1.0, more: 4.0 },
+    Figure { name: "open files", of: |rest| rest.open_files, times: 1.0, more: 16.0 },
     Figure { name: "threads", of: |rest| rest.threads, times: 1.0, more: 2.0 },
     Figure { name: "Graph calls per minute", of: |rest| rest.graph_calls_per_minute, times: 1.1, more: 6.0 },
     Figure {

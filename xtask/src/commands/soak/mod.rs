@@ -75,8 +75,8 @@ It fails, with a sentence, when
   - a spec is changed, a profile is there twice or belongs to nobody, a DELETE was sent that nobody asked for
   - three minutes after trouble has ended a resource is not as its manifest says, or needs a person
   - the operator ends by itself (but while Kubernetes is away for longer than its lease), or panics
-  - memory in rest 3 is more than 15 % above that of rest 1; open files more than 4, threads more than 2 above; calls of
-    Graph or writes to Kubernetes a minute more than 10 % and 6 above
+  - memory in rest 3 is more than 15 % above that of rest 1; open files more than 16, threads more than 2 above; calls
+    of Graph or writes to Kubernetes a minute more than 10 % and 6 above
 
 Ctrl-C ends the trouble; what was found so far is evaluated. A second Ctrl-C ends all at once.
 
