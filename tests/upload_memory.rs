@@ -28,7 +28,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The simulator as its users run it; its address is the last word of its first line.
 fn simulator(folder: &Path) -> (Guarded, String) {
-    let programs = xtask::cargo::build(&["graph-simulator"]).unwrap();
+    let programs = xtask::cargo::build(&["graph-simulator"], xtask::cargo::Build::Debug).unwrap();
     let log = folder.join("simulator.log");
     let ca = folder.join("ca.pem");
     let arguments = ["--port", "0", "--provisioning-time", "1ms", "--ca-file", ca.to_str().unwrap()];

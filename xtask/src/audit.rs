@@ -52,7 +52,12 @@ pub fn read(path: &Path) -> Result<Vec<Entry>> {
     parse(&text).with_context(|| format!("{} is no audit log of Kubernetes", path.display()))
 }
 
-fn parse(text: &str) -> Result<Vec<Entry>> {
+/// Reads a part of the log that begins with a line, for whoever follows it while it grows.
+///
+/// # Errors
+///
+/// When it holds something else than lines of an audit log.
+pub fn parse(text: &str) -> Result<Vec<Entry>> {
     // The server may be in the middle of a line: what follows the last line break is not there yet.
     let whole = text.rsplit_once('\n').map_or("", |(lines, _)| lines);
     let mut entries = Vec::new();

@@ -29,15 +29,27 @@ impl Programs {
     }
 }
 
+/// How programs are built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Build {
+    /// Quick to build: what tests run.
+    Debug,
+    /// As they are shipped.
+    Release,
+}
+
 /// Builds the programs of these packages. Cargo shows its own progress on standard error.
 ///
 /// # Errors
 ///
 /// When cargo cannot be run or the build fails; cargo has said why.
-pub fn build(packages: &[&str]) -> Result<Programs> {
+pub fn build(packages: &[&str], how: Build) -> Result<Programs> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(["build", "--bins", "--message-format=json-render-diagnostics"]);
+    if how == Build::Release {
+        command.arg("--release");
+    }
     for package in packages {
         command.args(["--package", package]);
     }

@@ -2,20 +2,28 @@
 //! here. Nothing of the operator or the simulator is used: to this crate they are programs like any other.
 //!
 //! - [`audit`]: what the API server did for whom
+//! - [`chart`]: pictures of what was measured
 //! - [`cargo`]: builds the project's own programs
 //! - [`control_plane`]: a real Kubernetes API server with etcd and controller manager, for one test or one session
 //! - [`tools`]: where its programs come from
+//! - [`follow`]: reads a file that grows
+//! - [`footprint`]: what a process takes of the machine
 //! - [`guard`]: child processes that never outlive this one
 //! - [`progress`]: what a person sees while something takes long
 //! - [`timing`]: deadlines and elapsed time
+//! - [`wire`]: a connection between programs that can be cut
 
 pub mod audit;
 pub mod cargo;
+pub mod chart;
 pub mod control_plane;
+pub mod follow;
+pub mod footprint;
 pub mod guard;
 pub mod progress;
 pub mod timing;
 pub mod tools;
+pub mod wire;
 
 use std::path::{Path, PathBuf};
 

@@ -19,6 +19,8 @@ struct Cli {
 enum Chore {
     /// See the operator at work, on this machine alone: profiles from manifest to Graph and back
     Demo(commands::demo::Arguments),
+    /// Run the operator under churn and faults for as long as you like, and draw what it took
+    Soak(commands::soak::Arguments),
     /// Run a Kubernetes control plane of your own: etcd, API server, controller manager
     ControlPlane(commands::control_plane::Arguments),
     /// Write the resource definitions (CRDs) anew from the types in src/api
@@ -30,6 +32,7 @@ enum Chore {
 fn main() -> Result<ExitCode> {
     match Cli::parse().chore {
         Chore::Demo(arguments) => return commands::demo::run(&arguments),
+        Chore::Soak(arguments) => return commands::soak::run(&arguments),
         Chore::ControlPlane(arguments) => commands::control_plane::run(&arguments)?,
         Chore::Generate(arguments) => commands::generate::run(&arguments)?,
         Chore::LintChart => commands::lint_chart::run()?,

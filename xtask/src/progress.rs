@@ -6,6 +6,7 @@
 
 use std::io::{IsTerminal, Write};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -55,6 +56,16 @@ pub struct Step {
 }
 
 impl Step {
+    /// Shows how far it is, behind what it is.
+    pub fn tell(&self, detail: &str) {
+        let text = format!("{}: {detail}", self.what);
+        match &self.display {
+            Some(Display::Spinner(bar)) => bar.set_message(text),
+            Some(Display::Lines { said, .. }) => *said.lock().unwrap_or_else(PoisonError::into_inner) = text,
+            None => {}
+        }
+    }
+
     /// Ends the step well.
     pub fn done(mut self) {
         self.end("✓");
@@ -77,8 +88,12 @@ impl Drop for Step {
 #[derive(Debug)]
 enum Display {
     Spinner(ProgressBar),
-    /// Dropping the sender ends the thread that shows signs of life.
-    Lines(#[allow(dead_code, reason = "held for its drop only")] Sender<()>),
+    Lines {
+        /// What the next sign of life says.
+        said: Arc<Mutex<String>>,
+        /// Dropping it ends the thread that shows signs of life.
+        _alive: Sender<()>,
+    },
 }
 
 impl Display {
@@ -93,14 +108,17 @@ impl Display {
 
     fn lines(what: String) -> Self {
         write_line(&format!("… {what}"));
-        let (sender, receiver) = mpsc::channel::<()>();
+        let (alive, receiver) = mpsc::channel::<()>();
+        let said = Arc::new(Mutex::new(what));
+        let shown = Arc::clone(&said);
         thread::spawn(move || {
             let watch = Stopwatch::start();
             while receiver.recv_timeout(SIGN_OF_LIFE) == Err(RecvTimeoutError::Timeout) {
-                write_line(&format!("… {what}: {} s so far", watch.elapsed().as_secs()));
+                let said = shown.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                write_line(&format!("… {said} ({} s so far)", watch.elapsed().as_secs()));
             }
         });
-        Self::Lines(sender)
+        Self::Lines { said, _alive: alive }
     }
 
     fn clear(self) {

@@ -121,8 +121,10 @@ fn unseen(o: &Observation, id: &str) -> Verdict {
         // waits for its turn, so that a restart makes no burst of calls.
         let name = o.status().binding.as_ref().map_or("", |binding| binding.display_name.as_str());
         let name = NameKey::of(name);
-        let interest = if under_way {
-            Interest::Every { fast: true }
+        // A list that is there and lacks the profile may be followed by one that lacks it too: that is no change, and
+        // who waits for one would wait forever.
+        let interest = if under_way || o.list.began.is_some() {
+            Interest::Every { fast: under_way }
         } else {
             Interest::Profile { id: id.to_owned(), name, fast: false }
         };

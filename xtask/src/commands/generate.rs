@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
 
 /// Runs the subcommand.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let programs = cargo::build(&["edusync"])?;
+    let programs = cargo::build(&["edusync"], cargo::Build::Debug)?;
     let folder = tempfile::tempdir().context("cannot create a temporary folder")?;
     let mut command = Command::new(programs.path("edusync")?);
     output_of(command.args(["crd", "--output-dir"]).arg(folder.path()))?;

@@ -3,4 +3,9 @@
 pub(crate) mod control_plane;
 pub(crate) mod demo;
 pub(crate) mod generate;
+mod http;
+mod interrupt;
 pub(crate) mod lint_chart;
+mod parts;
+mod screen;
+pub(crate) mod soak;

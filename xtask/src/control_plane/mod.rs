@@ -152,6 +152,16 @@ impl ControlPlane {
         Ok(path)
     }
 
+    /// Kills the API server with SIGKILL and starts it anew, at the same address and with the same data. It answers again
+    /// after some seconds; nobody waits for that here.
+    ///
+    /// # Errors
+    ///
+    /// When the process cannot be ended or started.
+    pub fn crash_api_server(&mut self) -> Result<()> {
+        self.servers.crash_api_server(&self.tools, &self.folder)
+    }
+
     /// Fails when one of the servers has ended, with the end of its log.
     ///
     /// # Errors

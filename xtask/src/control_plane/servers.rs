@@ -80,6 +80,7 @@ pub(super) struct Servers {
     controller_manager: Option<Server>,
     api_server: Server,
     etcd: Server,
+    ports: Ports,
 }
 
 #[derive(Debug)]
@@ -107,7 +108,7 @@ impl Servers {
         let etcd = Server::start("etcd", &tools.etcd, etcd_flags(&data, ports), folder)?;
         let flags = api_server_flags(folder, ports);
         let api_server = Server::start("kube-apiserver", &tools.kube_apiserver, flags, folder)?;
-        let mut servers = Self { controller_manager: None, api_server, etcd };
+        let mut servers = Self { controller_manager: None, api_server, etcd, ports };
         servers.wait("the API server", || {
             // Cheaper than kubectl while there is nothing to talk to.
             TcpStream::connect(("127.0.0.1", ports.api_server)).is_ok()
@@ -124,6 +125,15 @@ impl Servers {
             succeeds(kubectl().args(["get", "serviceaccount", "default", "--namespace", "default"]))
         })?;
         Ok(servers)
+    }
+
+    /// Kills the API server as a crash would, and starts it anew at the same port. Does not wait until it answers.
+    pub(super) fn crash_api_server(&mut self, tools: &Tools, folder: &Path) -> Result<()> {
+        self.api_server.process.kill()?;
+        let flags = api_server_flags(folder, self.ports);
+        // Its log goes on in the same file.
+        self.api_server.process = spawn(&tools.kube_apiserver, flags, &self.api_server.log, folder)?;
+        Ok(())
     }
 
     pub(super) fn process_ids(&self) -> Vec<u32> {
@@ -186,7 +196,7 @@ impl Server {
         let log = folder.join(format!("{name}.log"));
         // A log of an earlier attempt would tell of a port that was taken then.
         fs::write(&log, "").with_context(|| format!("cannot write {}", log.display()))?;
-        let process = guard::spawn(program, flags, &log, [("HOME", folder.join("home"))])?;
+        let process = spawn(program, flags, &log, folder)?;
         Ok(Self { name, process, log })
     }
 
@@ -212,6 +222,10 @@ impl Server {
     fn log_text(&self) -> String {
         fs::read(&self.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
     }
+}
+
+fn spawn(program: &Path, flags: Vec<String>, log: &Path, folder: &Path) -> Result<Guarded> {
+    guard::spawn(program, flags, log, [("HOME", folder.join("home"))])
 }
 
 fn succeeds(command: &mut Command) -> bool {

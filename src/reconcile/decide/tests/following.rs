@@ -51,6 +51,20 @@ fn what_has_just_been_created_may_not_be_visible_yet() {
 }
 
 #[test]
+fn after_a_restart_a_profile_that_an_older_list_lacks_is_looked_for_in_the_next_one() {
+    let mut o = look(bound());
+    o.memory.bound_at = Some(at(NOW));
+    assert_eq!(
+        decide(&o).interest,
+        Some(Interest::Every { fast: false }),
+        "the next list may change nothing"
+    );
+    o.list = ListFacts::default();
+    let of_the_profile = |interest| matches!(interest, Some(Interest::Profile { fast: false, .. }));
+    assert!(of_the_profile(decide(&o).interest), "a first list tells everybody");
+}
+
+#[test]
 fn gone_needs_two_proofs_apart() {
     let mut o = look(bound());
     (o.memory.seen, o.memory.bound_at) = (true, Some(at(1)));

@@ -2,8 +2,6 @@
 //! What is shown is in `story`, what runs in `stage`.
 
 mod graph;
-mod interrupt;
-mod screen;
 mod stage;
 mod story;
 mod summary;
@@ -16,13 +14,14 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::Args;
 use tempfile::TempDir;
-use xtask::cargo;
+use xtask::cargo::{self, Build};
 use xtask::control_plane::output_of;
 use xtask::progress::Progress;
 use xtask::timing::Stopwatch;
 use xtask::tools::Tools;
 
-use interrupt::Interrupt;
+use crate::commands::interrupt::{self, Interrupt};
+use crate::commands::{parts, screen};
 use stage::Stage;
 use story::SCHOOL;
 
@@ -67,7 +66,7 @@ fn perform(arguments: &Arguments, folder: &TempDir, interrupt: &Interrupt) -> Re
 
     screen::heading("1. Build");
     let watch = Stopwatch::start();
-    let programs = cargo::build(&["edusync", "graph-simulator"])?;
+    let programs = cargo::build(&["edusync", "graph-simulator"], Build::Debug)?;
     let tools = Tools::locate(&progress)?;
     phases.end("to build", watch);
 
@@ -149,8 +148,8 @@ fn keep(stage: &mut Stage, tools: &Tools, interrupt: &Interrupt) -> Result<()> {
     screen::heading("5. Look around");
     screen::sentence("Everything runs on until Ctrl-C. In another terminal:");
     screen::line("");
-    let url = &stage.graph_url;
-    let ca = stage.ca_file.display();
+    let url = &stage.simulator.url;
+    let ca = stage.simulator.ca_file.display();
     screen::answer(&format!(
         "  export KUBECONFIG='{kubeconfig}'\n  \
            export PATH='{path}':\"$PATH\"\n  \
@@ -188,5 +187,5 @@ fn explain(stage: &Stage) {
         Err(error) => screen::sentence(&format!("{error:#}")),
     }
     screen::line("");
-    screen::line(&stage::tail(&stage.operator_log()));
+    screen::line(&parts::tail(&stage.operator_log()));
 }

@@ -14,10 +14,10 @@ use xtask::repository_root;
 use xtask::timing::poll_until;
 
 use super::graph;
-use super::interrupt::Interrupt;
-use super::screen;
 use super::stage::Stage;
 use super::watch::{Client, Watch};
+use crate::commands::interrupt::Interrupt;
+use crate::commands::screen;
 
 /// The namespace of the school.
 pub(super) const SCHOOL: &str = "school";
@@ -33,7 +33,7 @@ const POLL: Duration = Duration::from_millis(50);
 /// Makes a namespace that leads to the simulator.
 pub(super) fn connect(stage: &Stage) -> Result<()> {
     show(stage, &["create", "namespace", SCHOOL])?;
-    let ca = format!("--from-file=ca.crt={}", stage.ca_file.display());
+    let ca = format!("--from-file=ca.crt={}", stage.simulator.ca_file.display());
     show(stage, &["create", "secret", "generic", "graph-simulator-ca", "-n", SCHOOL, &ca])?;
     let example = repository_root().join("examples/simulator/connection.yaml");
     let text = fs::read_to_string(&example).with_context(|| format!("cannot read {}", example.display()))?;
@@ -43,12 +43,12 @@ pub(super) fn connect(stage: &Stage) -> Result<()> {
         example.display()
     );
     let manifest = stage.folder().join("connection.yaml");
-    fs::write(&manifest, text.replace(EXAMPLE_URL, &stage.graph_url))
+    fs::write(&manifest, text.replace(EXAMPLE_URL, &stage.simulator.url))
         .with_context(|| format!("cannot write {}", manifest.display()))?;
     screen::line("");
     screen::sentence(&format!(
         "examples/simulator/connection.yaml, with the address of this simulator, {}:",
-        stage.graph_url
+        stage.simulator.url
     ));
     show(stage, &["apply", "-n", SCHOOL, "-f", &manifest.display().to_string()])
 }

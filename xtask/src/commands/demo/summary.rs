@@ -8,8 +8,9 @@ use anyhow::{Result, ensure};
 use xtask::audit::{self, Entry};
 
 use super::graph::{self, Request};
-use super::screen;
-use super::stage::{RELEASE, SYSTEM, Stage};
+use super::stage::Stage;
+use crate::commands::parts::OPERATOR;
+use crate::commands::screen;
 
 /// Counts of things that are called alike, in the order of their names.
 type Counts = BTreeMap<String, usize>;
@@ -23,9 +24,8 @@ pub(super) fn show(stage: &Stage, phases: &[(&str, Duration)], total: Duration) 
         &count(calls.iter().map(|request| operation(request))),
     );
     table("Tokens asked for, from the same log", &count(tokens.iter().map(|request| token(request))));
-    let user = format!("system:serviceaccount:{SYSTEM}:{RELEASE}");
     let entries = audit::read(stage.control_plane.audit_log())?;
-    let own = entries.iter().filter(|entry| entry.user == user && entry.is_write());
+    let own = entries.iter().filter(|entry| entry.user == OPERATOR && entry.is_write());
     table("Writes to Kubernetes by the operator, from the API server's audit log", &count(own.map(write)));
     times(phases, total);
     check_counts(&requests)

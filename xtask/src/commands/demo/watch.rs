@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use xtask::timing::Stopwatch;
 
-use super::screen;
+use crate::commands::screen;
 
 /// A client program that goes when its reader does.
 pub(super) struct Client(pub(super) Child);

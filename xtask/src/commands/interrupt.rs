@@ -8,17 +8,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, Result};
 
 /// What a shell reports of a program that SIGINT has ended.
-pub(super) const EXIT_CODE: u8 = 130;
+pub(crate) const EXIT_CODE: u8 = 130;
 
 /// Whether somebody has pressed Ctrl-C. SIGTERM counts as that too.
-pub(super) struct Interrupt {
+pub(crate) struct Interrupt {
     asked: Arc<AtomicBool>,
     deferred: Arc<AtomicBool>,
 }
 
 /// The error of a wait that Ctrl-C has ended.
 #[derive(Debug)]
-pub(super) struct Interrupted;
+pub(crate) struct Interrupted;
 
 impl fmt::Display for Interrupted {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -29,7 +29,7 @@ impl fmt::Display for Interrupted {
 impl std::error::Error for Interrupted {}
 
 impl Interrupt {
-    pub(super) fn install() -> Result<Self> {
+    pub(crate) fn install() -> Result<Self> {
         let interrupt = Self { asked: Arc::default(), deferred: Arc::default() };
         let (asked, deferred) = (Arc::clone(&interrupt.asked), Arc::clone(&interrupt.deferred));
         ctrlc::set_handler(move || {
@@ -45,16 +45,16 @@ impl Interrupt {
 
     /// From now on programs run that should be ended one after the other: Ctrl-C ends the next wait, and no longer
     /// this process at once.
-    pub(super) fn defer(&self) {
+    pub(crate) fn defer(&self) {
         self.deferred.store(true, Ordering::SeqCst);
     }
 
-    pub(super) fn asked(&self) -> bool {
+    pub(crate) fn asked(&self) -> bool {
         self.asked.load(Ordering::SeqCst)
     }
 
     /// Fails after Ctrl-C.
-    pub(super) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         if self.asked() {
             return Err(Interrupted.into());
         }

@@ -1,4 +1,4 @@
-//! How the demo looks: headings, commands, what they answer, long sentences. Knows nothing of what is shown; colours are
+//! How chores that are watched look: headings, commands, what they answer, long sentences. Knows nothing of what is shown; colours are
 //! there on a terminal only.
 
 use std::io::Write;
@@ -11,21 +11,21 @@ const WIDEST: usize = 110;
 /// Everything below a heading stands this far in.
 const INDENT: &str = "  ";
 
-/// One of the demo's parts begins.
-pub(super) fn heading(text: &str) {
+/// A part begins.
+pub(crate) fn heading(text: &str) {
     line("");
     line(&style(text).bold().to_string());
 }
 
 /// Says something in a sentence, broken into lines.
-pub(super) fn sentence(text: &str) {
+pub(crate) fn sentence(text: &str) {
     for part in textwrap::wrap(text, unbroken(width().saturating_sub(INDENT.len()))) {
         line(&format!("{INDENT}{part}"));
     }
 }
 
 /// Shows a command as somebody would type it.
-pub(super) fn command(text: &str) {
+pub(crate) fn command(text: &str) {
     line("");
     let room = width().saturating_sub(2 * INDENT.len() + " \\".len());
     let parts = textwrap::wrap(text, unbroken(room).subsequent_indent("    "));
@@ -37,19 +37,19 @@ pub(super) fn command(text: &str) {
 }
 
 /// Shows what a program has answered, as it is.
-pub(super) fn answer(text: &str) {
+pub(crate) fn answer(text: &str) {
     for part in text.trim_end().lines() {
         line(&format!("{INDENT}{part}"));
     }
 }
 
 /// A check that held.
-pub(super) fn held(text: &str) {
+pub(crate) fn held(text: &str) {
     line(&format!("{INDENT}{} {text}", style("✓").green()));
 }
 
 /// Shows a sentence behind a label; further lines stand below the sentence.
-pub(super) fn labelled(label: &str, text: &str) {
+pub(crate) fn labelled(label: &str, text: &str) {
     let room = width().saturating_sub(INDENT.len() + label.chars().count());
     let blank = " ".repeat(label.chars().count());
     let mut lead = label;
@@ -59,7 +59,7 @@ pub(super) fn labelled(label: &str, text: &str) {
     }
 }
 
-pub(super) fn line(text: &str) {
+pub(crate) fn line(text: &str) {
     // Whoever closed standard output does not want to read this.
     let _ = writeln!(std::io::stdout(), "{text}");
 }
