@@ -38,22 +38,17 @@ impl Transport for Line {
             // As the real one: no call takes longer.
             let way = self.way(&request);
             way.begin(*request.method() != Method::GET);
-            match tokio::time::timeout(deadline, self.exchange(&way, request, deadline)).await {
-                Ok(answer) => {
-                    way.heard(|| match &answer {
-                        Ok(answer) => format!("{} {:?}", answer.status(), answer.body()),
-                        Err(error) => error.to_string(),
-                    });
-                    if let Some(answer) = answer.as_ref().ok().filter(|_| is_for_graph) {
-                        self.world.rules.answered(&self.world, &self.process, answer);
-                    }
-                    answer
-                }
-                Err(_) => {
-                    way.heard(String::new);
-                    Err(TransportError::NoAnswer("no answer within the deadline".to_owned()))
-                }
+            let answer = tokio::time::timeout(deadline, self.exchange(&way, request, deadline)).await;
+            let late = || Err(TransportError::NoAnswer("no answer within the deadline".to_owned()));
+            let answer = answer.unwrap_or_else(|_| late());
+            way.heard(|| match &answer {
+                Ok(answer) => format!("{} {:?}", answer.status(), answer.body()),
+                Err(error) => error.to_string(),
+            });
+            if let Some(answer) = answer.as_ref().ok().filter(|_| is_for_graph) {
+                self.world.rules.answered(&self.world, &self.process, answer);
             }
+            answer
         }
         .boxed()
     }

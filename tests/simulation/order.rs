@@ -104,16 +104,16 @@ impl Order {
     pub fn name_ids(&self, thing: &str, text: &str) -> String {
         let mut names = self.names.lock().unwrap();
         let count = names.values().filter(|name| name.starts_with(thing)).count();
-        let mut named = String::with_capacity(text.len());
+        let mut text_so_far = String::with_capacity(text.len());
         let mut rest = text;
         while let Some((at, id)) = first_id(rest) {
-            named.push_str(&rest[..at]);
-            let place = named.len();
+            text_so_far.push_str(&rest[..at]);
+            let place = text_so_far.len();
             let new = || format!("{thing}#{count}.{place}");
-            named.push_str(names.entry(id.to_owned()).or_insert_with(new));
+            text_so_far.push_str(names.entry(id.to_owned()).or_insert_with(new));
             rest = &rest[at + id.len()..];
         }
-        named + rest
+        text_so_far + rest
     }
 
     /// Graph has changed.

@@ -87,13 +87,12 @@ impl Way {
     /// The request arrives some time from now, not before `least` – but where every order is tried, at any time up
     /// to `most`.
     pub async fn there_late(&self, least: Duration, most: Duration) {
-        match self.order() {
-            Some((order, what)) => order.schedule.turn_within(self.turn(what, "sends late"), most).await,
-            None => {
-                let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap();
-                let time = self.world.choices.between(milliseconds(least), milliseconds(most));
-                tokio::time::sleep(time).await;
-            }
+        if let Some((order, what)) = self.order() {
+            order.schedule.turn_within(self.turn(what, "sends late"), most).await;
+        } else {
+            let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap();
+            let time = self.world.choices.between(milliseconds(least), milliseconds(most));
+            tokio::time::sleep(time).await;
         }
     }
 
