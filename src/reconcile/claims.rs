@@ -136,6 +136,11 @@ impl Claims {
         }
     }
 
+    /// Gives up every wish of a resource that has the name it wants, or wants none any more.
+    pub fn give_up_wishes(&self, uid: &str) {
+        self.lock().names.retain(|_, hold| hold.uid != uid || hold.established);
+    }
+
     /// Gives up names that are not in the status any more: after a definite refusal, or a rename.
     pub fn forget_names(&self, kept: &BTreeSet<(Tenant, NameKey)>, uid: &str) {
         self.lock().names.retain(|held, hold| hold.uid != uid || !hold.established || kept.contains(held));
@@ -298,6 +303,17 @@ mod tests {
         assert_eq!(claims.wish(&tenant, &NameKey::of("attempted"), &second, at(2)), taken);
         claims.forget_names(&BTreeSet::new(), "first");
         assert_eq!(claims.wish(&tenant, &NameKey::of("attempted"), &second, at(3)), NameClaim::Ours(at(3)));
+    }
+
+    #[test]
+    fn a_wish_that_is_given_up_frees_its_name_and_no_claim() {
+        let (claims, tenant, first, second) = (Claims::default(), tenant(), owner("1", 1), owner("2", 2));
+        claims.record_names(&tenant, &[NameKey::of("has")].into(), &first, at(1));
+        claims.wish(&tenant, &NameKey::of("wants"), &first, at(1));
+        claims.give_up_wishes("1");
+        assert_eq!(claims.wish(&tenant, &NameKey::of("wants"), &second, at(2)), NameClaim::Ours(at(2)));
+        let taken = NameClaim::TakenBy(first);
+        assert_eq!(claims.wish(&tenant, &NameKey::of("has"), &second, at(2)), taken);
     }
 
     #[test]

@@ -225,14 +225,15 @@ pub(super) fn wish(
     owner: &Owner,
     now: Timestamp,
 ) -> Option<NameClaim> {
-    if resource.metadata.deletion_timestamp.is_some() {
+    let is_deleted = resource.metadata.deletion_timestamp.is_some();
+    if !is_deleted {
+        give_up_names(claims, resource);
+    }
+    if is_deleted || binding(resource).is_some() && !is_renamed(resource) {
+        claims.give_up_wishes(&owner.uid);
         return None;
     }
     let wanted = NameKey::of(&resource.spec.display_name);
-    give_up_names(claims, resource);
-    if binding(resource).is_some() && !is_renamed(resource) {
-        return None;
-    }
     Some(claims.wish(tenant, &wanted, owner, now))
 }
 

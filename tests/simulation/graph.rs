@@ -85,7 +85,7 @@ impl Line {
         if fate != Fate::Well {
             way.scar(fate);
         }
-        if fate != Fate::Well || *request.method() != Method::GET {
+        if fate != Fate::Well || fates(&request).is_ordered && request.uri().path() != COLLECTION {
             world.story.tell(format!("{line}: {fate:?}"));
         }
         match fate {

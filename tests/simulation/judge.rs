@@ -59,7 +59,8 @@ fn resource_is_wrong(
         });
         other.metadata.uid != resource.metadata.uid
             && (bound.is_some_and(|bound| NameKey::of(&bound.display_name) == wanted)
-                || waits && NameKey::of(&other.spec.display_name) == wanted)
+                || (waits || other.spec.is_observed_only())
+                    && NameKey::of(&other.spec.display_name) == wanted)
     };
     let is_taken = || {
         let named = |profile: &serde_json::Value| {

@@ -14,6 +14,7 @@ mod graph;
 mod judge;
 mod kubernetes;
 mod manifests;
+mod names;
 mod order;
 mod process;
 mod queue;

@@ -62,6 +62,9 @@ pub struct Made {
     pub uid: String,
 }
 
+/// Calls to Graph by kind, and status writes.
+pub type Counts = (BTreeMap<String, u64>, u64);
+
 /// What is written down.
 pub struct Rules {
     story: Story,
@@ -77,7 +80,9 @@ struct Notes {
     closed: BTreeMap<String, Timestamp>,
     /// Profiles that stay although their resources went, and resources of which it is not known.
     retained: BTreeSet<String>,
-    /// Profiles that were asked to start over, and for which value.
+    /// The values that attempts to reset are for.
+    asked: BTreeMap<String, String>,
+    /// Profiles that were reset, and for which value.
     resets: BTreeSet<(String, Option<String>)>,
     calls: BTreeMap<String, u64>,
     writes: u64,
@@ -105,7 +110,7 @@ impl Rules {
     }
 
     /// Calls to Graph by kind, and status writes.
-    pub fn counted(&self) -> (BTreeMap<String, u64>, u64) {
+    pub fn counted(&self) -> Counts {
         let notes = self.notes();
         (notes.calls.clone(), notes.writes)
     }
@@ -146,19 +151,44 @@ impl Rules {
         if change.method == Method::PUT {
             self.notes().updates.push(serde_json::from_slice(request.body()).unwrap_or_default());
         }
+        if change.creates() {
+            self.creates(world, &change);
+        }
+        if change.action == "reset" {
+            self.resets(world, &change);
+        }
         if change.method == Method::DELETE && !was_asked_for(world, &change.id) {
             self.story.broken(format!("nobody asked for the deletion of {}", change.id));
         }
     }
 
-    /// Each value asks for one, and no more.
-    fn reset(&self, world: &World, change: &Change) {
+    /// Who only observes creates nothing.
+    fn creates(&self, world: &World, change: &Change) {
+        let uid = self.notes().attempts.get(&change.attempt).cloned();
+        let resources = world.server.list::<EducationSyncProfile>();
+        let owner = resources.iter().find(|one| one.metadata.uid == uid);
+        if owner.is_some_and(|one| one.spec.is_observed_only() && !just_changed(world, one)) {
+            self.story.broken("a profile is created for a resource that only observes");
+        }
+    }
+
+    /// A reset is on its way. Somebody has to ask for it.
+    fn resets(&self, world: &World, change: &Change) {
         let resources = world.server.list::<EducationSyncProfile>();
         let owner = resources.iter().find(|one| bound_id(one).is_some_and(|id| id == change.id));
-        let value = owner.and_then(|owner| owner.spec.triggers.as_ref()?.reset.clone());
-        let is_new = self.notes().resets.insert((change.id.clone(), value.clone()));
-        if value.is_none() || !is_new {
-            self.story.broken(format!("nobody asked for a reset of {}, or not for another one", change.id));
+        let Some(value) = owner.and_then(|owner| owner.spec.triggers.as_ref()?.reset.clone()) else {
+            self.story.broken(format!("nobody asked for a reset of {}", change.id));
+            return;
+        };
+        self.notes().asked.insert(change.attempt.clone(), value);
+    }
+
+    /// Graph has reset a profile. Each value asks for one, and no more.
+    fn reset(&self, change: &Change) {
+        let mut notes = self.notes();
+        let value = notes.asked.get(&change.attempt).cloned();
+        if !notes.resets.insert((change.id.clone(), value)) {
+            self.story.broken(format!("{} was reset twice for one value", change.id));
         }
     }
 
@@ -174,7 +204,7 @@ impl Rules {
             self.created(world, change, answer);
         }
         if change.action == "reset" {
-            self.reset(world, change);
+            self.reset(change);
         }
     }
 
@@ -188,11 +218,6 @@ impl Rules {
             self.story.broken(format!("{id} was created without a recorded intent"));
             return;
         };
-        let resources = world.server.list::<EducationSyncProfile>();
-        let owner = resources.iter().find(|one| one.metadata.uid.as_ref() == Some(&uid));
-        if owner.is_some_and(|one| one.spec.is_observed_only() && !just_changed(world, one)) {
-            self.story.broken(format!("{id} was created for a resource that only observes"));
-        }
         let made = self.notes().made.clone();
         let is_namesake =
             |profile: &Value| NameKey::of(profile["displayName"].as_str().unwrap_or_default()) == name;

@@ -9,6 +9,8 @@ use tokio::task::JoinSet;
 use crate::choices::Choices;
 use crate::judge;
 use crate::manifests::connection;
+use crate::process;
+use crate::rules::Counts;
 use crate::users::{self, Replicas};
 use crate::world::World;
 
@@ -74,12 +76,14 @@ async fn settle(world: &Arc<World>) {
     while world.story.first_broken().is_none() {
         let mut wrong = judge::unsettled(world);
         if wrong.is_empty() {
-            // What is under way (a synchronization, a name that became free) comes to its end.
-            tokio::time::sleep(Duration::from_mins(2)).await;
+            // What is under way (a synchronization, a name that became free, what a new process looks at when the
+            // settle window is over) comes to its end.
+            let before = world.rules.counted();
+            tokio::time::sleep(process::SETTLE_WINDOW + process::REST).await;
             wrong = judge::unsettled(world);
-        }
-        if wrong.is_empty() {
-            return quiet(world).await;
+            if wrong.is_empty() && done_since(world, &before).is_empty() {
+                return quiet(world).await;
+            }
         }
         if world.clock.now() > end {
             world.story.broken(format!("not settled: {}", wrong.join("; ")));
@@ -89,19 +93,27 @@ async fn settle(world: &Arc<World>) {
     }
 }
 
+/// Writes, and calls of each kind but lists, that there were more of since then.
+fn done_since(world: &World, before: &Counts) -> Vec<String> {
+    let (calls, writes) = world.rules.counted();
+    let is_more = |(kind, count): &(&String, &u64)| {
+        *kind != "list" && before.0.get(*kind).is_none_or(|before| before < count)
+    };
+    let calls = calls.iter().filter(is_more).map(|(kind, _)| kind.clone());
+    calls.chain((writes > before.1).then(|| "writes".to_owned())).collect()
+}
+
 /// At rest nothing is written, and nothing is asked for but lists.
 async fn quiet(world: &Arc<World>) {
     let before = world.rules.counted();
     tokio::time::sleep(QUIET).await;
-    let after = world.rules.counted();
-    if after.1 != before.1 {
-        world.story.broken(format!("{} writes at rest", after.1 - before.1));
+    let mut done = done_since(world, &before);
+    let lists = |counts: &Counts| counts.0.get("list").copied().unwrap_or_default();
+    if lists(&world.rules.counted()) > lists(&before) + 4 {
+        done.push("lists".to_owned());
     }
-    for (kind, count) in &after.0 {
-        let more = count - before.0.get(kind).copied().unwrap_or_default();
-        if more > 0 && (kind != "list" || more > 4) {
-            world.story.broken(format!("{more} calls at rest: {kind}"));
-        }
+    if !done.is_empty() {
+        world.story.broken(format!("at rest there were more {}", done.join(" and ")));
     }
     let wrong = judge::unsettled(world);
     if !wrong.is_empty() {

@@ -32,6 +32,8 @@ pub enum Deed {
     Plant { name: usize },
     /// Deletes a profile in the portal.
     Remove { number: u64 },
+    /// Deletes every profile of a name in the portal.
+    RemoveAll { name: usize },
     /// The client secret is replaced by a wrong one; later by the right one.
     WrongSecret,
     /// The Secret is deleted; later it is back.
@@ -176,6 +178,12 @@ fn carry_out(world: &Arc<World>, replicas: &Replicas, deed: &Deed) {
             if let Some(id) = ids.get(usize::try_from(*number).unwrap() % ids.len().max(1)) {
                 world.simulator.remove(id);
                 world.story.tell(format!("people: removed {id}"));
+            }
+        }
+        Deed::RemoveAll { name } => {
+            let all = alive(world).into_iter();
+            for (id, _) in all.filter(|(_, profile)| profile["displayName"] == NAMES[*name % NAMES.len()]) {
+                world.simulator.remove(&id);
             }
         }
         Deed::WrongSecret => {
