@@ -88,6 +88,13 @@ impl Line {
         if fate != Fate::Well || fates(&request).is_ordered && request.uri().path() != COLLECTION {
             world.story.tell(format!("{line}: {fate:?}"));
         }
+        if *request.method() == Method::POST
+            && request.uri().path() == COLLECTION
+            && let Some(time) = world.take_stray()
+        {
+            self.arrive(way, request, Some((time, time)));
+            return std::future::pending().await;
+        }
         match fate {
             Fate::DiesBefore => {
                 process.die().await;

@@ -5,6 +5,7 @@
 
 #![cfg(test)]
 
+mod beyond;
 mod choices;
 mod cluster;
 mod cost;

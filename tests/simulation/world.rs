@@ -1,6 +1,6 @@
 //! Everything around the program in one run: Kubernetes, Graph, the way to both, and what goes wrong there.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use edusync::auth::refresh::MemoryStore;
@@ -30,6 +30,8 @@ pub struct World {
     pub rules: Rules,
     /// Where every order is tried.
     pub order: Option<Order>,
+    /// The next create takes so long to reach Graph.
+    pub stray: Mutex<Option<Duration>>,
     /// How many calls of a hundred go wrong, while anything does.
     pub trouble: u64,
     /// Nothing goes wrong any more from then on.
@@ -76,18 +78,27 @@ impl World {
             ..settings
         };
         let story = Story::new(clock);
+        let simulator = Simulator::new(settings);
+        // It never strikes: it lets the simulator remember, so that a list can lag behind whenever one is to.
+        simulator.add_fault("list:lag,by=60s,after=1000000000".parse().unwrap(), clock.now());
         Arc::new(Self {
             clock,
             choices,
             order,
+            stray: Mutex::default(),
             rules: Rules::new(story.clone()),
             story,
             server: Server::default(),
-            simulator: Simulator::new(settings),
+            simulator,
             tokens: MemoryStore::default(),
             trouble,
             peace: clock.now() + trouble_for,
         })
+    }
+
+    /// How long the create that is being sent takes to arrive, if it is to stray.
+    pub fn take_stray(&self) -> Option<Duration> {
+        self.stray.lock().unwrap().take()
     }
 
     /// Does anything go wrong still?
