@@ -5,11 +5,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use edusync::graph::client::Deletion;
+use edusync::graph::wire::RequestBody;
 use edusync::graph::{Certainty, GraphError};
 use graph_simulator::Settings;
 use serde_json::json;
 
-use crate::support::{CANARY, Lease, answering, client, client_of, clock, create, delete, simulated};
+use crate::support::{
+    CANARY, Lease, TIMEOUT, answering, body, client, client_of, clock, create, delete, simulated,
+};
 
 #[tokio::test(start_paused = true)]
 async fn a_profile_is_created_listed_and_deleted() {
@@ -138,6 +141,25 @@ async fn without_the_lease_nothing_is_changed() {
     assert!(delete(&client, "p").await.is_err());
     assert_eq!(transport.calls.load(Ordering::SeqCst), 0);
     assert!(client.get("p").await.unwrap().is_some(), "reading is no change");
+}
+
+/// A create that is on its way after its deadline may be one that its successor does not wait for.
+#[tokio::test(start_paused = true)]
+async fn the_time_that_a_token_takes_counts_against_the_deadline() {
+    for (takes, left) in [(20, Some(10)), (40, None)] {
+        let transport = answering(201, &[], r#"{"id":"p"}"#);
+        let client = client_of(&transport);
+        let admission = client.ready().await.unwrap();
+        // The process was frozen, or waited for Kubernetes: the token has ended meanwhile.
+        tokio::time::advance(Duration::from_hours(2)).await;
+        transport.token_takes.store(takes, Ordering::SeqCst);
+        let created = client.create(admission, &RequestBody::new(body("A")), "attempt", TIMEOUT).await;
+        let sent: Vec<u64> = transport.deadlines.lock().unwrap().iter().map(Duration::as_secs).collect();
+        assert_eq!(sent, left.into_iter().collect::<Vec<_>>());
+        let certainty = created.map_err(|error| error.certainty());
+        assert_eq!(certainty.is_ok(), left.is_some());
+        assert!(certainty.is_ok() || certainty == Err(Certainty::Later(None)), "it was not sent");
+    }
 }
 
 #[tokio::test(start_paused = true)]
