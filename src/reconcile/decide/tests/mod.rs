@@ -8,6 +8,7 @@ mod following;
 mod managing;
 mod resolving;
 mod synchronizing;
+mod waking;
 
 use std::sync::Arc;
 
