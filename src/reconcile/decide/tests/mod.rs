@@ -7,6 +7,7 @@ mod deletion;
 mod following;
 mod managing;
 mod resolving;
+mod showing;
 mod synchronizing;
 mod waking;
 
