@@ -1,11 +1,14 @@
-//! What was done to Graph is stored, whoever else writes at the same moment. If it were not, the next pass would find
-//! the profile again, so that nothing else here would notice.
+//! Somebody else writes a resource at the very moment at which it is created: what was done to Graph is stored all the
+//! same, and what was decided by an older spec is not done. Otherwise a later pass would mend it, so that nothing else here
+//! would notice.
 
 use std::time::Duration;
 
+use graph_simulator::Settings;
+
 use crate::choices::{Choices, Path};
-use crate::run::drive;
-use crate::users::Deed;
+use crate::run::{begin, drive};
+use crate::users::{Deed, Replicas, act};
 use crate::world::World;
 
 /// What happened while a resource was created with these deviations, and the decisions that there were.
@@ -38,4 +41,38 @@ fn an_id_is_stored_although_somebody_else_writes_at_the_same_moment() {
         }
     }
     assert!(touched >= 3, "finalizer, intent and id: {touched}");
+}
+
+/// What happened while a resource was created, and renamed so many milliseconds after it was applied.
+fn rename(after: u64) -> String {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async move {
+        let world = World::with(Choices::following(Path::default()), 0, Duration::ZERO, Settings::default());
+        let replicas = Replicas::default();
+        let _processes = begin(&world, &replicas, 1);
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        let apply = |name| Deed::Apply { resource: 0, name, variant: 0 };
+        let deeds = vec![(Duration::ZERO, apply(0)), (Duration::from_millis(after), apply(1))];
+        act(world.clone(), replicas, deeds).await;
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        assert_eq!(world.story.first_broken(), None, "{}", world.story.text());
+        world.story.text()
+    })
+}
+
+#[test]
+fn nothing_is_created_by_a_spec_that_was_changed_before_the_intent_was_stored() {
+    let mut between = 0;
+    for after in 100..160 {
+        let story = rename(after);
+        let place = |what: &str| story.lines().position(|line| line.contains(what));
+        let renamed = place("people: Apply { resource: 0, name: 1").unwrap();
+        if place(" creation=true").unwrap() < renamed {
+            continue;
+        }
+        between += usize::from(place(" is held").is_some_and(|held| held < renamed));
+        assert!(!story.contains("(String(\"Contoso\"))"), "after {after} ms:\n{story}");
+    }
+    assert!(between > 0, "somebody has written between the finalizer and the intent");
 }
