@@ -5,13 +5,15 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use edusync::graph::client::Deletion;
+use edusync::graph::transport::TransportError;
 use edusync::graph::wire::RequestBody;
 use edusync::graph::{Certainty, GraphError};
 use graph_simulator::Settings;
 use serde_json::json;
 
 use crate::support::{
-    CANARY, Lease, TIMEOUT, answering, body, client, client_of, clock, create, delete, simulated,
+    CANARY, Lease, TIMEOUT, answering, body, client, client_of, clock, create, delete, scripted, simulated,
+    token_answer,
 };
 
 #[tokio::test(start_paused = true)]
@@ -106,6 +108,25 @@ async fn what_is_not_a_clear_answer_is_unknown() {
     for page in ["", "<html>", "{}", r#"{"value":{}}"#, r#"{"value":[{"displayName":"no id"}]}"#] {
         let error = client_of(&answering(200, &[], page)).list().await.unwrap_err();
         assert_eq!(error.certainty(), Certainty::Unknown, "{page}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_without_an_answer_may_have_been_carried_out_unless_nothing_was_sent() {
+    type Failure = fn(String) -> TransportError;
+    for (failure, certainty) in [
+        (TransportError::NoAnswer as Failure, Certainty::Unknown),
+        (TransportError::NotConnected as Failure, Certainty::Later(None)),
+    ] {
+        let transport = scripted(move |request| {
+            if request.uri().path().ends_with("/token") {
+                return Ok(token_answer());
+            }
+            Err(failure("the connection is gone".to_owned()))
+        });
+        let error = create(&client_of(&transport), "A").await.unwrap_err();
+        assert_eq!(error.certainty(), certainty);
+        assert_eq!(transport.calls.load(Ordering::SeqCst), 1, "a POST is never repeated");
     }
 }
 

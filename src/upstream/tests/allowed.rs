@@ -23,6 +23,7 @@ fn with(member: &str, value: Value) -> Value {
 async fn a_host_that_is_not_listed_gets_no_credential() {
     for elsewhere in [
         with("graph", json!({"endpoint": "https://graph.microsoft.com.evil.example"})),
+        with("graph", json!({"endpoint": "https://evil-graph.microsoft.com"})),
         with("authority", json!("https://evil.example:443")),
     ] {
         let (result, reads) = resolved(&elsewhere).await;
