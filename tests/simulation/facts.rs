@@ -6,17 +6,19 @@ use std::time::Duration;
 
 use graph_simulator::Settings;
 
-use crate::choices::{Choices, Path};
+use crate::choices::{Bounds, Choices, Path};
 use crate::run::{begin, drive};
 use crate::users::{Deed, Replicas, act};
 use crate::world::World;
+
+const ONE_FAULT: Bounds = Bounds { faults: 1, detours: 0 };
 
 /// What happened while a resource was created with these deviations, and the decisions that there were.
 fn create(deviations: &[(usize, usize)]) -> (String, Path) {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
-        let choices = Choices::following(Path::deviating(deviations));
+        let choices = Choices::following(Path::deviating(deviations, ONE_FAULT));
         let trouble = Duration::from_secs(20);
         let world = World::new(choices.clone(), 100, trouble, Duration::from_secs(4));
         let deed = Deed::Apply { resource: 0, name: 0, variant: 0 };
