@@ -228,7 +228,9 @@ pub(crate) fn context_with(
     let (connections, mut writer) = reflector::store();
     writer.apply_watcher_event(&Event::Apply(connection));
     let (profiles, mut writer) = reflector::store();
-    resources.into_iter().for_each(|resource| writer.apply_watcher_event(&Event::Apply(resource)));
+    for resource in resources {
+        writer.apply_watcher_event(&Event::Apply(resource));
+    }
     let cluster = Cached::new(world, profiles, connections);
     let settings = Settings {
         request_timeout: Duration::from_secs(30),

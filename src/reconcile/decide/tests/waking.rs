@@ -3,6 +3,7 @@
 use super::*;
 
 /// Every list, at the fast pace or at rest.
+#[expect(clippy::unnecessary_wraps, reason = "it is compared with what a verdict has")]
 fn lists(fast: bool) -> Option<Interest> {
     Some(Interest::Every { fast })
 }
