@@ -295,3 +295,29 @@ impl GraphConnectionSpec {
         self.graph.as_ref().and_then(|graph| graph.dialect).unwrap_or(Dialect::Beta)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_connection_serves_its_own_namespace_and_those_that_it_lists() {
+        let allows = |listed: serde_json::Value, namespace: &str| {
+            let connection: GraphConnection = serde_json::from_value(json!({
+                "apiVersion": "edusync.dev/v1alpha1", "kind": "GraphConnection",
+                "metadata": {"name": "default", "namespace": "district"},
+                "spec": {"tenantId": "6babcaad-604b-40ac-a9d7-9fd97c0b779f", "allowedNamespaces": listed}
+            }))
+            .unwrap();
+            connection.allows(namespace)
+        };
+        for listed in [json!(null), json!([]), json!(["school"])] {
+            assert!(allows(listed.clone(), "district"), "{listed}");
+            assert!(!allows(listed.clone(), "elsewhere") && !allows(listed.clone(), ""), "{listed}");
+        }
+        assert!(allows(json!(["a", "school"]), "school") && allows(json!(["*"]), "school"));
+        assert!(!allows(json!(["school"]), "schools"));
+    }
+}

@@ -225,6 +225,7 @@ mod tests {
         for wrong in [
             "http://sdsexample.blob.core.windows.net/1?sig=x",
             "https://blob.core.windows.net.evil.example/1?sig=x",
+            "https://sdsexample.blob.core.windows.net.evil.example/1?sig=x",
             "https://evil.example/1?sig=x",
             "https://127.0.0.1:8444/1?sig=x",
             "https://user@sdsexample.blob.core.windows.net/1?sig=x",

@@ -94,6 +94,14 @@ mod tests {
     }
 
     #[test]
+    fn the_first_day_of_all_is_no_time() {
+        for none in [json!(null), json!("0001-01-01T00:00:00Z"), json!("0001-01-01T00:00:00.0000000Z")] {
+            assert!(differences(&json!({"end": null}), &json!({"end": none})).is_empty(), "{none}");
+            assert_eq!(differences(&json!({"end": "2027-06-30"}), &json!({"end": none})), ["end"]);
+        }
+    }
+
+    #[test]
     fn a_difference_is_named_by_its_path() {
         let wanted = json!({"displayName": "A", "expirationDate": "2027-06-30", "licensesToAssign": [{"appliesTo": "student", "skuIds": ["1"]}],
             "dataProvider": {"@odata.type": "#microsoft.graph.educationCsvDataProvider", "customizations": {"student": {"isSyncDeferred": true}}}});

@@ -159,6 +159,23 @@ mod tests {
         address
     }
 
+    /// Sends each request on to itself, which would answer it by another answer.
+    async fn redirecting_server() -> String {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            for answer in ["307 Temporary Redirect\r\nlocation: /there", "200 OK"] {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut request = [0; 1024];
+                let length = stream.read(&mut request).await.unwrap();
+                assert!(length > 0);
+                let answer = format!("HTTP/1.1 {answer}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        address
+    }
+
     async fn get(transport: &HttpTransport, url: &str) -> Result<Bytes, TransportError> {
         let request = http::Request::get(url).body(Bytes::new()).unwrap();
         transport.send(request, Duration::from_secs(10)).await.map(http::Response::into_body)
@@ -187,5 +204,16 @@ mod tests {
         assert!(matches!(refused, TransportError::NotConnected(_)), "{refused}");
         let usual = HttpTransport::new(None).unwrap();
         assert!(get(&usual, &format!("{other}/beta")).await.is_err(), "nothing else speaks plain HTTP");
+    }
+    /// It would take the token, the body and the secrets in it wherever the answer says.
+    #[tokio::test]
+    async fn a_redirect_is_an_answer_and_is_not_followed() {
+        // An error would mean that another test was quicker.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let service = redirecting_server().await;
+        let transport = HttpTransport::to_metadata_service(&service).unwrap();
+        let request = http::Request::post(format!("{service}/here")).body(Bytes::from("a secret")).unwrap();
+        let answer = transport.send(request, Duration::from_secs(10)).await.unwrap();
+        assert_eq!(answer.status(), 307);
     }
 }

@@ -199,3 +199,24 @@ pub(super) async fn within<T>(call: impl Future<Output = kube::Result<T>>) -> Re
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Or a write that comes late would take off what others have put on meanwhile, or hold a namesake.
+    #[test]
+    fn finalizers_are_written_on_one_version_of_one_object() {
+        let connection: GraphConnection = serde_json::from_value(json!({
+            "apiVersion": "edusync.dev/v1alpha1", "kind": "GraphConnection",
+            "metadata": {"name": "default", "uid": "u", "resourceVersion": "7", "finalizers": ["example.org/a"]},
+            "spec": {"tenantId": "6babcaad-604b-40ac-a9d7-9fd97c0b779f"}
+        }))
+        .unwrap();
+        let patch =
+            finalizer_patch(&connection, &["example.org/a".to_owned(), "edusync.dev/in-use".to_owned()]);
+        let finalizers = ["example.org/a", "edusync.dev/in-use"];
+        let expected = json!({"metadata": {"finalizers": finalizers, "resourceVersion": "7", "uid": "u"}});
+        assert_eq!(patch, expected);
+    }
+}

@@ -370,3 +370,6 @@ fn update_memory<C: Cluster>(
         memory.clone()
     })
 }
+
+#[cfg(test)]
+mod tests;

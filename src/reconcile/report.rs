@@ -266,8 +266,7 @@ fn bound(
 
 /// Nothing came of the attempt: it is kept in mind, and the next pass begins anew.
 #[must_use]
-pub fn gave_up(o: &Observation) -> Report {
-    let mut status = o.status().clone();
+pub fn gave_up(mut status: EducationSyncProfileStatus) -> Report {
     let mut notices = Vec::new();
     if let Some(attempt) = status.creation.take() {
         let note = format!(

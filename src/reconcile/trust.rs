@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use super::Context;
+use super::claims::Claims;
 use super::cluster::{Cluster, Key};
 use super::observation::is_own;
 use super::observe::place;
@@ -36,7 +37,7 @@ pub(super) fn read<C: Cluster>(
     key: &Key,
 ) -> Option<(Arc<EducationSyncProfile>, Trust)> {
     let resource = context.cluster.profile(key)?;
-    let trust = trust(context, &resource);
+    let trust = trust(&context.claims, &resource);
     if trust == Trust::Own || resource.spec.adopt.is_none() || resource.metadata.deletion_timestamp.is_some()
     {
         return Some((resource, trust));
@@ -52,7 +53,7 @@ pub(super) fn was_not_trusted(status: &EducationSyncProfileStatus) -> bool {
     status.conditions.iter().any(|condition| condition.type_ == READY && condition.reason == word)
 }
 
-fn trust<C: Cluster>(context: &Context<C>, resource: &EducationSyncProfile) -> Trust {
+fn trust(claims: &Claims, resource: &EducationSyncProfile) -> Trust {
     let uid = resource.metadata.uid.as_deref().unwrap_or_default();
     let Some(status) = &resource.status else { return Trust::Own };
     if !is_own(status, uid) {
@@ -60,13 +61,65 @@ fn trust<C: Cluster>(context: &Context<C>, resource: &EducationSyncProfile) -> T
     }
     let Some(binding) = &status.binding else { return Trust::Own };
     let tenant = place(binding);
-    if context.claims.has_profile(&tenant, &binding.profile_id, uid) {
+    if claims.has_profile(&tenant, &binding.profile_id, uid) {
         return Trust::Own;
     }
-    match context.claims.profile_of(&tenant, uid) {
+    match claims.profile_of(&tenant, uid) {
         Some(bound) => Trust::Edited { bound },
         // It was found out before a restart, after which nobody knows what is bound.
         None if was_not_trusted(status) => Trust::Foreign,
         None => Trust::Own,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use serde_json::{Value, json};
+
+    use super::super::observe::{owner, record};
+    use super::*;
+
+    fn resource(status: &Value) -> EducationSyncProfile {
+        serde_json::from_value(json!({
+            "apiVersion": "edusync.dev/v1alpha1", "kind": "EducationSyncProfile",
+            "metadata": {"name": "contoso", "namespace": "n", "uid": "u"},
+            "spec": {
+                "displayName": "Contoso", "dataProvider": {"csv": {}}, "identitySynchronizationConfiguration": {}
+            },
+            "status": status
+        }))
+        .unwrap()
+    }
+
+    fn bound(uid: &str, id: &str) -> Value {
+        json!({"binding": {
+            "uid": uid, "endpoint": "https://graph.example", "tenantId": "t", "profileId": id,
+            "displayName": "Contoso"
+        }})
+    }
+
+    #[test]
+    fn a_status_is_believed_if_it_is_of_this_object_and_of_what_is_bound() {
+        let claims = Claims::default();
+        let trust = |status: &Value| trust(&claims, &resource(status));
+        assert_eq!(trust(&json!({})), Trust::Own);
+        assert_eq!(trust(&bound("u", "p")), Trust::Own, "nothing is known that speaks against it");
+        assert_eq!(trust(&bound("old", "p")), Trust::Foreign, "copied or restored");
+        let own = resource(&bound("u", "p"));
+        record(&claims, &own, &owner(&own), Timestamp::UNIX_EPOCH);
+        assert_eq!(trust(&bound("u", "p")), Trust::Own);
+        assert_eq!(trust(&bound("u", "q")), Trust::Edited { bound: "p".to_owned() });
+    }
+
+    /// Right after a restart nobody knows what was bound; the status itself says that it was found out.
+    #[test]
+    fn what_was_found_out_before_a_restart_is_not_forgotten() {
+        let mut status = bound("u", "q");
+        status["conditions"] = json!([{
+            "type": "Ready", "status": "False", "reason": "StatusNotTrusted", "message": "",
+            "lastTransitionTime": "2026-11-22T00:00:00Z"
+        }]);
+        assert_eq!(trust(&Claims::default(), &resource(&status)), Trust::Foreign);
     }
 }

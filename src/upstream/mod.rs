@@ -9,7 +9,7 @@ mod credentials;
 mod key;
 mod secrets;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use credentials::OperatorIdentity;
 

@@ -5,11 +5,16 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use edusync::graph::client::Deletion;
+use edusync::graph::transport::TransportError;
+use edusync::graph::wire::RequestBody;
 use edusync::graph::{Certainty, GraphError};
 use graph_simulator::Settings;
 use serde_json::json;
 
-use crate::support::{CANARY, Lease, answering, client, client_of, clock, create, delete, simulated};
+use crate::support::{
+    CANARY, Lease, TIMEOUT, answering, body, client, client_of, clock, create, delete, scripted, simulated,
+    token_answer,
+};
 
 #[tokio::test(start_paused = true)]
 async fn a_profile_is_created_listed_and_deleted() {
@@ -107,6 +112,25 @@ async fn what_is_not_a_clear_answer_is_unknown() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_request_without_an_answer_may_have_been_carried_out_unless_nothing_was_sent() {
+    type Failure = fn(String) -> TransportError;
+    for (failure, certainty) in [
+        (TransportError::NoAnswer as Failure, Certainty::Unknown),
+        (TransportError::NotConnected as Failure, Certainty::Later(None)),
+    ] {
+        let transport = scripted(move |request| {
+            if request.uri().path().ends_with("/token") {
+                return Ok(token_answer());
+            }
+            Err(failure("the connection is gone".to_owned()))
+        });
+        let error = create(&client_of(&transport), "A").await.unwrap_err();
+        assert_eq!(error.certainty(), certainty);
+        assert_eq!(transport.calls.load(Ordering::SeqCst), 1, "a POST is never repeated");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn retry_after_holds_back_every_call() {
     let clock = clock();
     let transport = answering(429, &[("retry-after", "2.5")], "{}");
@@ -138,6 +162,25 @@ async fn without_the_lease_nothing_is_changed() {
     assert!(delete(&client, "p").await.is_err());
     assert_eq!(transport.calls.load(Ordering::SeqCst), 0);
     assert!(client.get("p").await.unwrap().is_some(), "reading is no change");
+}
+
+/// A create that is on its way after its deadline may be one that its successor does not wait for.
+#[tokio::test(start_paused = true)]
+async fn the_time_that_a_token_takes_counts_against_the_deadline() {
+    for (takes, left) in [(20, Some(10)), (40, None)] {
+        let transport = answering(201, &[], r#"{"id":"p"}"#);
+        let client = client_of(&transport);
+        let admission = client.ready().await.unwrap();
+        // The process was frozen, or waited for Kubernetes: the token has ended meanwhile.
+        tokio::time::advance(Duration::from_hours(2)).await;
+        transport.token_takes.store(takes, Ordering::SeqCst);
+        let created = client.create(admission, &RequestBody::new(body("A")), "attempt", TIMEOUT).await;
+        let sent: Vec<u64> = transport.deadlines.lock().unwrap().iter().map(Duration::as_secs).collect();
+        assert_eq!(sent, left.into_iter().collect::<Vec<_>>());
+        let certainty = created.map_err(|error| error.certainty());
+        assert_eq!(certainty.is_ok(), left.is_some());
+        assert!(certainty.is_ok() || certainty == Err(Certainty::Later(None)), "it was not sent");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,7 @@
 //! The client that the tests share, and the transports below it: the simulator in process, or a
 //! script of answers. No test stands here.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -31,6 +31,10 @@ pub struct Scripted {
     pub calls: AtomicUsize,
     /// All requests but those for tokens.
     pub seen: Mutex<Vec<Request<Bytes>>>,
+    /// Their deadlines.
+    pub deadlines: Mutex<Vec<Duration>>,
+    /// A token takes so many seconds.
+    pub token_takes: AtomicU64,
 }
 
 impl std::fmt::Debug for Scripted {
@@ -40,15 +44,20 @@ impl std::fmt::Debug for Scripted {
 }
 
 impl Transport for Scripted {
-    fn send(&self, request: Request<Bytes>, _deadline: Duration) -> BoxFuture<'_, Answer> {
+    fn send(&self, request: Request<Bytes>, deadline: Duration) -> BoxFuture<'_, Answer> {
         let is_token = request.uri().path().ends_with("/token");
         let counter = if is_token { &self.tokens } else { &self.calls };
         counter.fetch_add(1, Ordering::SeqCst);
         if !is_token {
             self.seen.lock().unwrap().push(request.clone());
+            self.deadlines.lock().unwrap().push(deadline);
         }
+        let takes = if is_token { self.token_takes.load(Ordering::SeqCst) } else { 0 };
         let answer = (self.answer)(request);
-        Box::pin(async move { answer })
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_secs(takes)).await;
+            answer
+        })
     }
 }
 
@@ -67,6 +76,8 @@ pub fn scripted(answer: impl Fn(Request<Bytes>) -> Answer + Send + Sync + 'stati
         tokens: AtomicUsize::new(0),
         calls: AtomicUsize::new(0),
         seen: Mutex::default(),
+        deadlines: Mutex::default(),
+        token_takes: AtomicU64::new(0),
     })
 }
 

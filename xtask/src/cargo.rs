@@ -1,10 +1,10 @@
-//! Builds programs of this workspace and tells where cargo has put them. Runs none of them.
+//! Builds programs and tests and tells where cargo has put them. Runs none of them.
 
 use std::collections::BTreeMap;
 use std::env;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
@@ -44,43 +44,76 @@ pub enum Build {
 ///
 /// When cargo cannot be run or the build fails; cargo has said why.
 pub fn build(packages: &[&str], how: Build) -> Result<Programs> {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.args(["build", "--bins", "--message-format=json-render-diagnostics"]);
+    let mut command = command();
+    command.args(["build", "--bins"]).current_dir(repository_root());
     if how == Build::Release {
         command.arg("--release");
     }
     for package in packages {
         command.args(["--package", package]);
     }
+    let (executables, status) = run(&mut command)?;
+    ensure!(status.success(), "`cargo build` of {} failed ({status}): see above", packages.join(" and "));
+    let by_name = executables.into_iter().map(|executable| (executable.target, executable.path));
+    Ok(Programs(by_name.collect()))
+}
+
+/// The cargo that runs us, or the one on the PATH.
+pub(crate) fn command() -> Command {
+    Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+/// Something that can be run, and that cargo has built.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Executable {
+    /// Name of the target: of a program, a test or a library.
+    pub(crate) target: String,
+    /// Where it is.
+    pub(crate) path: PathBuf,
+    /// Is it a program and not a test?
+    pub(crate) is_program: bool,
+}
+
+/// Runs a command of cargo that builds, and tells what it has built and how it ended.
+///
+/// # Errors
+///
+/// When cargo cannot be run.
+pub(crate) fn run(command: &mut Command) -> Result<(Vec<Executable>, ExitStatus)> {
     // Cargo shares our process group, so Ctrl-C ends it too; when we end in another way, it stops at the closed pipe.
     let mut child = command
-        .current_dir(repository_root())
+        .arg("--message-format=json-render-diagnostics")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
         .context("cannot run cargo: is it on the PATH?")?;
     let stdout = child.stdout.take().context("cargo has no standard output")?;
-    let mut programs = BTreeMap::new();
+    let mut executables = Vec::new();
     for line in BufReader::new(stdout).lines() {
         let line = line.context("cannot read what cargo says")?;
-        programs.extend(program_in(&line));
+        executables.extend(executable_in(&line));
     }
     let status = child.wait().context("cannot wait for cargo")?;
-    ensure!(status.success(), "`cargo build` of {} failed ({status}): see above", packages.join(" and "));
-    Ok(Programs(programs))
+    Ok((executables, status))
 }
 
-/// The program that a message of cargo announces, if it does.
-fn program_in(line: &str) -> Option<(String, PathBuf)> {
+/// What a message of cargo announces, if it can be run.
+fn executable_in(line: &str) -> Option<Executable> {
     let message: Message = serde_json::from_str(line).ok()?;
-    Some((message.target?.name, message.executable?))
+    let is_program = !message.profile.is_some_and(|profile| profile.test);
+    Some(Executable { target: message.target?.name, path: message.executable?, is_program })
 }
 
 #[derive(Deserialize)]
 struct Message {
     target: Option<Target>,
     executable: Option<PathBuf>,
+    profile: Option<Profile>,
+}
+
+#[derive(Deserialize)]
+struct Profile {
+    test: bool,
 }
 
 #[derive(Deserialize)]
@@ -94,11 +127,18 @@ mod tests {
 
     #[test]
     fn programs_are_told_from_libraries_and_other_messages() {
-        let program = r#"{"reason":"compiler-artifact","target":{"kind":["bin"],"name":"edusync"},"executable":"/t/debug/edusync","fresh":true}"#;
-        assert_eq!(program_in(program), Some(("edusync".to_owned(), PathBuf::from("/t/debug/edusync"))));
+        let program = r#"{"reason":"compiler-artifact","target":{"kind":["bin"],"name":"edusync"},"executable":"/t/debug/edusync","profile":{"test":false},"fresh":true}"#;
+        let expected = Executable {
+            target: "edusync".to_owned(),
+            path: PathBuf::from("/t/debug/edusync"),
+            is_program: true,
+        };
+        assert_eq!(executable_in(program), Some(expected));
+        let test = r#"{"reason":"compiler-artifact","target":{"kind":["lib"],"name":"edusync"},"executable":"/t/debug/deps/edusync-1","profile":{"test":true}}"#;
+        assert!(executable_in(test).is_some_and(|executable| !executable.is_program));
         let library = r#"{"reason":"compiler-artifact","target":{"name":"serde"},"executable":null}"#;
-        assert_eq!(program_in(library), None);
-        assert_eq!(program_in(r#"{"reason":"build-finished","success":true}"#), None);
-        assert_eq!(program_in("warning: something"), None);
+        assert_eq!(executable_in(library), None);
+        assert_eq!(executable_in(r#"{"reason":"build-finished","success":true}"#), None);
+        assert_eq!(executable_in("warning: something"), None);
     }
 }

@@ -5,6 +5,7 @@
 //! - [`chart`]: pictures of what was measured
 //! - [`cargo`]: builds the project's own programs
 //! - [`control_plane`]: a real Kubernetes API server with etcd and controller manager, for one test or one session
+//! - [`defects`]: deliberate defects, and the tests that have to catch them
 //! - [`tools`]: where its programs come from
 //! - [`follow`]: reads a file that grows
 //! - [`footprint`]: what a process takes of the machine
@@ -17,6 +18,7 @@ pub mod audit;
 pub mod cargo;
 pub mod chart;
 pub mod control_plane;
+pub mod defects;
 pub mod follow;
 pub mod footprint;
 pub mod guard;

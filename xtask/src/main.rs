@@ -27,6 +27,8 @@ enum Chore {
     Generate(commands::generate::Arguments),
     /// Let Helm check the chart
     LintChart,
+    /// Test the tests: put one deliberate defect after the other into a copy of the source, and see that they fail
+    Defects(commands::defects::Arguments),
 }
 
 fn main() -> Result<ExitCode> {
@@ -35,6 +37,7 @@ fn main() -> Result<ExitCode> {
         Chore::Soak(arguments) => return commands::soak::run(&arguments),
         Chore::ControlPlane(arguments) => commands::control_plane::run(&arguments)?,
         Chore::Generate(arguments) => commands::generate::run(&arguments)?,
+        Chore::Defects(arguments) => return commands::defects::run(&arguments),
         Chore::LintChart => commands::lint_chart::run()?,
     }
     Ok(ExitCode::SUCCESS)

@@ -61,7 +61,7 @@ pub async fn act<C: Cluster>(
         (Action::Create, Some(upstream)) => create(context, o, upstream).await,
         (Action::Bind { id }, Some(upstream)) => bind(context, o, upstream, id).await,
         (Action::GiveUpAttempt, Some(_)) => {
-            store::view(context, o, report::gave_up(o)).await?;
+            store::view(context, o, report::gave_up(o.status().clone())).await?;
             Ok(Done::LookAgain(Next::Again))
         }
         (Action::Hold, Some(_)) => {

@@ -104,6 +104,38 @@ fn reconciling_and_stalled_are_there_only_while_true() {
     assert_eq!(status.observed_generation, Some(2));
 }
 
+/// What comes of it may come yet. More than a few cannot be kept, and the oldest is the least likely.
+#[test]
+fn an_attempt_that_is_given_up_is_kept_in_mind() {
+    let mut status = EducationSyncProfileStatus::default();
+    for number in 0..10 {
+        status.creation = Some(attempt(&number.to_string()));
+        let report = gave_up(status);
+        assert_eq!(report.notices.first().unwrap().reason, "CreateRepeated");
+        status = report.status;
+        assert_eq!(status.creation, None);
+    }
+    let kept: Vec<&str> = status.earlier_creations.iter().map(|attempt| attempt.attempt.as_str()).collect();
+    assert_eq!(kept, ["2", "3", "4", "5", "6", "7", "8", "9"]);
+}
+
+#[test]
+fn what_has_been_said_is_no_event_again() {
+    let mut status = EducationSyncProfileStatus::default();
+    let mut events = |standing: &Standing| {
+        let notices = conditions(&mut status, standing, 1, Timestamp::UNIX_EPOCH);
+        notices.into_iter().map(|notice| notice.reason).collect::<Vec<_>>()
+    };
+    let ready = Standing::Ready(Reason::Provisioned, "It is there.".to_owned());
+    let stalled = Standing::Stalled(Reason::Rejected, "Change it.".to_owned());
+    assert_eq!(events(&ready), ["Provisioned"]);
+    assert!(events(&ready).is_empty());
+    assert_eq!(events(&stalled), ["Rejected"]);
+    let again = Standing::Stalled(Reason::Rejected, "Change it, please.".to_owned());
+    assert!(events(&stalled).is_empty() && events(&again).is_empty(), "the reason is the same");
+    assert_eq!(events(&ready), ["Provisioned"], "it is news again");
+}
+
 /// Whoever may read events need not be allowed to read the spec, and nobody may read a secret.
 #[test]
 fn the_event_of_an_update_names_fields_and_never_values() {

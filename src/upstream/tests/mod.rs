@@ -1,6 +1,7 @@
 //! Connections over a cluster in memory, and transports that answer nothing.
 
+mod allowed;
 mod care;
 mod noticing;
 mod sharing;
-mod world;
+pub(crate) mod world;

@@ -23,7 +23,7 @@ use crate::reconcile::observation::Settings;
 
 /// Secrets by name and key, with one version for all.
 #[derive(Debug, Default)]
-pub(super) struct World {
+pub(crate) struct World {
     secrets: Mutex<HashMap<(String, String), String>>,
     version: Mutex<u32>,
     /// The names of the Secrets that were read, in order.
@@ -195,7 +195,7 @@ pub(super) fn clock() -> Clock {
     Clock::starting_at(Timestamp::from_second(1_725_264_000).unwrap())
 }
 
-pub(super) fn upstreams(store: &Arc<MemoryStore>) -> Upstreams {
+pub(crate) fn upstreams(store: &Arc<MemoryStore>) -> Upstreams {
     upstreams_to(Nowhere, store)
 }
 
@@ -215,9 +215,23 @@ pub(super) fn upstreams_to(transports: impl Transports + 'static, store: &Arc<Me
 
 /// What passes work with, when `connection` is what Kubernetes has.
 pub(super) fn context(world: World, connection: GraphConnection, upstreams: Upstreams) -> Context<World> {
+    context_with(world, connection, Vec::new(), upstreams)
+}
+
+/// The same with resources that use it.
+pub(crate) fn context_with(
+    world: World,
+    connection: GraphConnection,
+    resources: Vec<EducationSyncProfile>,
+    upstreams: Upstreams,
+) -> Context<World> {
     let (connections, mut writer) = reflector::store();
     writer.apply_watcher_event(&Event::Apply(connection));
-    let cluster = Cached::new(world, reflector::store().0, connections);
+    let (profiles, mut writer) = reflector::store();
+    for resource in resources {
+        writer.apply_watcher_event(&Event::Apply(resource));
+    }
+    let cluster = Cached::new(world, profiles, connections);
     let settings = Settings {
         request_timeout: Duration::from_secs(30),
         settle_window: Duration::from_mins(2),
@@ -235,7 +249,7 @@ pub(super) fn place() -> Key {
 }
 
 /// The connection `default`, with what else is in its spec.
-pub(super) fn connection(generation: i64, more: &Value) -> GraphConnection {
+pub(crate) fn connection(generation: i64, more: &Value) -> GraphConnection {
     let mut spec = json!({"tenantId": "5d1e9d1f-7a11-4f53-9a53-b6f0c5b22c7a"});
     spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     serde_json::from_value(json!({
@@ -252,7 +266,7 @@ pub(super) fn key(key: &str) -> Value {
     json!({"name": "graph", "key": key})
 }
 
-pub(super) fn application() -> Value {
+pub(crate) fn application() -> Value {
     json!({"application": {"clientId": "app", "clientSecretRef": key("secret")}})
 }
 
@@ -260,7 +274,7 @@ pub(super) fn delegated(seed: &str) -> Value {
     json!({"delegated": {"clientId": "app", "refreshTokenRef": key(seed)}})
 }
 
-pub(super) fn world() -> World {
+pub(crate) fn world() -> World {
     World::with(&[
         ("graph", "secret", "example-secret"),
         ("graph", "other-secret", "another-secret"),

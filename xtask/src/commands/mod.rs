@@ -1,6 +1,7 @@
 //! One module a subcommand: arguments, output and signals. What they do is in the library.
 
 pub(crate) mod control_plane;
+pub(crate) mod defects;
 pub(crate) mod demo;
 pub(crate) mod generate;
 mod http;

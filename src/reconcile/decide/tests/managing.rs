@@ -75,6 +75,31 @@ fn what_was_taken_away_is_cleared() {
 }
 
 #[test]
+fn only_what_is_set_can_be_cleared() {
+    for (value, is_set) in [
+        (json!(null), false),
+        (json!(false), false),
+        (json!(true), true),
+        (json!([]), false),
+        (json!(["1"]), true),
+        (json!("0001-01-01T00:00:00Z"), false),
+        (json!("2027-06-30"), true),
+        (json!({"csv": 1}), true),
+    ] {
+        let mut status = bound();
+        status["appliedFields"] = json!(["displayName", "some.field"]);
+        let mut o = look(status);
+        let mut profile = as_wanted("p", "provisioned");
+        let mut configuration: Value = serde_json::from_str(&profile.configuration).unwrap();
+        configuration["some"] = json!({"field": value});
+        profile.configuration = configuration.to_string().into();
+        o.bound = Some(profile);
+        let expected = if is_set { update(&[], &["some.field"]) } else { Action::Nothing };
+        assert_eq!(decide(&o).action, expected, "{value}");
+    }
+}
+
+#[test]
 fn after_an_update_lists_may_be_behind() {
     let mut o = following();
     o.memory.updated_at = Some(at(NOW - 1));

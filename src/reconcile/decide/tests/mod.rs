@@ -7,7 +7,9 @@ mod deletion;
 mod following;
 mod managing;
 mod resolving;
+mod showing;
 mod synchronizing;
+mod waking;
 
 use std::sync::Arc;
 

@@ -41,6 +41,21 @@ fn nothing_through_the_window_starts_over() {
     assert_eq!(decide(&open()).action, Action::GiveUpAttempt);
 }
 
+/// A settle window of two minutes and a lease of fifteen seconds; the list began two seconds ago.
+#[test]
+fn the_window_is_over_when_a_list_has_begun_after_it() {
+    for (ago, action) in [(137, Action::GiveUpAttempt), (136, Action::Nothing)] {
+        let mut o = open();
+        o.memory.resolving = Some(("a".to_owned(), at(NOW - ago)));
+        assert_eq!(decide(&o).action, action, "this process has looked for {ago} s");
+        let mut late = attempt("a", "u");
+        late["notAfter"] = json!(at(NOW - ago).to_string());
+        let mut o = look(json!({"creation": late}));
+        o.memory.resolving = Some(("a".to_owned(), at(NOW - 500)));
+        assert_eq!(decide(&o).action, action, "the attempt has been over for {ago} s");
+    }
+}
+
 #[test]
 fn less_than_a_proof_does_not() {
     type Spoil = fn(&mut Observation);

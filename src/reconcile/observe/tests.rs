@@ -1,0 +1,81 @@
+//! What of the list concerns a resource, by the table of claims.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::*;
+use crate::upstream::tests::world::{application, connection, context_with, upstreams, world};
+
+fn tenant() -> Tenant {
+    Tenant { endpoint: "https://graph.example".to_owned(), tenant_id: "t".to_owned() }
+}
+
+/// It was created under the name `earlier` once, which was given up, and wants another name by now.
+fn renamed(uid: &str, wanted: &str, earlier: &str) -> EducationSyncProfile {
+    serde_json::from_value(json!({
+        "apiVersion": "edusync.dev/v1alpha1", "kind": "EducationSyncProfile",
+        "metadata": {"name": uid, "namespace": "n", "uid": uid},
+        "spec": {
+            "displayName": wanted, "dataProvider": {"csv": {}}, "identitySynchronizationConfiguration": {}
+        },
+        "status": {"earlierCreations": [{
+            "attempt": "a", "uid": uid, "endpoint": "https://graph.example", "tenantId": "t",
+            "displayName": earlier, "dataProvider": "csv", "identitySynchronizationConfiguration": "creation",
+            "notAfter": "2026-11-22T00:00:00Z"
+        }]}
+    }))
+    .unwrap()
+}
+
+/// Two resources may have tried to create one name, one after the other. What comes then belongs to the one
+/// whose attempt is open.
+#[test]
+fn what_has_the_name_of_anothers_open_attempt_is_no_candidate() {
+    let (claims, now) = (Claims::default(), Timestamp::UNIX_EPOCH);
+    let profile = RemoteProfile::read(&json!({"id": "p", "displayName": "Contoso"})).unwrap();
+    let profiles = BTreeMap::from([("p".to_owned(), profile)]);
+    let list = Snapshot { began: now, ended: now, profiles };
+    let resource = renamed("u", "Fabrikam", "Contoso");
+    let candidates = || namesakes(&claims, &resource, &tenant(), &owner(&resource), Some(&list)).len();
+    assert_eq!(candidates(), 1, "it may be what came of the attempt that was given up");
+    let other = owner(&renamed("other", "Contoso", "Litware"));
+    claims.wish(&tenant(), &NameKey::of("Contoso"), &other, now);
+    assert_eq!(candidates(), 1, "a wish has sent nothing yet");
+    assert!(claims.establish(&tenant(), &NameKey::of("Contoso"), &other));
+    assert_eq!(candidates(), 0, "it is the other's");
+}
+
+/// After a start the resource whose pass comes first may want what another one has.
+#[tokio::test(start_paused = true)]
+async fn before_the_first_look_the_claims_of_all_are_known() {
+    let resource = |name: &str, status: serde_json::Value| -> EducationSyncProfile {
+        serde_json::from_value(json!({
+            "apiVersion": "edusync.dev/v1alpha1", "kind": "EducationSyncProfile",
+            "metadata": {"name": name, "namespace": "school", "uid": name},
+            "spec": {
+                "displayName": "Contoso", "dataProvider": {"csv": {}},
+                "identitySynchronizationConfiguration": {}
+            },
+            "status": status
+        }))
+        .unwrap()
+    };
+    let place = Tenant {
+        endpoint: "https://graph.microsoft.com".to_owned(),
+        tenant_id: "5d1e9d1f-7a11-4f53-9a53-b6f0c5b22c7a".to_owned(),
+    };
+    let bound = resource(
+        "bound",
+        json!({"binding": {
+            "uid": "bound", "endpoint": place.endpoint, "tenantId": place.tenant_id, "profileId": "p",
+            "displayName": "Contoso"
+        }}),
+    );
+    let resources = vec![bound, resource("first", json!({}))];
+    let context = context_with(world(), connection(1, &application()), resources, upstreams(&Arc::default()));
+    let key = Key { namespace: "school".to_owned(), name: "first".to_owned() };
+    let (observation, _) = observe(&context, &key).await.unwrap();
+    assert!(matches!(&observation.name, Some(NameClaim::TakenBy(owner)) if owner.uid == "bound"));
+    assert_eq!(context.claims.owner_of(&place, "p").unwrap().uid, "bound");
+}
