@@ -12,7 +12,7 @@ use super::{
 use crate::api::conditions::Reason;
 use crate::api::status::{CreationAttempt, ProfileState};
 use crate::graph::RemoteProfile;
-use crate::reconcile::claims::NameClaim;
+use crate::reconcile::claims::{NameClaim, Owner};
 use crate::reconcile::observation::{ConnectionFacts, Namesake, Observation, SourceSecret};
 
 pub(super) fn decide(o: &Observation, connection: &ConnectionFacts) -> Verdict {
@@ -25,18 +25,24 @@ pub(super) fn decide(o: &Observation, connection: &ConnectionFacts) -> Verdict {
     begin(o)
 }
 
+/// Another resource has the name: as its own, or as that of the very profile that this one is to take over.
+fn name_taken(o: &Observation, owner: &Owner) -> Verdict {
+    if let Some(adoptee) = o.adoptee.as_ref().filter(|adoptee| adoptee.claimed_by.is_some()) {
+        return taken(o, adoptee);
+    }
+    let message = format!(
+        "The EducationSyncProfile {} has the displayName \"{}\" in this tenant already. Give one of the two another name.",
+        owner.display(),
+        o.resource.spec.display_name
+    );
+    Verdict::watching(Standing::Stalled(Reason::AlreadyClaimed, message), false)
+}
+
 /// May the profile be created now?
 fn begin(o: &Observation) -> Verdict {
     let claimed_at = match &o.name {
         Some(NameClaim::Ours(since)) => *since,
-        Some(NameClaim::TakenBy(owner)) => {
-            let message = format!(
-                "The EducationSyncProfile {} has the displayName \"{}\" in this tenant already. Give one of the two another name.",
-                owner.display(),
-                o.resource.spec.display_name
-            );
-            return Verdict::watching(Standing::Stalled(Reason::AlreadyClaimed, message), false);
-        }
+        Some(NameClaim::TakenBy(owner)) => return name_taken(o, owner),
         None => return Verdict::nothing(),
     };
     // Late arrivals of earlier attempts are ours, whatever the spec says now.

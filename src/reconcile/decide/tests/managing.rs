@@ -222,6 +222,15 @@ fn a_profile_is_adopted_by_its_id() {
 }
 
 #[test]
+fn who_adopts_what_another_one_has_is_told_of_the_profile_and_not_of_its_name() {
+    let mut o = adopting(json!({"profileId": "p"}));
+    o.name = Some(NameClaim::TakenBy(other()));
+    o.adoptee = Some(Namesake { claimed_by: Some(other()), ..unclaimed("p", "provisioned") });
+    let Standing::Stalled(Reason::AlreadyClaimed, message) = decide(&o).standing else { panic!() };
+    assert!(message.contains("(p) belongs to the EducationSyncProfile"), "{message}");
+}
+
+#[test]
 fn a_profile_is_adopted_by_its_name_if_it_is_the_only_one() {
     let mut o = adopting(json!({"byDisplayName": true}));
     assert_eq!(reason(&decide(&o)), Some(("stalled", Reason::AdoptionFailed)));
