@@ -28,6 +28,15 @@ fn create(deviations: &[(usize, usize)]) -> (String, Path) {
     })
 }
 
+/// Or it could be deleted while its create is on the way, and nobody would know the profile.
+#[test]
+fn a_resource_is_held_before_its_intent_is_stored() {
+    let (story, _) = create(&[]);
+    let place = |what: &str| story.lines().position(|line| line.contains(what));
+    let (held, intent) = (place(" is held").unwrap_or(usize::MAX), place(" creation=true").unwrap());
+    assert!(held < intent, "{story}");
+}
+
 #[test]
 fn an_id_is_stored_although_somebody_else_writes_at_the_same_moment() {
     let (_, usual) = create(&[]);
