@@ -43,9 +43,13 @@ pub async fn edusync_with(scene: &Scene, arguments: &[&str], input: &str) -> Run
 
 /// Runs `edusync` with a kubeconfig.
 pub async fn run_as(kubeconfig: &Path, arguments: &[&str], input: &str) -> Run {
-    let mut child = tokio::process::Command::new(env!("CARGO_BIN_EXE_edusync"))
-        .args(arguments)
-        .env("KUBECONFIG", kubeconfig)
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_edusync"));
+    finish(command.args(arguments).env("KUBECONFIG", kubeconfig), input).await
+}
+
+/// Runs a command to its end, with this on its standard input.
+pub async fn finish(command: &mut tokio::process::Command, input: &str) -> Run {
+    let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -161,7 +161,7 @@ async fn resources_are_let_go_only_when_the_operator_is_gone() {
     assert!(forced.err.contains("add --yes"), "the operator is no reason any more: {}", forced.err);
     assert!(forced.out.contains(&profile_id(&ready)), "{}", forced.out);
     assert!(!scene.profiles().get("contoso").await.unwrap().finalizers().is_empty(), "nothing is changed");
-    scene.kill_operator();
+    scene.crash_operator().await;
     let unasked = release(&scene, &["--all"]).await.ended_with(1);
     assert!(unasked.err.contains("add --yes"), "{}", unasked.err);
     let done = release(&scene, &["--all", "--yes"]).await.ended_with(0);

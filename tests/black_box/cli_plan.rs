@@ -183,7 +183,7 @@ async fn what_is_planned_about_the_profiles_of_others_is_what_happens() {
     agrees(&scene, &wanted, "Nothing", &[]).await;
     // Somebody deletes it in the portal, and the manifest asks for none that is there.
     let id = profile_id(&scene.profiles().get("contoso").await.unwrap());
-    scene.kill_operator();
+    scene.crash_operator().await;
     assert!(scene.simulator.remove(&id));
     let planned = plan(&scene, &profile_manifest("contoso", spec("Contoso SDS"))).await;
     assert_eq!(planned["action"], "Create", "{planned}");

@@ -11,7 +11,7 @@ async fn killed_between_post_and_status_it_takes_its_profile_over() {
     scene.simulator.hold_create_answers(true);
     scene.create("contoso", spec("Contoso SDS")).await;
     scene.eventually("the profile is in Graph", |scene| scene.simulator.profiles().len() == 1).await;
-    scene.kill_operator();
+    scene.crash_operator().await;
     scene.simulator.hold_create_answers(false);
     let open = scene.until("contoso", "with an open attempt", |profile| {
         profile.status.as_ref().is_some_and(|status| status.creation.is_some())
@@ -45,7 +45,7 @@ async fn an_attempt_that_came_to_nothing_is_repeated_once() {
     scene.simulator.hold_create_answers(true);
     scene.create("contoso", spec("Contoso SDS")).await;
     scene.eventually("the profile is in Graph", |scene| scene.simulator.profiles().len() == 1).await;
-    scene.kill_operator();
+    scene.crash_operator().await;
     // As if the request had never arrived.
     let id = scene.simulator.profiles()[0]["id"].as_str().unwrap().to_owned();
     assert!(scene.simulator.remove(&id));
@@ -70,7 +70,7 @@ async fn two_candidates_are_a_question_for_a_person() {
     scene.simulator.hold_create_answers(true);
     scene.create("contoso", spec("Contoso SDS")).await;
     scene.eventually("the profile is in Graph", |scene| scene.simulator.profiles().len() == 1).await;
-    scene.kill_operator();
+    scene.crash_operator().await;
     scene.simulator.hold_create_answers(false);
     let ours = scene.simulator.profiles()[0]["id"].as_str().unwrap().to_owned();
     let theirs = scene.simulator.plant(crate::scene::foreign_body("Contoso SDS")).unwrap();

@@ -61,7 +61,7 @@ async fn an_open_attempt_is_resolved_before_the_resource_goes() {
     scene.simulator.hold_create_answers(true);
     scene.create("contoso", spec("Contoso SDS")).await;
     scene.eventually("the profile is in Graph", |scene| scene.simulator.profiles().len() == 1).await;
-    scene.kill_operator();
+    scene.crash_operator().await;
     scene.simulator.hold_create_answers(false);
     scene.delete("contoso").await;
     scene.start_operator();
@@ -145,7 +145,7 @@ async fn without_its_secret_it_says_how_to_let_go() {
     scene.create("contoso", spec("Contoso SDS")).await;
     scene.until_ready_is("contoso", "True", "Provisioned").await;
     // An operator that runs has the credentials in memory; one that starts does not.
-    scene.kill_operator();
+    scene.crash_operator().await;
     let secrets: Api<Secret> = Api::namespaced(scene.client.clone(), &scene.namespace);
     secrets.delete("graph", &DeleteParams::default()).await.unwrap();
     scene.start_operator();
@@ -252,7 +252,7 @@ async fn very_many_deletions_wait_for_a_confirmation() {
     for name in names.into_iter().chain(["stays"]) {
         scene.until_ready_is(name, "True", "Provisioned").await;
     }
-    scene.kill_operator();
+    scene.crash_operator().await;
     for name in names {
         scene.delete(name).await;
     }

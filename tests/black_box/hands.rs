@@ -181,7 +181,7 @@ async fn a_binding_that_points_at_the_profile_of_another_resource_harms_nobody()
     patch_status(&scene, "fabrikam", json!({"binding": {"profileId": ids[0]}})).await;
     scene.until_ready_is("fabrikam", "False", "StatusNotTrusted").await;
     // One that starts later has only the records to go by, and believes the condition.
-    scene.kill_operator();
+    scene.crash_operator().await;
     scene.start_operator();
     scene.lists_pass(3).await;
     scene.until_ready_is("fabrikam", "False", "StatusNotTrusted").await;

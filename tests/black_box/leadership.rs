@@ -7,6 +7,9 @@ use crate::operator::signal;
 use crate::proxy::{Deed, Wanted};
 use crate::scene::{Scene, quick, spec};
 
+/// These tests wait until it has run out.
+const SHORT_LEASE: &[&str] = &["--lease-duration", "2s"];
+
 /// Waits until an operator has ended by itself, which must not look like a success: a Deployment starts it anew then.
 async fn until_it_ends(scene: &Scene, operator: &mut Guarded) {
     scene.eventually("the operator ends", |_| operator.try_wait().unwrap().is_some()).await;
@@ -20,7 +23,9 @@ fn changes(scene: &Scene) -> [usize; 4] {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_that_was_frozen_past_its_lease_changes_nothing_when_it_wakes() {
-    let mut scene = Scene::begin("frozen").await;
+    let scene = Scene::without_operator("frozen", quick()).await;
+    let mut scene = scene.with_flags(SHORT_LEASE);
+    scene.start_operator();
     scene.create("contoso", spec("Contoso SDS")).await;
     scene.until_ready_is("contoso", "True", "Provisioned").await;
     let mut old = scene.take_operator();
@@ -44,7 +49,7 @@ async fn a_leader_that_was_frozen_past_its_lease_changes_nothing_when_it_wakes()
 /// The one request that no lease can hold back is on its way already.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_late_create_of_a_frozen_leader_is_taken_over() {
-    let mut scene = Scene::behind_proxies("frozenpost", quick()).await;
+    let mut scene = Scene::behind_proxies("frozenpost", quick()).await.with_flags(SHORT_LEASE);
     let gate = scene.gate();
     let (name, deed) = ("Graph POST synchronizationProfiles".to_owned(), Deed::Hold);
     gate.count(Some(Wanted { name, before: 0, deed }));
@@ -69,7 +74,7 @@ async fn the_late_create_of_a_frozen_leader_is_taken_over() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_kubernetes_for_longer_than_its_lease_it_ends_and_a_new_one_goes_on() {
-    let mut scene = Scene::behind_proxies("apiaway", quick()).await;
+    let mut scene = Scene::behind_proxies("apiaway", quick()).await.with_flags(SHORT_LEASE);
     scene.start_operator();
     scene.create("contoso", spec("Contoso SDS")).await;
     scene.until_ready_is("contoso", "True", "Provisioned").await;

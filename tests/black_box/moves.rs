@@ -133,7 +133,7 @@ async fn a_second_cluster_makes_no_twin_and_takes_over_what_the_first_one_lets_g
 /// Takes a resource out of the cluster as if the cluster had been lost, and returns it as a backup has it.
 async fn lost(scene: &mut Scene, name: &str) -> EducationSyncProfile {
     let backup = scene.profiles().get(name).await.unwrap();
-    scene.kill_operator();
+    scene.crash_operator().await;
     let none = Patch::Merge(json!({"metadata": {"finalizers": null}}));
     scene.profiles().patch(name, &PatchParams::default(), &none).await.unwrap();
     scene.profiles().delete(name, &DeleteParams::default()).await.unwrap();
@@ -173,7 +173,7 @@ async fn restored_with_its_status_it_is_not_trusted_before_somebody_adopts() {
     scene.until_gone("contoso").await;
     assert_only_created(&scene, &id);
 
-    scene.kill_operator();
+    scene.crash_operator().await;
     restore(&scene, &backup, true).await;
     scene.start_operator();
     scene.until_ready_is("contoso", "False", "StatusNotTrusted").await;

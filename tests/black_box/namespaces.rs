@@ -184,7 +184,7 @@ async fn an_open_attempt_waits_for_the_permission_and_is_then_resolved() {
     district.simulator.hold_create_answers(true);
     school.create("contoso", spec_by(&district, "Contoso SDS")).await;
     district.eventually("the profile is in Graph", |scene| scene.simulator.profiles().len() == 1).await;
-    district.kill_operator();
+    district.crash_operator().await;
     district.simulator.hold_create_answers(false);
     allow(&district, &[]).await;
     district.start_operator();

@@ -4,10 +4,15 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::Ordering;
 
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::api::{Api, DeleteParams};
 use xtask::guard::{self, Guarded};
 
 use crate::scene::Scene;
 use crate::world::RELEASE;
+
+/// Lines of the log that a failed test shows.
+const LAST_LINES: usize = 40;
 
 impl Scene {
     /// Starts an operator for this namespace and its neighbours.
@@ -22,8 +27,10 @@ impl Scene {
             RELEASE,
             "--lease-name",
             &self.operator_name,
+            // Long enough for a machine that stands still for some seconds: who loses the lease ends, and here is
+            // nobody to start it anew.
             "--lease-duration",
-            "2s",
+            "15s",
             "--fast-poll-interval",
             "200ms",
             "--poll-interval",
@@ -84,6 +91,21 @@ impl Scene {
     /// SIGKILL.
     pub fn kill_operator(&mut self) {
         self.operator.take().unwrap().kill().unwrap();
+    }
+
+    /// SIGKILL, and the lease has run out: waiting for that is not what most tests of a crash are for.
+    pub async fn crash_operator(&mut self) {
+        self.kill_operator();
+        let leases = Api::<Lease>::namespaced(self.client.clone(), RELEASE);
+        leases.delete(self.lease(), &DeleteParams::default()).await.unwrap();
+    }
+
+    /// What a person looks at first who must find out why something did not happen: the end of the log.
+    pub fn operator_says(&self) -> String {
+        let log = self.operator_log();
+        let lines: Vec<&str> = log.lines().collect();
+        let last = lines[lines.len().saturating_sub(LAST_LINES)..].join("\n");
+        format!("the operator's last words:\n{last}")
     }
 
     /// SIGTERM; the exit status.

@@ -229,7 +229,8 @@ impl Scene {
             return found.unwrap().unwrap();
         }
         let now = self.profiles().get_opt(name).await;
-        panic!("{name} is not {what}, but {now:#?}\n{}", self.operator_log())
+        let status = now.unwrap().map(|profile| json!(profile.status));
+        panic!("{name} is not {what}; {}\nits status: {status:#?}", self.operator_says())
     }
 
     /// Waits until the profile's Ready condition has this status and reason.
@@ -266,14 +267,15 @@ impl Scene {
             return status(&found.unwrap().unwrap());
         }
         let now = self.connections().get_opt("default").await;
-        panic!("the connection is not {what}, but {now:#?}\n{}", self.operator_log())
+        let status = now.unwrap().map(|connection| json!(connection.status));
+        panic!("the connection is not {what}; {}\nits status: {status:#?}", self.operator_says())
     }
 
     /// Waits until the resource is gone.
     pub async fn until_gone(&self, name: &str) {
         let gone = |object: Option<&EducationSyncProfile>| object.is_none();
         let waited = tokio::time::timeout(PATIENCE, await_condition(self.profiles(), name, gone)).await;
-        assert!(waited.is_ok(), "{name} is still there\n{}", self.operator_log());
+        assert!(waited.is_ok(), "{name} is still there\n{}", self.operator_says());
     }
 
     /// Waits until something holds that only looking can show.
@@ -283,7 +285,7 @@ impl Scene {
                 tokio::time::sleep(LOOK).await;
             }
         });
-        assert!(waited.await.is_ok(), "{what}: never\n{}", self.operator_log());
+        assert!(waited.await.is_ok(), "{what}: never\n{}", self.operator_says());
     }
 
     /// Requests to Graph with this method, without those to the token service.
@@ -314,7 +316,7 @@ impl Scene {
             waited.await.is_ok(),
             "{reasons:?}, but {:?}\n{}",
             self.events(name).await,
-            self.operator_log()
+            self.operator_says()
         );
     }
 

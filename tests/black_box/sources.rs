@@ -100,7 +100,7 @@ async fn a_changed_secret_of_the_source_is_sent_with_one_put() {
         })
         .await;
     assert!(scene.requests("PUT").is_empty());
-    scene.kill_operator();
+    scene.crash_operator().await;
     scene.start_operator();
     scene.until("powerschool", "with the new secret", |profile| applied_version(profile) == version).await;
     scene.until_ready_is("powerschool", "True", "Provisioned").await;
@@ -112,7 +112,7 @@ async fn a_changed_secret_of_the_source_is_sent_with_one_put() {
     assert_eq!(sent, Some("(redacted)"), "a secret came, and is not shown: {body}");
 
     // The next operator finds nothing to send.
-    scene.kill_operator();
+    scene.crash_operator().await;
     scene.start_operator();
     scene.lists_pass(4).await;
     assert_eq!(scene.requests("PUT").len(), 1);

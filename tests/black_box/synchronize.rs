@@ -182,7 +182,7 @@ async fn a_trigger_is_answered_once_and_not_at_the_first_sight() {
     });
     answered.await;
     scene.eventually("reset", |scene| calls(scene, "/reset") == 1).await;
-    scene.kill_operator();
+    scene.crash_operator().await;
     scene.start_operator();
     scene.until("contoso", "synchronized again", is(SyncStatus::Success)).await;
     scene.lists_pass(2).await;
@@ -237,7 +237,7 @@ async fn a_start_synchronizes_what_is_uploaded_once() {
     let events = ["Created", "Provisioned", "Started", "SyncSucceeded"];
     scene.until_events_are("contoso", &events).await;
 
-    scene.kill_operator();
+    scene.crash_operator().await;
     scene.start_operator();
     scene.lists_pass(3).await;
     let starts = scene.requests("POST").into_iter().filter(|request| request.path.ends_with("/start"));

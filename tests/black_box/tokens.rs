@@ -28,7 +28,7 @@ async fn where_a_used_refresh_token_is_dead_the_renewed_one_survives_a_crash() {
     scene.until_ready_is("contoso", "True", "Provisioned").await;
     let first = asked(&scene).len();
     // Without warning: what is not stored by now is lost, and the seed in the user's Secret is dead.
-    scene.kill_operator();
+    scene.crash_operator().await;
 
     scene.start_operator();
     scene.delete("contoso").await;

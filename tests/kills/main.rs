@@ -123,7 +123,7 @@ impl Run {
     async fn carry_out(self) -> Outcome {
         let name = format!("run-{}-{:?}", self.number, self.path).to_lowercase();
         let scene = Scene::behind_proxies(&name, Path::settings()).await;
-        let mut scene = scene.with_flags(&["--poll-interval", "500ms"]);
+        let mut scene = scene.with_flags(&["--poll-interval", "500ms", "--lease-duration", "2s"]);
         let gate = scene.gate();
         self.path.prepare(&scene).await;
         if self.path.begins_with_a_running_operator() {

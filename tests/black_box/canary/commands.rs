@@ -3,16 +3,15 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use clap::CommandFactory;
 use edusync::cli::Cli;
 use http::Method;
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt;
 
 use super::foreign::{At, Foreign, Form};
 use super::stage::{CELL, MISPLACED, NEXT_SOURCE_SECRET, PROXY_PASSWORD, Stage, environment, sources};
+use crate::cli::{Run, finish};
 use crate::scene::{foreign_body, profile_manifest, spec};
 
 /// What commands have printed.
@@ -53,27 +52,17 @@ impl<'a> Runs<'a> {
         if !["crd", "completion"].contains(&command) && !words.contains(&"-A") {
             arguments.extend(["--namespace", &self.stage.scene.namespace]);
         }
-        let mut child = tokio::process::Command::new(env!("CARGO_BIN_EXE_edusync"))
+        let mut program = tokio::process::Command::new(env!("CARGO_BIN_EXE_edusync"));
+        program
             .args(&arguments)
             .current_dir(self.home.path())
             .envs([("HOME", self.home.path()), ("TMPDIR", self.home.path())])
             .env("KUBECONFIG", &self.kubeconfig)
             .envs([("EDUSYNC_LOG", "trace"), ("RUST_LOG", "trace"), ("RUST_BACKTRACE", "full")])
             .envs(environment(self.stage.proxy))
-            .envs(more.iter().copied())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        // A command that reads nothing may be gone before.
-        let _ = stdin.write_all(input.as_bytes()).await;
-        drop(stdin);
-        let output = child.wait_with_output().await.unwrap();
-        let [out, err] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
-        assert_eq!(output.status.code(), Some(code), "{line}\n{out}\n{err}");
+            .envs(more.iter().copied());
+        let Run { code: ended, out, err } = finish(&mut program, input).await;
+        assert_eq!(ended, code, "{line}\n{out}\n{err}");
         let form = words.iter().position(|word| *word == "-o").map(|place| words[place + 1].to_owned());
         self.made.insert((command.to_owned(), form, code != 1));
         let what = if words.contains(&"--show-texts") {
