@@ -7,7 +7,6 @@ use edusync::api::EducationSyncProfile;
 use edusync::api::conditions::DUPLICATE_PROFILE;
 use graph_simulator::Settings;
 
-use crate::choices::{Choices, Path};
 use crate::judge::{self, condition};
 use crate::manifests::key;
 use crate::process::SETTLE_WINDOW;
@@ -18,7 +17,7 @@ use crate::world::World;
 
 /// A world in which a create goes astray, and is sent again.
 async fn a_create_strays(time: Duration, list_is_behind: bool) -> std::sync::Arc<World> {
-    let world = World::with(Choices::following(Path::default()), 0, Duration::ZERO, Settings::default());
+    let world = World::peaceful(Settings::default());
     let replicas = Replicas::default();
     let mut processes = begin(&world, &replicas, 1);
     *world.stray.lock().unwrap() = Some(time);

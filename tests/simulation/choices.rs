@@ -86,26 +86,24 @@ impl Choices {
 
     /// Which of so many ways a call takes; only on a path. The first one is no fault.
     pub fn fault(&self, options: usize) -> usize {
-        match &mut *self.0.lock().unwrap() {
-            Source::Path(path) if path.left.faults > 0 => {
-                let option = path.decide(options);
-                path.left.faults -= usize::from(option > 0);
-                option
-            }
-            _ => 0,
-        }
+        self.deviate(options, |left| &mut left.faults)
     }
 
     /// Which of so many comes next; only on a path. Any but the first one is a detour.
     pub fn order(&self, options: usize) -> usize {
-        match &mut *self.0.lock().unwrap() {
-            Source::Path(path) if path.left.detours > 0 => {
-                let option = path.decide(options);
-                path.left.detours -= usize::from(option > 0);
-                option
-            }
-            _ => 0,
+        self.deviate(options, |left| &mut left.detours)
+    }
+
+    /// A decision, as long as there may be deviations of its kind; else it is none.
+    fn deviate(&self, options: usize, of_kind: impl Fn(&mut Bounds) -> &mut usize) -> usize {
+        let mut source = self.0.lock().unwrap();
+        let Source::Path(path) = &mut *source else { return 0 };
+        if *of_kind(&mut path.left) == 0 {
+            return 0;
         }
+        let option = path.decide(options);
+        *of_kind(&mut path.left) -= usize::from(option > 0);
+        option
     }
 
     /// One of several options: by seed each as often as its weight says. It is no decision of a path: there it is

@@ -64,6 +64,13 @@ impl Port {
         self.send(what.into(), &way, fates, |_| {}, carry_out).await
     }
 
+    /// The caller waits in vain.
+    async fn no_answer(&self) -> ClusterError {
+        tokio::time::sleep(DEADLINE).await;
+        self.process.living().await;
+        ClusterError::Other("no answer in time".to_owned())
+    }
+
     /// `carry_out` happens on the server, whatever becomes of the caller meanwhile.
     async fn send<T: Send + 'static>(
         &self,
@@ -76,9 +83,7 @@ impl Port {
         let (world, process) = (&self.world, &self.process);
         process.living().await;
         if process.is_cut_off(world.clock.now()) {
-            tokio::time::sleep(DEADLINE).await;
-            process.living().await;
-            return Err(ClusterError::Other("no answer in time".to_owned()));
+            return Err(self.no_answer().await);
         }
         let fate = world.fate(fates);
         if fate != Fate::Well {
@@ -99,9 +104,7 @@ impl Port {
                 if let Some(order) = &world.order {
                     order.scar(&process.identity, "cut off", until.as_millisecond());
                 }
-                tokio::time::sleep(DEADLINE).await;
-                process.living().await;
-                return Err(ClusterError::Other("no answer in time".to_owned()));
+                return Err(self.no_answer().await);
             }
             Fate::Touched => touch(world),
             _ => {}
@@ -120,15 +123,11 @@ impl Port {
                 process.die().await;
             }
             Fate::Late => {
-                tokio::time::sleep(DEADLINE).await;
-                process.living().await;
-                return Err(ClusterError::Other("no answer in time".to_owned()));
+                return Err(self.no_answer().await);
             }
             Fate::AnswerLost => {
                 let _ = arrival.await;
-                tokio::time::sleep(DEADLINE).await;
-                process.living().await;
-                return Err(ClusterError::Other("no answer in time".to_owned()));
+                return Err(self.no_answer().await);
             }
             Fate::DiesAfter => {
                 let _ = arrival.await;

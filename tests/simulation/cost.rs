@@ -5,20 +5,17 @@ use std::time::Duration;
 
 use graph_simulator::{ExpandRule, Settings};
 
-use crate::choices::{Choices, Path};
 use crate::judge;
-use crate::run::begin;
+use crate::run::{begin, in_paused_time};
 use crate::users::{Deed, Replicas, act};
 use crate::world::World;
 
 /// Calls to Graph and writes to Kubernetes within an hour, of three profiles in one tenant.
 fn an_hour_at_rest(expand: ExpandRule) -> (BTreeMap<String, u64>, u64) {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(async {
+    in_paused_time(async {
         let mut settings = Settings::default();
         settings.profiles.expand = expand;
-        let world = World::with(Choices::following(Path::default()), 0, Duration::ZERO, settings);
+        let world = World::peaceful(settings);
         let replicas = Replicas::default();
         let _processes = begin(&world, &replicas, 1);
         let deeds = (0..3).map(|number| {

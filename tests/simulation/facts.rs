@@ -7,7 +7,7 @@ use std::time::Duration;
 use graph_simulator::Settings;
 
 use crate::choices::{Bounds, Choices, Path};
-use crate::run::{begin, drive};
+use crate::run::{begin, drive, in_paused_time};
 use crate::users::{Deed, Replicas, act};
 use crate::world::World;
 
@@ -15,9 +15,7 @@ const ONE_FAULT: Bounds = Bounds { faults: 1, detours: 0 };
 
 /// What happened while a resource was created with these deviations, and the decisions that there were.
 fn create(deviations: &[(usize, usize)]) -> (String, Path) {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(async {
+    in_paused_time(async {
         let choices = Choices::following(Path::deviating(deviations, ONE_FAULT));
         let trouble = Duration::from_secs(20);
         let world = World::new(choices.clone(), 100, trouble, Duration::from_secs(4));
@@ -56,10 +54,8 @@ fn an_id_is_stored_although_somebody_else_writes_at_the_same_moment() {
 
 /// What happened while a resource was created, and renamed so many milliseconds after it was applied.
 fn rename(after: u64) -> String {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(async move {
-        let world = World::with(Choices::following(Path::default()), 0, Duration::ZERO, Settings::default());
+    in_paused_time(async move {
+        let world = World::peaceful(Settings::default());
         let replicas = Replicas::default();
         let _processes = begin(&world, &replicas, 1);
         tokio::time::sleep(Duration::from_secs(10)).await;

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use graph_simulator::Settings;
 
-use crate::choices::{Choices, Path};
 use crate::judge;
 use crate::run::begin;
 use crate::users::{Deed, Replicas, act};
@@ -13,7 +12,7 @@ use crate::world::World;
 /// A rename that could not be, and was taken back, left its name reserved for as long as the operator lived.
 #[tokio::test(start_paused = true)]
 async fn a_name_that_is_not_wanted_any_more_is_free() {
-    let world = World::with(Choices::following(Path::default()), 0, Duration::ZERO, Settings::default());
+    let world = World::peaceful(Settings::default());
     let replicas = Replicas::default();
     let _processes = begin(&world, &replicas, 1);
     let apply = |resource, name| Deed::Apply { resource, name, variant: 0 };

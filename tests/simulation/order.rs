@@ -64,33 +64,31 @@ impl Order {
 
     /// Something went wrong for a process, or it is changing something.
     pub fn scar(&self, process: &str, what: &str, moment: i64) {
-        if let Some(told) = self.told.lock().unwrap().get_mut(process) {
-            told.scars = hash_of(&(told.scars, what, moment));
-        }
+        self.change(process, |told| told.scars = hash_of(&(told.scars, what, moment)));
     }
 
     /// A process calls.
     pub fn call(&self, process: &str) {
-        if let Some(told) = self.told.lock().unwrap().get_mut(process) {
-            told.calls += 1;
-        }
+        self.change(process, |told| told.calls += 1);
     }
 
     /// A call has come to its end.
     pub fn end_call(&self, process: &str) {
-        if let Some(told) = self.told.lock().unwrap().get_mut(process) {
-            told.calls = told.calls.saturating_sub(1);
-        }
+        self.change(process, |told| told.calls = told.calls.saturating_sub(1));
     }
 
     /// A process was told this about that thing.
     pub fn tell(&self, process: &str, thing: &str, what: &str, moment: i64) {
-        if let Some(told) = self.told.lock().unwrap().get_mut(process) {
+        self.change(process, |told| {
             let before = told.things.entry(thing.to_owned()).or_default();
             // Of lists the newest one counts.
             let base = if thing == LISTS { 0 } else { *before };
             *before = hash_of(&(base, what, moment));
-        }
+        });
+    }
+
+    fn change(&self, process: &str, change: impl FnOnce(&mut Told)) {
+        self.told.lock().unwrap().get_mut(process).map(change);
     }
 
     /// Nothing waits: who waits for no answer either has to remember no more than the newest list.

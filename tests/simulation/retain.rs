@@ -5,19 +5,18 @@ use std::time::Duration;
 use edusync::api::EducationSyncProfile;
 use graph_simulator::Settings;
 
-use crate::choices::{Choices, Path};
 use crate::judge;
 use crate::rules::alive;
 use crate::run::begin;
 use crate::users::{Deed, Replicas, act};
 use crate::world::World;
 
-/// As [`crate::users::manifest`] reads it: the same manifest, with `deletionPolicy: Retain`.
+/// As [`crate::manifests::manifest`] reads it: the same manifest, with `deletionPolicy: Retain`.
 const RETAIN: u64 = 38;
 
 #[tokio::test(start_paused = true)]
 async fn who_says_retain_right_after_the_deletion_is_heard() {
-    let world = World::with(Choices::following(Path::default()), 0, Duration::ZERO, Settings::default());
+    let world = World::peaceful(Settings::default());
     let replicas = Replicas::default();
     let _processes = begin(&world, &replicas, 1);
     let apply = |variant| Deed::Apply { resource: 0, name: 0, variant };

@@ -6,7 +6,6 @@ use edusync::api::EducationSyncProfile;
 use graph_simulator::Settings;
 use serde_json::{Value, json};
 
-use crate::choices::{Choices, Path};
 use crate::judge;
 use crate::manifests::{NAMESPACE, key, manifest};
 use crate::run::begin;
@@ -18,7 +17,7 @@ const NOTICED: Duration = Duration::from_secs(15 * 60 + 10);
 
 #[tokio::test(start_paused = true)]
 async fn a_new_secret_of_a_source_is_sent_within_a_quarter_of_an_hour() {
-    let world = World::with(Choices::following(Path::default()), 0, Duration::ZERO, Settings::default());
+    let world = World::peaceful(Settings::default());
     let _processes = begin(&world, &Replicas::default(), 1);
     let give = |value| world.server.put_secret(NAMESPACE, "sis", &[("clientSecret", value)]);
     give("canary-1");

@@ -29,11 +29,15 @@ pub struct Outcome {
     pub story: String,
 }
 
+/// Time goes on when nothing else does.
+pub fn in_paused_time<T>(run: impl Future<Output = T>) -> T {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_time().start_paused(true).build().unwrap().block_on(run)
+}
+
 /// A run that comes from a seed.
 pub fn by_seed(seed: u64) -> Outcome {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(async {
+    in_paused_time(async {
         let choices = Choices::seeded(seed);
         let trouble = *choices.one_of(&[0, 3, 8, 15, 30]);
         let provisioning = choices.between(500, 60_000);

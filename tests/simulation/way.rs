@@ -39,8 +39,9 @@ impl Way {
         Self { world: Arc::clone(world), process: Arc::clone(process), what }
     }
 
-    fn order(&self) -> Option<(&Order, &str)> {
-        self.world.order.as_ref().zip(self.what.as_ref().map(|(_, what)| what.as_str()))
+    fn order(&self) -> Option<(&Order, &str, &str)> {
+        let (thing, what) = self.what.as_ref()?;
+        Some((self.world.order.as_ref()?, thing, what))
     }
 
     fn moment(&self) -> i64 {
@@ -49,7 +50,7 @@ impl Way {
 
     /// The call begins.
     pub fn begin(&self, changes: bool) {
-        let Some((order, what)) = self.order() else { return };
+        let Some((order, _, what)) = self.order() else { return };
         order.call(&self.process.identity);
         if changes {
             order.scar(&self.process.identity, what, self.moment());
@@ -58,7 +59,7 @@ impl Way {
 
     /// Something goes wrong with it.
     pub fn scar(&self, fate: Fate) {
-        let Some((order, what)) = self.order() else { return };
+        let Some((order, _, what)) = self.order() else { return };
         order.scar(&self.process.identity, &format!("{what}: {fate:?}"), self.moment());
     }
 
@@ -78,7 +79,7 @@ impl Way {
 
     async fn go(&self, direction: &str) {
         match self.order() {
-            Some((order, what)) => order.schedule.turn(self.turn(what, direction)).await,
+            Some((order, _, what)) => order.schedule.turn(self.turn(what, direction)).await,
             None if self.world.order.is_some() => {}
             None => tokio::time::sleep(self.world.way()).await,
         }
@@ -87,7 +88,7 @@ impl Way {
     /// The request arrives some time from now, not before `least` – but where every order is tried, at any time up
     /// to `most`.
     pub async fn there_late(&self, least: Duration, most: Duration) {
-        if let Some((order, what)) = self.order() {
+        if let Some((order, _, what)) = self.order() {
             order.schedule.turn_within(self.turn(what, "sends late"), most).await;
         } else {
             let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap();
@@ -98,14 +99,14 @@ impl Way {
 
     /// Graph has carried a change out; whoever asked for it brought what is new.
     pub fn carried_out(&self, answer: &Response<Bytes>) {
-        let Some((order, (thing, what))) = self.world.order.as_ref().zip(self.what.as_ref()) else { return };
+        let Some((order, thing, what)) = self.order() else { return };
         order.name_ids(thing, &format!("{what} {:?}", answer.body()));
         order.changed(&self.world);
     }
 
     /// The process knows the answer.
     pub fn heard(&self, answer: impl FnOnce() -> String) {
-        if let Some((order, _)) = self.order() {
+        if let Some((order, ..)) = self.order() {
             order.end_call(&self.process.identity);
             self.told(answer);
         }
@@ -113,7 +114,7 @@ impl Way {
 
     /// The process knows this.
     pub fn told(&self, news: impl FnOnce() -> String) {
-        let Some((order, (thing, what))) = self.world.order.as_ref().zip(self.what.as_ref()) else { return };
+        let Some((order, thing, what)) = self.order() else { return };
         let identity = &self.process.identity;
         let news = order.name_ids(thing, &news());
         order.tell(identity, thing, &format!("{what}: {news}"), self.moment());
@@ -121,7 +122,7 @@ impl Way {
 
     /// Waits behind others in the same queue, from now on. None: there is no order here to be waited for.
     pub fn queue(&self, queue: &str) -> Option<oneshot::Receiver<()>> {
-        let (order, what) = self.order()?;
+        let (order, _, what) = self.order()?;
         Some(order.schedule.queue(queue, self.turn(what, "hears")))
     }
 }

@@ -8,7 +8,7 @@ use edusync::clock::Clock;
 use graph_simulator::{Settings, Simulator};
 use jiff::Timestamp;
 
-use crate::choices::Choices;
+use crate::choices::{Choices, Path};
 use crate::fates::{Fate, Fates};
 use crate::kubernetes::Server;
 use crate::order::Order;
@@ -49,12 +49,12 @@ impl World {
     pub fn new(choices: Choices, trouble: u64, trouble_for: Duration, provisioning: Duration) -> Arc<Self> {
         let delete_time = Duration::from_secs(8);
         let settings = Settings { provisioning_time: provisioning, delete_time, ..Settings::default() };
-        Self::with(choices, trouble, trouble_for, settings)
+        Self::build(choices, trouble, trouble_for, settings, None)
     }
 
-    /// The same with a simulator to one's liking.
-    pub fn with(choices: Choices, trouble: u64, trouble_for: Duration, settings: Settings) -> Arc<Self> {
-        Self::build(choices, trouble, trouble_for, settings, None)
+    /// A world in which nothing goes wrong.
+    pub fn peaceful(settings: Settings) -> Arc<Self> {
+        Self::build(Choices::following(Path::default()), 0, Duration::ZERO, settings, None)
     }
 
     /// A world in which calls go wrong, and things happen in an order, as a path says.

@@ -2,11 +2,10 @@
 //! source, and the tests that it names must fail.
 
 use std::collections::BTreeSet;
-use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use clap::Args;
 use xtask::defects::copy::Copy;
 use xtask::defects::trial::{Ending, TestCommand};
@@ -14,6 +13,8 @@ use xtask::defects::{Defect, listed};
 use xtask::progress::Progress;
 use xtask::repository_root;
 use xtask::timing::Stopwatch;
+
+use crate::commands::screen::line;
 
 /// Puts one deliberate defect of tests/defects after the other into a copy of the source, and sees that tests fail.
 #[derive(Debug, Args)]
@@ -52,7 +53,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     defects.retain(|defect| arguments.only.is_empty() || arguments.only.contains(&defect.name));
     if arguments.list {
-        defects.iter().try_for_each(list)?;
+        for defect in &defects {
+            list(defect);
+        }
         return Ok(ExitCode::SUCCESS);
     }
     // Said before anything is built.
@@ -65,9 +68,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         results.push((defect, try_out(&progress, &copy, defect)?));
     }
     let caught = results.iter().filter(|(_, trials)| is_caught(trials)).count();
-    line("")?;
-    results.iter().try_for_each(|(defect, trials)| tell(defect, trials))?;
-    line(&format!("{caught} of {} defects were caught, in {} s.", defects.len(), watch.elapsed().as_secs()))?;
+    line("");
+    for (defect, trials) in &results {
+        tell(defect, trials);
+    }
+    line(&format!("{caught} of {} defects were caught, in {} s.", defects.len(), watch.elapsed().as_secs()));
     Ok(if caught == defects.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -121,13 +126,15 @@ fn said_of(ending: &Ending) -> &str {
     }
 }
 
-fn list(defect: &Defect) -> Result<()> {
-    line(&format!("{}\n  {}", defect.name, defect.what))?;
-    defect.tests.iter().try_for_each(|test| line(&format!("    {test}")))
+fn list(defect: &Defect) {
+    line(&format!("{}\n  {}", defect.name, defect.what));
+    for test in &defect.tests {
+        line(&format!("    {test}"));
+    }
 }
 
-fn tell(defect: &Defect, trials: &[Trial]) -> Result<()> {
-    line(&format!("{}\n  {}", defect.name, defect.what))?;
+fn tell(defect: &Defect, trials: &[Trial]) {
+    line(&format!("{}\n  {}", defect.name, defect.what));
     for Trial { test, outcome, took } in trials {
         let (mark, said) = match outcome {
             Outcome::Caught(said) => ('✓', said),
@@ -135,14 +142,10 @@ fn tell(defect: &Defect, trials: &[Trial]) -> Result<()> {
         };
         // What an assertion says may be a whole story.
         let said: String = said.chars().take(MOST_SAID).collect();
-        line(&format!("  {mark} {test} ({} s)\n      {said}", took.as_secs()))?;
+        line(&format!("  {mark} {test} ({} s)\n      {said}", took.as_secs()));
     }
-    line("")
+    line("");
 }
 
 /// So many characters of an assertion are shown.
 const MOST_SAID: usize = 160;
-
-fn line(line: &str) -> Result<()> {
-    writeln!(std::io::stdout(), "{line}").context("cannot write to standard output")
-}

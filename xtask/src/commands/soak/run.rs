@@ -164,9 +164,7 @@ impl<'a> Run<'a> {
         }
         let step = self.progress.step(format!("{name}: churn and faults for {} s", length.as_secs()));
         let begin = self.clock.elapsed();
-        while self.clock.elapsed() < begin + length && !self.interrupt.asked() {
-            self.tick(&step, Some(severity))?;
-        }
+        self.ticks(length, &step, Some(severity))?;
         self.faults.end_all(&mut self.stage)?;
         self.note_phase(name, begin, None);
         step.done();
@@ -219,15 +217,10 @@ impl<'a> Run<'a> {
         self.settle(&format!("Settling before {name}"))?;
         let length = length.max(SHORTEST_REST);
         let step = self.progress.step(format!("{name}: nobody changes anything for {} s", length.as_secs()));
-        let calm = self.clock.elapsed();
-        while self.clock.elapsed() < calm + CALM && !self.interrupt.asked() {
-            self.tick(&step, None)?;
-        }
+        self.ticks(CALM, &step, None)?;
         let begin = self.clock.elapsed();
         let first = self.found.samples.len();
-        while self.clock.elapsed() < begin + length && !self.interrupt.asked() {
-            self.tick(&step, None)?;
-        }
+        self.ticks(length, &step, None)?;
         if !self.interrupt.asked() {
             self.found.broken.extend(rules::at_rest(&self.world));
             let rest = self.found.samples.get(first..).and_then(judge::rest);
@@ -240,6 +233,15 @@ impl<'a> Run<'a> {
     fn note_phase(&mut self, name: &str, begin: Duration, rest: Option<Rest>) {
         let (from, to) = (begin.as_secs_f64(), self.clock.elapsed().as_secs_f64());
         self.found.phases.push(Phase { name: name.to_owned(), from, to, rest });
+    }
+
+    /// For so long, unless somebody asks for an end.
+    fn ticks(&mut self, length: Duration, step: &Step, severity: Option<Severity>) -> Result<()> {
+        let end = self.clock.elapsed() + length;
+        while self.clock.elapsed() < end && !self.interrupt.asked() {
+            self.tick(step, severity)?;
+        }
+        Ok(())
     }
 
     /// Everything that is due now.

@@ -149,11 +149,9 @@ impl World {
     /// When Kubernetes refuses a manifest: a soak writes none that may be refused.
     pub(super) fn deliver(&mut self, stage: &Stage) -> Result<()> {
         for (path, manifest) in std::mem::take(&mut self.pending) {
-            let Some(answer) = apply(stage, &path, &manifest)? else {
+            if apply(stage, &path, &manifest)?.is_none() {
                 self.pending.insert(path, manifest);
-                continue;
-            };
-            drop(answer);
+            }
         }
         for slot in self.slots.iter_mut().filter(|slot| slot.is_due) {
             let path = format!("{}/{}", profiles_path(slot.tenant), slot.name);
