@@ -48,10 +48,12 @@ async fn every_school_is_taken_by_the_api_server() {
         }
         // A dry run needs the namespace.
         let namespace = format!("school-{school}");
-        assert!(world.kubectl(["create", "namespace", &namespace]).status().unwrap().success());
+        let made = world.kubectl(["create", "namespace", &namespace]).output().unwrap();
+        assert!(made.status.success(), "{made:?}");
         let file = folder.path().join(&school);
         fs::write(&file, &built.stdout).unwrap();
-        let apply = ["apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f"];
+        let apply =
+            ["apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f"];
         let applied = world.kubectl(apply).arg(&file).output().unwrap();
         assert!(applied.status.success(), "{applied:?}");
     }

@@ -25,8 +25,7 @@ fn example(path: &str) -> Vec<Value> {
 /// What Argo CD shows: status and message.
 pub fn argo(resource: &Value) -> (String, String) {
     let config = example("argocd/argocd-cm.yaml").remove(0);
-    let key =
-        format!("resource.customizations.health.edusync.dev_{}", resource["kind"].as_str().unwrap());
+    let key = format!("resource.customizations.health.edusync.dev_{}", resource["kind"].as_str().unwrap());
     // As util/lua/lua.go of Argo CD has it: Lua 5.1, the libraries base, package and table, and null is nil.
     let lua = Lua::new_with(StdLib::PACKAGE | StdLib::TABLE, LuaOptions::default()).unwrap();
     let options = SerializeOptions::new().serialize_unit_to_null(false).serialize_none_to_null(false);
@@ -37,7 +36,7 @@ pub fn argo(resource: &Value) -> (String, String) {
 
 /// How far kstatus, Flux and Helm 4 take a resource to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Progress {
+enum Verdict {
     Current,
     InProgress,
     Failed,
@@ -45,27 +44,28 @@ enum Progress {
 }
 
 /// The rules of kstatus for resources that it does not know (pkg/kstatus/status/generic.go of kubernetes-sigs/cli-utils).
-fn kstatus(resource: &Value) -> Progress {
+fn kstatus(resource: &Value) -> Verdict {
     if !resource["metadata"]["deletionTimestamp"].is_null() {
-        return Progress::Terminating;
+        return Verdict::Terminating;
     }
     if resource["status"]["observedGeneration"] != resource["metadata"]["generation"] {
-        return Progress::InProgress;
+        return Verdict::InProgress;
     }
     let conditions = resource["status"]["conditions"].as_array().into_iter().flatten();
     for condition in conditions.clone() {
         match (condition["type"].as_str().unwrap(), condition["status"].as_str().unwrap()) {
-            ("Reconciling", "True") => return Progress::InProgress,
-            ("Stalled", "True") => return Progress::Failed,
+            ("Reconciling", "True") => return Verdict::InProgress,
+            ("Stalled", "True") => return Verdict::Failed,
             _ => {}
         }
     }
-    let is_ready = conditions.clone().all(|condition| condition["type"] != "Ready" || condition["status"] == "True");
-    if is_ready { Progress::Current } else { Progress::InProgress }
+    let is_ready =
+        conditions.clone().all(|condition| condition["type"] != "Ready" || condition["status"] == "True");
+    if is_ready { Verdict::Current } else { Verdict::InProgress }
 }
 
 /// What the expressions of our Kustomization for Flux say, in the order in which it asks them.
-fn flux(resource: &Value) -> Progress {
+fn flux(resource: &Value) -> Verdict {
     let expressions = example("flux/schools.yaml")
         .into_iter()
         .flat_map(|manifest| manifest["spec"]["healthCheckExprs"].as_array().cloned().unwrap_or_default())
@@ -81,12 +81,9 @@ fn flux(resource: &Value) -> Progress {
         let program = Program::compile(expressions[expression].as_str().unwrap()).unwrap();
         program.execute(&context).unwrap() == cel::Value::Bool(true)
     };
-    let stages = [
-        ("inProgress", Progress::InProgress),
-        ("failed", Progress::Failed),
-        ("current", Progress::Current),
-    ];
-    stages.into_iter().find(|(name, _)| holds(name)).map_or(Progress::InProgress, |(_, stage)| stage)
+    let stages =
+        [("inProgress", Verdict::InProgress), ("failed", Verdict::Failed), ("current", Verdict::Current)];
+    stages.into_iter().find(|(name, _)| holds(name)).map_or(Verdict::InProgress, |(_, stage)| stage)
 }
 
 /// A resource as the API server shows it: a status is filled in from the beginning.
@@ -122,15 +119,17 @@ fn statuses() -> Vec<Value> {
 #[test]
 fn argo_flux_and_kstatus_agree_on_every_status() {
     let mut seen = Vec::new();
-    for (kind, status) in KINDS.iter().flat_map(|kind| statuses().into_iter().map(move |status| (kind, status))) {
+    for (kind, status) in
+        KINDS.iter().flat_map(|kind| statuses().into_iter().map(move |status| (kind, status)))
+    {
         let resource = resource(kind, &status);
         let progress = kstatus(&resource);
         assert_eq!(flux(&resource), progress, "{resource:#}");
         let expected = match progress {
-            Progress::Current if status["sync"]["status"] == "paused" => "Suspended",
-            Progress::Current => "Healthy",
-            Progress::Failed => "Degraded",
-            Progress::InProgress | Progress::Terminating => "Progressing",
+            Verdict::Current if status["sync"]["status"] == "paused" => "Suspended",
+            Verdict::Current => "Healthy",
+            Verdict::Failed => "Degraded",
+            Verdict::InProgress | Verdict::Terminating => "Progressing",
         };
         let (health, message) = argo(&resource);
         assert_eq!(health, expected, "{resource:#}");
@@ -142,7 +141,7 @@ fn argo_flux_and_kstatus_agree_on_every_status() {
 
         let mut deleted = resource;
         deleted["metadata"]["deletionTimestamp"] = json!("2026-11-22T12:00:00Z");
-        assert_eq!(kstatus(&deleted), Progress::Terminating);
+        assert_eq!(kstatus(&deleted), Verdict::Terminating);
         assert_eq!(argo(&deleted).0, "Progressing", "{deleted:#}");
     }
     for health in ["Healthy", "Degraded", "Progressing", "Suspended"] {
@@ -187,7 +186,7 @@ async fn a_life_is_healthy_where_it_should_be() {
     let kinds = [("EducationSyncProfile", "contoso"), ("GraphConnection", "default")];
     for (kind, name) in kinds {
         let unseen = live(&scene, kind, name).await;
-        assert_eq!((argo(&unseen).0.as_str(), flux(&unseen)), ("Progressing", Progress::InProgress));
+        assert_eq!((argo(&unseen).0.as_str(), flux(&unseen)), ("Progressing", Verdict::InProgress));
     }
     scene.start_operator();
     // The lines of docs/gitops.md.
@@ -198,7 +197,7 @@ async fn a_life_is_healthy_where_it_should_be() {
     }
     for (kind, name) in kinds {
         let ready = live(&scene, kind, name).await;
-        assert_eq!((argo(&ready).0.as_str(), flux(&ready)), ("Healthy", Progress::Current), "{ready:#}");
+        assert_eq!((argo(&ready).0.as_str(), flux(&ready)), ("Healthy", Verdict::Current), "{ready:#}");
     }
 
     scene.create("twin", spec("Contoso SDS")).await;
@@ -206,7 +205,7 @@ async fn a_life_is_healthy_where_it_should_be() {
     assert!(waited.status.success(), "{waited:?}");
     let stalled = live(&scene, "EducationSyncProfile", "twin").await;
     let (health, message) = argo(&stalled);
-    assert_eq!((health.as_str(), flux(&stalled)), ("Degraded", Progress::Failed), "{stalled:#}");
+    assert_eq!((health.as_str(), flux(&stalled)), ("Degraded", Verdict::Failed), "{stalled:#}");
     assert!(message.starts_with("AlreadyClaimed: "), "{message}");
 }
 
@@ -233,12 +232,12 @@ async fn helm_waits_until_a_profile_is_ready_and_fails_when_it_stands_still() {
     let installed = helm("install").await;
     assert!(installed.status.success(), "{installed:?}");
     let ready = live(&scene, "EducationSyncProfile", "contoso").await;
-    assert_eq!(kstatus(&ready), Progress::Current, "{ready:#}");
+    assert_eq!(kstatus(&ready), Verdict::Current, "{ready:#}");
 
     chart(folder.path(), &[("twin", "Contoso SDS")]);
     let upgraded = helm("upgrade").await;
     assert!(!upgraded.status.success(), "{upgraded:?}");
     let said = String::from_utf8_lossy(&upgraded.stderr).into_owned();
     assert!(said.contains("twin"), "{said}");
-    assert_eq!(kstatus(&live(&scene, "EducationSyncProfile", "contoso").await), Progress::Current);
+    assert_eq!(kstatus(&live(&scene, "EducationSyncProfile", "contoso").await), Verdict::Current);
 }

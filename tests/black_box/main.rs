@@ -41,6 +41,7 @@ mod page;
 #[allow(dead_code, reason = "tests/kills uses the rest")]
 mod proxy;
 mod refusals;
+mod releases;
 mod rights;
 mod rules;
 mod scene;
