@@ -6,6 +6,7 @@ mod completion;
 mod connection_name;
 mod crd;
 mod errors;
+mod held;
 mod import;
 mod login;
 mod orphans;
@@ -67,6 +68,8 @@ enum Command {
     Import(import::Arguments),
     /// Sign in as an administrator, and store the refresh token where a connection looks for it.
     Login(login::Arguments),
+    /// Show what could not be deleted without the operator.
+    Held(held::Arguments),
     /// Take the finalizers off resources whose operator is gone.
     Release(release::Arguments),
     /// Print a script that completes commands in a shell.
@@ -103,6 +106,7 @@ impl Cli {
             Command::Orphans(arguments) => arguments.execute(),
             Command::Import(arguments) => arguments.execute(),
             Command::Login(arguments) => arguments.execute(),
+            Command::Held(arguments) => arguments.execute(),
             Command::Release(arguments) => arguments.execute(),
             Command::Completion(arguments) => arguments.execute(Self::command(), "edusync"),
         }

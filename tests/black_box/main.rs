@@ -24,7 +24,9 @@ mod credentials;
 mod delete;
 mod fields;
 mod gitops;
+mod gitops_layout;
 mod hands;
+mod health;
 mod kinds;
 mod leadership;
 mod lost;
@@ -39,6 +41,7 @@ mod page;
 #[allow(dead_code, reason = "tests/kills uses the rest")]
 mod proxy;
 mod refusals;
+mod releases;
 mod rights;
 mod rules;
 mod scene;

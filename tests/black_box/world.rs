@@ -95,6 +95,11 @@ impl World {
         self.control_plane.kubectl(arguments)
     }
 
+    /// Helm with all rights.
+    pub fn helm<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Command {
+        self.control_plane.helm(arguments)
+    }
+
     /// What the operator wrote in a namespace, or about it, in order.
     pub fn operator_writes(&self, namespace: &str) -> Vec<audit::Entry> {
         self.operator_requests(namespace).into_iter().filter(audit::Entry::is_write).collect()

@@ -107,7 +107,7 @@ fn every_manifest_has_known_fields_only() {
         let blocks: Vec<_> = blocks::yaml(&text).map(|block| (page.clone(), block.to_owned())).collect();
         blocks
     });
-    let folders = ["examples", "examples/connections", "examples/simulator"];
+    let folders = ["examples", "examples/connections", "examples/gitops/schools/base", "examples/simulator"];
     let examples = folders.iter().flat_map(|folder| files(folder, "yaml"));
     let examples = examples.map(|path| (path.clone(), fs::read_to_string(path).unwrap()));
     let mut checked = 0;

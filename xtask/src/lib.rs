@@ -10,6 +10,7 @@
 //! - [`follow`]: reads a file that grows
 //! - [`footprint`]: what a process takes of the machine
 //! - [`guard`]: child processes that never outlive this one
+//! - [`helm_chart`]: the chart, rendered with each of its value sets
 //! - [`progress`]: what a person sees while something takes long
 //! - [`timing`]: deadlines and elapsed time
 //! - [`wire`]: a connection between programs that can be cut
@@ -22,6 +23,7 @@ pub mod defects;
 pub mod follow;
 pub mod footprint;
 pub mod guard;
+pub mod helm_chart;
 pub mod progress;
 pub mod timing;
 pub mod tools;

@@ -23,7 +23,7 @@ enum Chore {
     Soak(commands::soak::Arguments),
     /// Run a Kubernetes control plane of your own: etcd, API server, controller manager
     ControlPlane(commands::control_plane::Arguments),
-    /// Write the resource definitions (CRDs) anew from the types in src/api
+    /// Write all generated files anew: resource definitions (CRDs), reference, what the chart tells of itself
     Generate(commands::generate::Arguments),
     /// Let Helm check the chart
     LintChart,

@@ -25,6 +25,9 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{- define "edusync.serviceAccountName" -}}
@@ -38,4 +41,53 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{/* Cluster-wide names carry the namespace, so that two releases of one name do not meet. */}}
 {{- define "edusync.clusterName" -}}
 {{- printf "%s:%s" .Release.Namespace (include "edusync.fullname" .) }}
+{{- end }}
+
+{{/* What the pod is called that is asked before the release is uninstalled. */}}
+{{- define "edusync.guardName" -}}
+{{- printf "%s-uninstall-guard" (include "edusync.name" . | trunc 46 | trimSuffix "-") }}
+{{- end }}
+
+{{- define "edusync.image" -}}
+{{- if .Values.image.digest }}
+{{- printf "%s@%s" .Values.image.repository .Values.image.digest }}
+{{- else }}
+{{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) }}
+{{- end }}
+{{- end }}
+
+{{/* What every pod of the chart needs to be let in where Pod Security is `restricted`. */}}
+{{- define "edusync.podSettings" -}}
+serviceAccountName: {{ include "edusync.serviceAccountName" . }}
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+securityContext:
+  {{- toYaml .Values.podSecurityContext | nindent 2 }}
+{{- with .Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .Values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* Variables for the way through a proxy. $(KUBERNETES_SERVICE_HOST) is filled in by the kubelet. */}}
+{{- define "edusync.proxyEnv" -}}
+{{- if .Values.proxy.httpsProxy }}
+- name: HTTPS_PROXY
+  value: {{ .Values.proxy.httpsProxy | quote }}
+- name: NO_PROXY
+  value: {{ concat (list "$(KUBERNETES_SERVICE_HOST)" ".svc" ".cluster.local") .Values.proxy.noProxy | join "," | quote }}
+{{- end }}
 {{- end }}

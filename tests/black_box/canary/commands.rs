@@ -96,6 +96,7 @@ impl<'a> Runs<'a> {
             self.run(2, &format!("orphans -o {form}")).await;
         }
         self.run(2, "status -A").await;
+        self.run(2, "held -A").await;
         for form in ["table", "json", "csv"] {
             assert!(self.run(0, &format!("errors --profile contoso -o {form}")).await.contains("Anna"));
         }
@@ -269,7 +270,9 @@ impl<'a> Runs<'a> {
         ] {
             let way = way.replace("PASSWORD", PROXY_PASSWORD);
             let no_proxy = ("NO_PROXY", "");
-            self.run_with(1, "status", "", &[("HTTPS_PROXY", &way), no_proxy]).await;
+            for line in ["status", "held"] {
+                self.run_with(1, line, "", &[("HTTPS_PROXY", &way), no_proxy]).await;
+            }
             let line = "run --log-level trace --health-address 127.0.0.1:0 --lease-name canary";
             if !way.starts_with("http:") || way.contains("nowhere") {
                 self.run_with(1, line, "", &[("HTTPS_PROXY", &way), no_proxy]).await;

@@ -1,8 +1,10 @@
 //! `cargo xtask generate`: the generated files of the repository, and whether they are up to date. What is in the
-//! definitions is the operator's business, how the page about them reads that of `reference`.
+//! definitions is the operator's business, how the page about them reads that of `reference`, and what is told of the
+//! chart's values that of `values`.
 
 mod reference;
 mod schema;
+mod values;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,7 +16,9 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde_json::Value;
 use xtask::control_plane::output_of;
-use xtask::{cargo, repository_root};
+use xtask::progress::Progress;
+use xtask::tools::Tools;
+use xtask::{cargo, helm_chart, repository_root};
 
 /// The folders that hold the resource definitions: for people, and for the chart, which Helm reads no other folder for.
 const FOLDERS: [&str; 2] = ["crds", "charts/edusync/files/crds"];
@@ -22,7 +26,11 @@ const FOLDERS: [&str; 2] = ["crds", "charts/edusync/files/crds"];
 /// The page about the definitions: folder and name.
 const PAGE: [&str; 2] = ["docs", "reference.md"];
 
-/// Writes the resource definitions (CRDs) and the page about them anew from the types in src/api.
+/// The folder of the chart.
+const CHART: &str = "charts/edusync";
+
+/// Writes anew: the resource definitions (CRDs) and the page about them, from the types in src/api; what the chart tells
+/// of its values, from values.yaml; and what Helm makes of its templates.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Write nothing, and fail when a file is not as it would be written
@@ -44,17 +52,30 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     let [target, name] = PAGE;
     let page = reference::page(&definitions(&generated)?);
-    let present = contents(&repository_root().join(target))?.remove_entry(name);
-    differences.extend(compare(
-        Path::new(target),
-        &Contents::from([(name.to_owned(), page.into_bytes())]),
-        &present.into_iter().collect(),
-    ));
+    differences.extend(compare_file(target, name, page));
+    let read = |name: &str| {
+        fs::read_to_string(helm_chart::folder().join(name))
+            .with_context(|| format!("cannot read {CHART}/{name}"))
+    };
+    let told = ["README.md", "values.schema.json"];
+    let [readme, schema] = told;
+    let (readme, schema) = values::generate(&read("values.yaml")?, &read(schema)?, &read(readme)?)?;
+    for (name, text) in told.into_iter().zip([readme, schema]) {
+        differences.extend(compare_file(CHART, name, text));
+    }
+    for difference in differences.iter().filter(|_| !arguments.check) {
+        difference.mend()?;
+    }
+    // Of the chart as it is now.
+    let rendered = helm_chart::render_all(&Tools::locate(&Progress::new())?.helm)?;
+    let present = contents(&repository_root().join(helm_chart::RENDERED))?;
+    let rendered = compare(Path::new(helm_chart::RENDERED), &rendered, &present);
+    for difference in rendered.iter().filter(|_| !arguments.check) {
+        difference.mend()?;
+    }
+    differences.extend(rendered);
     if arguments.check {
         return check(&differences);
-    }
-    for difference in &differences {
-        difference.mend()?;
     }
     say(&if differences.is_empty() {
         up_to_date()
@@ -66,12 +87,20 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     })
 }
 
+/// One file of a folder, whatever else is there.
+fn compare_file(folder: &str, name: &str, wanted: String) -> Vec<Difference> {
+    let path = Path::new(folder).join(name);
+    let wanted = wanted.into_bytes();
+    let is_as_wanted = fs::read(repository_root().join(&path)).is_ok_and(|present| present == wanted);
+    if is_as_wanted { Vec::new() } else { vec![Difference { path, wanted: Some(wanted) }] }
+}
+
 fn check(differences: &[Difference]) -> Result<()> {
     if differences.is_empty() {
         return say(&up_to_date());
     }
     bail!(
-        "generated files are not what src/api says:\n{}\nRun `cargo xtask generate` and commit what it changes.",
+        "generated files are not what src/api and the chart say:\n{}\nRun `cargo xtask generate` and commit what it changes.",
         lines(differences, |difference| match difference.wanted {
             Some(_) => "  differs:      ",
             None => "  not generated:",
@@ -80,7 +109,12 @@ fn check(differences: &[Difference]) -> Result<()> {
 }
 
 fn up_to_date() -> String {
-    format!("{} and {} are up to date.", FOLDERS.join(", "), PAGE.join("/"))
+    format!(
+        "{}, {}, {CHART} and {} are up to date.",
+        FOLDERS.join(", "),
+        PAGE.join("/"),
+        helm_chart::RENDERED
+    )
 }
 
 /// The definitions as values.
