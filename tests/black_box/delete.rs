@@ -95,6 +95,7 @@ async fn a_connection_stays_until_its_last_profile_is_gone() {
     scene.create("contoso", spec("Contoso SDS")).await;
     scene.until_ready_is("contoso", "True", "Provisioned").await;
     connections(&scene).delete("default", &DeleteParams::default()).await.unwrap();
+    scene.until_connection_is("False", "InUse").await;
     scene.create("late", spec("Fabrikam SDS")).await;
     let late = scene.until_ready_is("late", "False", "ConnectionNotFound").await;
     assert!(condition(&late, "Stalled").unwrap().2.contains("being deleted"));

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::cli::edusync;
 use crate::manage::by_hand;
+use crate::proxy::{Deed, Wanted};
 use crate::scene::{COLLECTION, Scene, condition, power_school, profile_id, quick, spec};
 
 fn settings(expand: ExpandRule) -> Settings {
@@ -184,6 +185,31 @@ async fn a_trigger_is_answered_once_and_not_at_the_first_sight() {
     scene.eventually("reset", |scene| calls(scene, "/reset") == 1).await;
     scene.crash_operator().await;
     scene.start_operator();
+    scene.until("contoso", "synchronized again", is(SyncStatus::Success)).await;
+    scene.lists_pass(2).await;
+    assert_eq!(calls(&scene, "/reset"), 1);
+}
+
+/// A second reset would start the synchronization over, although it is about to end.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reset_that_graph_has_carried_out_at_a_crash_is_not_sent_again() {
+    let mut scene = Scene::behind_proxies("resetkilled", settings(ExpandRule::Allow)).await;
+    scene.start_operator();
+    let mut spec = power_school(&scene).await;
+    scene.create("contoso", spec.clone()).await;
+    scene.until("contoso", "synchronized", is(SyncStatus::Success)).await;
+    let name = "Graph POST synchronizationProfiles/*/reset".to_owned();
+    scene.gate().count(Some(Wanted { name, before: 0, deed: Deed::KillAfter }));
+    spec["triggers"] = json!({"reset": "one"});
+    scene.create("contoso", spec).await;
+    assert_eq!(scene.gate().struck().await, Deed::KillAfter);
+    scene.crash_operator().await;
+    scene.start_operator();
+    let answered = scene.until("contoso", "answered", |profile| {
+        let status = profile.status.clone().unwrap_or_default();
+        status.handled_triggers.and_then(|handled| handled.reset).as_deref() == Some("one")
+    });
+    answered.await;
     scene.until("contoso", "synchronized again", is(SyncStatus::Success)).await;
     scene.lists_pass(2).await;
     assert_eq!(calls(&scene, "/reset"), 1);
