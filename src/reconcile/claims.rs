@@ -4,7 +4,10 @@
 //! kept here, within (endpoint, tenant). An established claim (an open attempt, a bound profile)
 //! wins; between two resources that only want a name, the older one wins.
 
-use std::collections::{BTreeSet, HashMap};
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -56,11 +59,23 @@ pub struct Claims {
     table: Mutex<Table>,
 }
 
+/// Who has a name or a profile, and what a resource has: both are looked up, none is looked for, since each pass asks.
 #[derive(Debug, Default)]
 struct Table {
-    owners: HashMap<String, Owner>,
-    names: HashMap<(Tenant, NameKey), NameHold>,
+    /// By uid.
+    resources: HashMap<String, Resource>,
+    names: HashMap<NameAt, NameHold>,
     profiles: HashMap<(Tenant, String), ProfileHold>,
+}
+
+type NameAt = (Tenant, NameKey);
+
+#[derive(Debug)]
+struct Resource {
+    owner: Owner,
+    names: BTreeSet<NameAt>,
+    /// One in each tenant at most.
+    profiles: BTreeMap<Tenant, String>,
 }
 
 #[derive(Debug)]
@@ -85,12 +100,12 @@ impl Claims {
     /// Wishes for a name that is not established yet. A wish for another name gives up earlier wishes.
     pub fn wish(&self, tenant: &Tenant, name: &NameKey, owner: &Owner, now: Timestamp) -> NameClaim {
         let mut table = self.lock();
-        table.owners.insert(owner.uid.clone(), owner.clone());
+        table.know(owner);
         let key = (tenant.clone(), name.clone());
-        table.names.retain(|held, hold| hold.uid != owner.uid || hold.established || *held == key);
+        table.free_names(&owner.uid, |held, hold| !hold.established && *held != key);
         match table.names.get(&key) {
             Some(hold) if hold.uid == owner.uid => NameClaim::Ours(hold.since),
-            Some(hold) => match table.owners.get(&hold.uid) {
+            Some(hold) => match table.owner(&hold.uid) {
                 Some(holder) if hold.established || !is_older(owner, holder) => {
                     NameClaim::TakenBy(holder.clone())
                 }
@@ -123,7 +138,7 @@ impl Claims {
     /// A name that another resource has established stays there.
     pub fn record_names(&self, tenant: &Tenant, names: &BTreeSet<NameKey>, owner: &Owner, now: Timestamp) {
         let mut table = self.lock();
-        table.owners.insert(owner.uid.clone(), owner.clone());
+        table.know(owner);
         for name in names {
             let key = (tenant.clone(), name.clone());
             match table.names.get_mut(&key) {
@@ -138,12 +153,12 @@ impl Claims {
 
     /// Gives up every wish of a resource that has the name it wants, or wants none any more.
     pub fn give_up_wishes(&self, uid: &str) {
-        self.lock().names.retain(|_, hold| hold.uid != uid || hold.established);
+        self.lock().free_names(uid, |_, hold| !hold.established);
     }
 
     /// Gives up names that are not in the status any more: after a definite refusal, or a rename.
     pub fn forget_names(&self, kept: &BTreeSet<(Tenant, NameKey)>, uid: &str) {
-        self.lock().names.retain(|held, hold| hold.uid != uid || !hold.established || kept.contains(held));
+        self.lock().free_names(uid, |held, hold| hold.established && !kept.contains(held));
     }
 
     /// Claims a profile for a resource, which gives up any other that it has there; `alive` says since when
@@ -156,18 +171,17 @@ impl Claims {
         alive: Option<Timestamp>,
     ) -> Option<Owner> {
         let mut table = self.lock();
-        table.owners.insert(owner.uid.clone(), owner.clone());
+        let before = table.know(owner).profiles.get(tenant).cloned();
         let key = (tenant.clone(), id.to_owned());
-        let holder = table.profiles.get(&key).map(|hold| hold.uid.clone());
-        match holder {
-            Some(uid) if uid != owner.uid => table.owners.get(&uid).cloned(),
-            Some(_) => None,
-            None => {
-                table.profiles.retain(|(place, _), hold| place != tenant || hold.uid != owner.uid);
-                table.profiles.insert(key, ProfileHold { uid: owner.uid.clone(), alive });
-                None
-            }
+        if let Some(hold) = table.profiles.get(&key) {
+            return table.owner(&hold.uid).filter(|holder| holder.uid != owner.uid).cloned();
         }
+        if let Some(before) = before {
+            table.profiles.remove(&(tenant.clone(), before));
+        }
+        table.know(owner).profiles.insert(tenant.clone(), id.to_owned());
+        table.profiles.insert(key, ProfileHold { uid: owner.uid.clone(), alive });
+        None
     }
 
     /// Does a resource have this profile?
@@ -176,12 +190,10 @@ impl Claims {
         self.lock().has_profile(&(tenant.clone(), id.to_owned()), uid)
     }
 
-    /// The profile that a resource has in a tenant. All have to be looked through for it.
+    /// The profile that a resource has in a tenant.
     #[must_use]
     pub fn profile_of(&self, tenant: &Tenant, uid: &str) -> Option<String> {
-        let table = self.lock();
-        let mut held = table.profiles.iter().filter(|((place, _), hold)| place == tenant && hold.uid == uid);
-        held.next().map(|((_, id), _)| id.clone())
+        self.lock().resources.get(uid)?.profiles.get(tenant).cloned()
     }
 
     /// Gives up a profile that is gone.
@@ -190,6 +202,9 @@ impl Claims {
         let key = (tenant.clone(), id.to_owned());
         if table.has_profile(&key, uid) {
             table.profiles.remove(&key);
+            if let Some(resource) = table.resources.get_mut(uid) {
+                resource.profiles.remove(tenant);
+            }
         }
     }
 
@@ -198,7 +213,7 @@ impl Claims {
     pub fn owner_of(&self, tenant: &Tenant, id: &str) -> Option<Owner> {
         let table = self.lock();
         let hold = table.profiles.get(&(tenant.clone(), id.to_owned()))?;
-        table.owners.get(&hold.uid).cloned()
+        table.owner(&hold.uid).cloned()
     }
 
     /// Remembers that a profile is known to be alive since `now` at least: a later list without it
@@ -218,8 +233,12 @@ impl Claims {
 
     /// Remembers that nobody looks at what a resource has: its end would not be heard of.
     pub fn set_all_going(&self, uid: &str) {
-        let mut table = self.lock();
-        table.profiles.values_mut().filter(|hold| hold.uid == uid).for_each(|hold| hold.alive = None);
+        let Table { resources, profiles, .. } = &mut *self.lock();
+        for (tenant, id) in resources.get(uid).iter().flat_map(|resource| &resource.profiles) {
+            if let Some(hold) = profiles.get_mut(&(tenant.clone(), id.clone())) {
+                hold.alive = None;
+            }
+        }
     }
 
     /// How many profiles were alive when a list began, and how many of them `listed` does not have.
@@ -233,9 +252,15 @@ impl Claims {
     /// Everything of a resource that is gone.
     pub fn release(&self, uid: &str) {
         let mut table = self.lock();
-        table.owners.remove(uid);
-        table.names.retain(|_, hold| hold.uid != uid);
-        table.profiles.retain(|_, hold| hold.uid != uid);
+        let Some(resource) = table.resources.remove(uid) else {
+            return;
+        };
+        for key in &resource.names {
+            table.names.remove(key);
+        }
+        for key in resource.profiles {
+            table.profiles.remove(&key);
+        }
     }
 }
 
@@ -244,103 +269,45 @@ impl Table {
         self.profiles.get(key).is_some_and(|hold| hold.uid == uid)
     }
 
-    fn take(
-        &mut self,
-        key: (Tenant, NameKey),
-        owner: &Owner,
-        established: bool,
-        now: Timestamp,
-    ) -> NameClaim {
-        self.names.insert(key, NameHold { uid: owner.uid.clone(), established, since: now });
+    fn owner(&self, uid: &str) -> Option<&Owner> {
+        self.resources.get(uid).map(|resource| &resource.owner)
+    }
+
+    /// What this resource has. A uid stands for one namespace, name and time for ever.
+    fn know(&mut self, owner: &Owner) -> &mut Resource {
+        self.resources.entry(owner.uid.clone()).or_insert_with(|| Resource {
+            owner: owner.clone(),
+            names: BTreeSet::new(),
+            profiles: BTreeMap::new(),
+        })
+    }
+
+    fn take(&mut self, key: NameAt, owner: &Owner, established: bool, now: Timestamp) -> NameClaim {
+        let hold = NameHold { uid: owner.uid.clone(), established, since: now };
+        let before = self.names.insert(key.clone(), hold);
+        if let Some(loser) = before.and_then(|hold| self.resources.get_mut(&hold.uid)) {
+            loser.names.remove(&key);
+        }
+        self.know(owner).names.insert(key);
         NameClaim::Ours(now)
+    }
+
+    /// Of the names that a resource has, gives up those that `goes` says.
+    fn free_names(&mut self, uid: &str, goes: impl Fn(&NameAt, &NameHold) -> bool) {
+        let Self { resources, names, .. } = self;
+        let Some(resource) = resources.get_mut(uid) else {
+            return;
+        };
+        resource.names.retain(|key| {
+            let goes = names.get(key).is_none_or(|hold| goes(key, hold));
+            if goes {
+                names.remove(key);
+            }
+            !goes
+        });
     }
 }
 
 fn is_older(left: &Owner, right: &Owner) -> bool {
     (left.created, &left.namespace, &left.name) < (right.created, &right.namespace, &right.name)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tenant() -> Tenant {
-        Tenant { endpoint: "https://graph.example".to_owned(), tenant_id: "t".to_owned() }
-    }
-
-    fn owner(uid: &str, created: i64) -> Owner {
-        Owner { uid: uid.into(), namespace: "n".into(), name: uid.into(), created: at(created) }
-    }
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
-    }
-
-    #[test]
-    fn the_older_wish_wins_until_a_claim_is_established() {
-        let (claims, tenant, name) = (Claims::default(), tenant(), NameKey::of("A"));
-        let (old, young) = (owner("old", 1), owner("young", 2));
-        assert_eq!(claims.wish(&tenant, &name, &young, at(10)), NameClaim::Ours(at(10)));
-        assert_eq!(claims.wish(&tenant, &name, &old, at(11)), NameClaim::Ours(at(11)));
-        assert!(!claims.establish(&tenant, &name, &young));
-        assert_eq!(claims.wish(&tenant, &name, &young, at(12)), NameClaim::TakenBy(old.clone()));
-        assert!(claims.establish(&tenant, &name, &old));
-        claims.release("old");
-        assert_eq!(claims.wish(&tenant, &name, &young, at(13)), NameClaim::Ours(at(13)));
-        assert!(claims.establish(&tenant, &name, &young));
-        assert_eq!(claims.wish(&tenant, &name, &old, at(14)), NameClaim::TakenBy(young));
-    }
-
-    #[test]
-    fn a_new_wish_gives_up_the_old_one_but_not_an_attempt() {
-        let (claims, tenant) = (Claims::default(), tenant());
-        let (first, second) = (owner("first", 1), owner("second", 2));
-        claims.record_names(&tenant, &BTreeSet::from([NameKey::of("attempted")]), &first, at(1));
-        claims.wish(&tenant, &NameKey::of("a"), &first, at(1));
-        claims.wish(&tenant, &NameKey::of("b"), &first, at(1));
-        assert_eq!(claims.wish(&tenant, &NameKey::of("a"), &second, at(2)), NameClaim::Ours(at(2)));
-        let taken = NameClaim::TakenBy(first.clone());
-        assert_eq!(claims.wish(&tenant, &NameKey::of("attempted"), &second, at(2)), taken);
-        claims.forget_names(&BTreeSet::new(), "first");
-        assert_eq!(claims.wish(&tenant, &NameKey::of("attempted"), &second, at(3)), NameClaim::Ours(at(3)));
-    }
-
-    #[test]
-    fn a_wish_that_is_given_up_frees_its_name_and_no_claim() {
-        let (claims, tenant, first, second) = (Claims::default(), tenant(), owner("1", 1), owner("2", 2));
-        claims.record_names(&tenant, &[NameKey::of("has")].into(), &first, at(1));
-        claims.wish(&tenant, &NameKey::of("wants"), &first, at(1));
-        claims.give_up_wishes("1");
-        assert_eq!(claims.wish(&tenant, &NameKey::of("wants"), &second, at(2)), NameClaim::Ours(at(2)));
-        let taken = NameClaim::TakenBy(first);
-        assert_eq!(claims.wish(&tenant, &NameKey::of("has"), &second, at(2)), taken);
-    }
-
-    #[test]
-    fn names_of_other_tenants_do_not_meet() {
-        let claims = Claims::default();
-        let other = Tenant { tenant_id: "other".to_owned(), ..tenant() };
-        claims.wish(&tenant(), &NameKey::of("A"), &owner("1", 1), at(1));
-        assert_eq!(claims.wish(&other, &NameKey::of("A"), &owner("2", 2), at(2)), NameClaim::Ours(at(2)));
-    }
-
-    #[test]
-    fn a_profile_belongs_to_one_resource() {
-        let (claims, tenant) = (Claims::default(), tenant());
-        assert_eq!(claims.claim_profile(&tenant, "p", &owner("1", 1), None), None);
-        assert_eq!(claims.claim_profile(&tenant, "p", &owner("1", 1), None), None);
-        assert_eq!(claims.claim_profile(&tenant, "p", &owner("2", 0), None).unwrap().uid, "1");
-        assert_eq!(claims.alive(&tenant, at(9), |_| false), (0, 0));
-        claims.set_alive(&tenant, "p", at(5));
-        assert_eq!(claims.alive(&tenant, at(4), |_| false), (0, 0), "the list is from before");
-        assert_eq!(claims.alive(&tenant, at(5), |_| false), (1, 1));
-        assert_eq!(claims.alive(&tenant, at(5), |_| true), (1, 0));
-        claims.set_going(&tenant, "p");
-        assert_eq!(claims.alive(&tenant, at(9), |_| false), (0, 0));
-        assert_eq!(claims.claim_profile(&tenant, "q", &owner("1", 1), None), None);
-        assert_eq!(claims.profile_of(&tenant, "1").as_deref(), Some("q"), "one at a time");
-        assert_eq!(claims.owner_of(&tenant, "p"), None);
-        claims.release("1");
-        assert_eq!(claims.owner_of(&tenant, "q"), None);
-    }
 }
