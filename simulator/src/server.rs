@@ -162,7 +162,7 @@ impl Server {
 
     /// Somebody else deletes a profile, and it is gone at once. False when there was none.
     pub fn remove(&self, id: &str) -> bool {
-        self.face.simulator.remove(id)
+        self.face.simulator.remove(id, now())
     }
 
     /// Profiles created from now on with this display name end in `provisioningFailed`.

@@ -205,6 +205,19 @@ fn lists_may_lag_behind_in_who_is_on_them() {
     assert_eq!(names(&world.get(BETA, &token)), ["New"]);
 }
 
+/// No request tells the simulator of it.
+#[test]
+fn lists_lag_behind_what_is_deleted_by_hand_no_longer_than_behind_all_else() {
+    let (mut world, token) = world(&["list:lag,by=30s,times=always"]);
+    let id = create(&world, &token, "P").json()["id"].as_str().unwrap().to_owned();
+    world.pass(Duration::from_mins(1));
+    assert!(world.simulator.remove(&id, world.now));
+    world.pass(Duration::from_secs(29));
+    assert_eq!(names(&world.get(BETA, &token)), ["P"]);
+    world.pass(Duration::from_secs(1));
+    assert!(names(&world.get(BETA, &token)).is_empty());
+}
+
 #[test]
 fn lists_may_show_another_time() {
     let (mut world, token) = world(&["list:stale,by=1m,times=always"]);

@@ -126,8 +126,8 @@ fn a_profile_removed_between_two_pages_shifts_nothing() {
     let first = world.get(&format!("{BETA}?$top=2"), &world.app()).json();
     let next =
         first["@odata.nextLink"].as_str().unwrap().trim_start_matches("https://sim.example:8443").to_owned();
-    assert!(world.simulator.remove(&ids[1]));
-    assert!(!world.simulator.remove(&ids[1]));
+    assert!(world.simulator.remove(&ids[1], world.now));
+    assert!(!world.simulator.remove(&ids[1], world.now));
     let second = world.get(&next, &world.app()).json();
     let names: Vec<_> = second["value"].as_array().unwrap().iter().map(|one| &one["displayName"]).collect();
     assert_eq!(names, ["C", "D"]);

@@ -64,7 +64,7 @@ fn orders_hold_over_pages_and_links_keep_the_options() {
     assert!(next.starts_with(&format!("{path}&$skiptoken=after-")), "{next}");
     assert_eq!(names(&world, &next), (vec!["A".to_owned(), "A".to_owned()], None));
     let last = world.get(BETA, &world.app()).json()["value"][2]["id"].as_str().unwrap().to_owned();
-    assert!(world.simulator.remove(&last), "the last of the first page");
+    assert!(world.simulator.remove(&last, world.now), "the last of the first page");
     assert_eq!(names(&world, &next).0, ["A"], "lists are no snapshots: one may be missing");
 }
 

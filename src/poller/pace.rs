@@ -12,6 +12,9 @@ use crate::graph::Certainty;
 
 /// Asks that come within this time share a list.
 const GATHER: Duration = Duration::from_millis(100);
+/// So many lists there are in a fast interval at most, whoever asks and however often: two resources that will not
+/// agree must not use up a tenant's calls.
+const ASKED_LISTS: u32 = 5;
 
 /// Says when the next list is due.
 #[derive(Debug)]
@@ -108,7 +111,7 @@ impl Pace {
             return Some(left(last, wait, now));
         }
         if let Some(asked) = self.asked {
-            return Some(left(asked, GATHER, now));
+            return Some(left(asked, GATHER, now).max(left(last, self.intervals.fast / ASKED_LISTS, now)));
         }
         if self.fast {
             return Some(left(last, self.grown(self.unchanged), now));
@@ -174,6 +177,18 @@ mod tests {
         pace.began(at(200));
         pace.succeeded(true);
         assert_eq!(pace.next(at(201)), None);
+    }
+
+    #[test]
+    fn who_asks_again_and_again_waits_a_fifth_of_the_fast_interval() {
+        let mut pace = pace();
+        pace.began(at(0));
+        pace.succeeded(true);
+        pace.ask(at(150));
+        assert_eq!(pace.next(at(150)), Some(Duration::from_millis(850)));
+        pace.began(at(1_000));
+        pace.ask(at(2_500));
+        assert_eq!(pace.next(at(2_500)), Some(GATHER));
     }
 
     #[test]

@@ -273,13 +273,17 @@ impl Table {
         self.resources.get(uid).map(|resource| &resource.owner)
     }
 
-    /// What this resource has. A uid stands for one namespace, name and time for ever.
+    /// What this resource has, by what is known of it now.
     fn know(&mut self, owner: &Owner) -> &mut Resource {
-        self.resources.entry(owner.uid.clone()).or_insert_with(|| Resource {
+        let resource = self.resources.entry(owner.uid.clone()).or_insert_with(|| Resource {
             owner: owner.clone(),
             names: BTreeSet::new(),
             profiles: BTreeMap::new(),
-        })
+        });
+        if resource.owner != *owner {
+            resource.owner = owner.clone();
+        }
+        resource
     }
 
     fn take(&mut self, key: NameAt, owner: &Owner, established: bool, now: Timestamp) -> NameClaim {

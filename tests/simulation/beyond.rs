@@ -50,7 +50,9 @@ fn told_of_the_other_one(world: &World) {
 
 async fn a_person_deletes_the_other_one(world: &World) {
     let bound = bound_id(&world.server.get(&key(0)).unwrap()).unwrap();
-    alive(world).keys().filter(|id| **id != bound).for_each(|id| assert!(world.simulator.remove(id)));
+    for id in alive(world).keys().filter(|id| **id != bound) {
+        assert!(world.simulator.remove(id, world.clock.now()));
+    }
     tokio::time::sleep(SETTLE_WINDOW * 2).await;
     let resource = world.server.get::<EducationSyncProfile>(&key(0)).unwrap();
     assert!(condition(&resource, DUPLICATE_PROFILE).is_none_or(|told| told.status != "True"));

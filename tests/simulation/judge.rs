@@ -38,6 +38,10 @@ pub fn unsettled(world: &World) -> Vec<String> {
     wrong
 }
 
+fn is_called(profile: &serde_json::Value, name: &NameKey) -> bool {
+    NameKey::of(profile["displayName"].as_str().unwrap_or_default()) == *name
+}
+
 fn resource_is_wrong(
     world: &World,
     resource: &EducationSyncProfile,
@@ -57,21 +61,19 @@ fn resource_is_wrong(
         let waits = condition(other, "Ready").is_some_and(|ready| {
             ["AlreadyExists", "WouldCreate", "AdoptionFailed"].contains(&ready.reason.as_str())
         });
+        // Graph may know a name that a dead process gave it and never stored.
+        let in_graph = bound.and_then(|bound| alive(world).remove(&bound.profile_id));
         other.metadata.uid != resource.metadata.uid
             && (bound.is_some_and(|bound| NameKey::of(&bound.display_name) == wanted)
+                || in_graph.is_some_and(|profile| is_called(&profile, &wanted))
                 || (waits || other.spec.is_observed_only())
                     && NameKey::of(&other.spec.display_name) == wanted)
     };
-    let is_taken = || {
-        let named = |profile: &serde_json::Value| {
-            NameKey::of(profile["displayName"].as_str().unwrap_or_default()) == wanted
-        };
-        alive(world).values().any(named)
-    };
+    let is_taken = || alive(world).values().any(|profile| is_called(profile, &wanted));
     let free = || {
         let bound: Vec<String> = all.iter().filter_map(bound_id).collect();
         let is_free = |(id, profile): &(&String, &serde_json::Value)| {
-            !bound.contains(id) && NameKey::of(profile["displayName"].as_str().unwrap_or_default()) == wanted
+            !bound.contains(id) && is_called(profile, &wanted)
         };
         alive(world).iter().filter(is_free).count()
     };

@@ -15,6 +15,7 @@ mod fates;
 mod graph;
 mod judge;
 mod kubernetes;
+mod lag;
 mod manifests;
 mod names;
 mod order;

@@ -85,3 +85,15 @@ pub fn foreign_body(name: &str) -> Value {
         }
     })
 }
+
+/// A profile that could be what [`manifest`] asks for under the first name.
+pub fn twin_body() -> Value {
+    json!({
+        "displayName": NAMES[0],
+        "dataProvider": {"@odata.type": "#microsoft.graph.educationCsvDataProvider"},
+        "identitySynchronizationConfiguration": {
+            "@odata.type": "#microsoft.graph.educationIdentityCreationConfiguration",
+            "userDomains": [{"appliesTo": "student", "name": "school.example"}]
+        }
+    })
+}

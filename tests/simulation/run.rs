@@ -80,10 +80,10 @@ async fn settle(world: &Arc<World>) {
     while world.story.first_broken().is_none() {
         let mut wrong = judge::unsettled(world);
         if wrong.is_empty() {
-            // What is under way (a synchronization, a name that became free, what a new process looks at when the
-            // settle window is over) comes to its end.
+            // What is under way (a synchronization, a name that became free, what a process that has just begun looks
+            // at twice when the settle window is over) comes to its end.
             let before = world.rules.counted();
-            tokio::time::sleep(process::SETTLE_WINDOW + process::REST).await;
+            tokio::time::sleep(process::LEASE * 2 + process::SETTLE_WINDOW + process::REST * 3).await;
             wrong = judge::unsettled(world);
             if wrong.is_empty() && done_since(world, &before).is_empty() {
                 return quiet(world).await;

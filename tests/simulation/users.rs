@@ -176,14 +176,14 @@ fn carry_out(world: &Arc<World>, replicas: &Replicas, deed: &Deed) {
         Deed::Remove { number } => {
             let ids: Vec<String> = alive(world).into_keys().collect();
             if let Some(id) = ids.get(usize::try_from(*number).unwrap() % ids.len().max(1)) {
-                world.simulator.remove(id);
+                world.simulator.remove(id, now);
                 world.story.tell(format!("people: removed {id}"));
             }
         }
         Deed::RemoveAll { name } => {
             let all = alive(world).into_iter();
             for (id, _) in all.filter(|(_, profile)| profile["displayName"] == NAMES[*name % NAMES.len()]) {
-                world.simulator.remove(&id);
+                world.simulator.remove(&id, now);
             }
         }
         Deed::WrongSecret => {

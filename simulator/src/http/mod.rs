@@ -153,8 +153,12 @@ impl Simulator {
     }
 
     /// Somebody else deletes a profile, and it is gone at once. False when there was none.
-    pub fn remove(&self, id: &str) -> bool {
-        self.change().model.remove(id)
+    pub fn remove(&self, id: &str, now: Timestamp) -> bool {
+        let mut inner = self.change();
+        let now = inner.clock.at(now);
+        let removed = inner.model.remove(id);
+        inner.remember(now);
+        removed
     }
 
     /// Profiles created from now on with this display name end in `provisioningFailed`.

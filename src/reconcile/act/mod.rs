@@ -257,15 +257,22 @@ async fn bind<C: Cluster>(
     upstream: &Upstream,
     id: &str,
 ) -> Result<Done, ClusterError> {
-    let Some(namesake) = o.namesakes.iter().find(|namesake| namesake.profile.id == id) else {
-        return Ok(Done::LookAgain(Next::In(AFTER_CONFLICT)));
+    // A list that is behind may still have one of this name that has gone, and not yet the one that was made.
+    let profile = match upstream.reads.get(id).await {
+        Ok(Some(profile)) => profile,
+        Ok(None) => {
+            upstream.poller.ask();
+            return Ok(Done::LookAgain(Next::In(set_back(context, o.uid(), None))));
+        }
+        Err(error) => return Ok(not_now(context, upstream, &error).await),
     };
     let owner: Owner = owner(&o.resource);
     if context.claims.claim_profile(&upstream.facts.tenant, id, &owner, None).is_some() {
         return Ok(Done::LookAgain(Next::In(AFTER_CONFLICT)));
     }
     tracing::info!(profile = id, "found the profile of an attempt without an answer");
-    store::view(context, o, report::found(o, &namesake.profile)).await?;
+    context.remember(o.uid(), |memory| (memory.setbacks, memory.not_before) = (0, None));
+    store::view(context, o, report::found(o, &profile)).await?;
     Ok(Done::LookAgain(Next::Again))
 }
 

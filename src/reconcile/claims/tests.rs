@@ -74,6 +74,18 @@ fn what_was_lost_is_not_given_back_by_the_loser() {
     assert_eq!(claims.wish(&tenant, &name, &third, at(12)), NameClaim::TakenBy(old));
 }
 
+/// Two of whom each takes the other one for the younger would take the name from each other for ever.
+#[test]
+fn who_is_older_goes_by_what_is_known_last() {
+    let (claims, tenant, name) = (Claims::default(), tenant(), NameKey::of("A"));
+    let (first, second) = (owner("first", 5), owner("second", 3));
+    claims.wish(&tenant, &name, &second, at(10));
+    claims.wish(&tenant, &name, &first, at(10));
+    let first = owner("first", 1);
+    assert_eq!(claims.wish(&tenant, &name, &first, at(11)), NameClaim::Ours(at(11)));
+    assert_eq!(claims.wish(&tenant, &name, &second, at(12)), NameClaim::TakenBy(first));
+}
+
 #[test]
 fn what_nobody_looks_at_is_not_known_to_be_alive() {
     let (claims, tenant) = (Claims::default(), tenant());

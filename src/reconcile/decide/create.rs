@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::{
     Action, NameKey, Standing, Verdict, adopt, is_held, set_back, standing_refusal, unreadable, wanted_name,
     without_list, wording,
@@ -120,11 +122,18 @@ fn nothing_came(o: &Observation, attempt: &CreationAttempt) -> bool {
     if *resolving != attempt.attempt {
         return false;
     }
-    let window = o.settings.settle_window + o.settings.lease_duration;
-    // Another process may have recorded the attempt, by a clock that is a lease behind ours.
-    let over = attempt.not_after.0.saturating_add(window).unwrap_or(attempt.not_after.0);
-    let settled = since.saturating_add(window).unwrap_or(*since).max(over);
+    let settled = since.saturating_add(window(o)).unwrap_or(*since).max(over(o, attempt));
     o.now >= settled && o.list_since(settled) && o.list_is_whole() && o.list.failure.is_none()
+}
+
+/// From then on nothing arrives that this attempt has sent, and every list shows what it has made.
+pub(super) fn over(o: &Observation, attempt: &CreationAttempt) -> Timestamp {
+    attempt.not_after.0.saturating_add(window(o)).unwrap_or(attempt.not_after.0)
+}
+
+/// Another process may have recorded an attempt, by a clock that is a lease behind ours.
+fn window(o: &Observation) -> Duration {
+    o.settings.settle_window + o.settings.lease_duration
 }
 
 /// A profile that one of the attempts made: unclaimed, of its name, of its kinds.

@@ -3,6 +3,8 @@
 //! Everything goes by what the status says was created, never by what the spec says now; the spec
 //! only says whether the profile is to stay.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::bound::{Proof, gone, not_visible_yet};
@@ -21,8 +23,10 @@ pub(super) fn decide(o: &Observation) -> Verdict {
     if !o.has_finalizer() {
         return Verdict::nothing();
     }
-    if let Some(farewell) = without_a_call(o) {
-        return Verdict::act(Action::LetGo(farewell));
+    match (without_a_call(o), open_until(o)) {
+        (Some(Farewell::Retained), Some(until)) => return with_the_way_out(retained(o, until)),
+        (Some(farewell), _) => return Verdict::act(Action::LetGo(farewell)),
+        (None, _) => {}
     }
     let verdict = match &o.connection {
         Err(problem) => connection_problem(o, problem),
@@ -46,6 +50,35 @@ fn without_a_call(o: &Observation) -> Option<Farewell> {
     let stays =
         o.resource.spec.deletion_policy() == DeletionPolicy::Retain || o.resource.spec.is_observed_only();
     stays.then_some(Farewell::Retained)
+}
+
+/// Until when an attempt to create may still have an effect. None: it has none any more.
+fn open_until(o: &Observation) -> Option<Timestamp> {
+    if o.status().binding.is_some() {
+        return None;
+    }
+    let attempts = o.status().creation.iter().chain(&o.status().earlier_creations);
+    attempts.map(|attempt| create::over(o, attempt)).max().filter(|over| o.now < *over)
+}
+
+/// The profile is to stay, and may yet arrive. Its name is not free before that, or somebody else makes a second one
+/// of it; and that needs no more than time, should Graph be out of reach.
+fn retained(o: &Observation, until: Timestamp) -> Verdict {
+    let looked = match &o.connection {
+        Ok(connection) if !leads_elsewhere(o, connection) => with_connection(o, connection),
+        _ => Verdict::nothing(),
+    };
+    if looked.action != Action::Nothing {
+        return looked;
+    }
+    let message = format!(
+        "Whether Microsoft Graph created the profile is not known yet. It stays there, if there is one; this resource goes when that is known, and at {until} whatever is known."
+    );
+    Verdict {
+        standing: Standing::Waiting(Reason::CreateUnresolved, message),
+        recheck: Duration::try_from(until.duration_since(o.now)).ok(),
+        ..looked
+    }
 }
 
 fn with_connection(o: &Observation, connection: &ConnectionFacts) -> Verdict {
@@ -122,7 +155,7 @@ fn held(o: &Observation) -> Option<Verdict> {
     })
 }
 
-fn recently_asked(o: &Observation, span: std::time::Duration) -> bool {
+fn recently_asked(o: &Observation, span: Duration) -> bool {
     o.memory.delete_sent.is_some_and(|sent| o.now < sent.saturating_add(span).unwrap_or(sent))
 }
 

@@ -119,10 +119,7 @@ fn what_is_not_ours_or_to_stay_is_let_alone() {
     let mut claimed = deleting(look(bound()));
     claimed.bound_to_other = Some(other());
     assert_eq!(decide(&claimed).action, Action::LetGo(Farewell::NotOurs));
-    let mut retained = deleting(look(bound()));
-    let mut resource = (*retained.resource).clone();
-    resource.spec.deletion_policy = Some(crate::api::lifecycle::DeletionPolicy::Retain);
-    retained.resource = Arc::new(resource);
+    let mut retained = retain(deleting(look(bound())));
     retained.connection = Err(ConnectionProblem::NotFound(String::new()));
     assert_eq!(decide(&retained).action, Action::LetGo(Farewell::Retained), "even without a connection");
 }
@@ -148,4 +145,41 @@ fn very_many_deletions_are_held_until_somebody_confirms() {
         Some([("edusync.dev/confirm-deletion".to_owned(), "true".to_owned())].into_iter().collect());
     o.resource = Arc::new(resource);
     assert_eq!(decide(&o).action, Action::Delete { id: "p".to_owned() });
+}
+
+fn retain(mut o: Observation) -> Observation {
+    let mut resource = (*o.resource).clone();
+    resource.spec.deletion_policy = Some(crate::api::lifecycle::DeletionPolicy::Retain);
+    o.resource = Arc::new(resource);
+    o
+}
+
+/// Otherwise its name would be free, and a second profile of that name could be made. (Simulation, seed 620869.)
+#[test]
+fn what_is_to_stay_and_may_yet_arrive_keeps_its_resource_for_so_long() {
+    let open = |ago: i64| {
+        let mut sent = attempt("a", "u");
+        sent["notAfter"] = json!(at(NOW - ago).to_string());
+        retain(deleting(look(json!({"creation": sent}))))
+    };
+    let problems = [None, Some(ConnectionProblem::NotFound(String::new()))];
+    for problem in problems {
+        let with_problem = |mut o: Observation| {
+            o.connection = problem.clone().map_or(o.connection, Err);
+            o
+        };
+        let verdict = decide(&with_problem(open(134)));
+        assert_eq!(verdict.action, Action::Nothing, "{problem:?}");
+        assert_eq!(reason(&verdict), Some(("waiting", Reason::CreateUnresolved)), "{problem:?}");
+        assert_eq!(verdict.recheck, Some(std::time::Duration::from_secs(1)), "{problem:?}");
+        let verdict = decide(&with_problem(open(135)));
+        assert_eq!(verdict.action, Action::LetGo(Farewell::Retained), "{problem:?}");
+    }
+    let mut arrived = open(10);
+    arrived.namesakes = vec![unclaimed("p", "provisioning")];
+    assert_eq!(
+        decide(&arrived).action,
+        Action::Bind { id: "p".to_owned() },
+        "which is then known, and stays"
+    );
 }
