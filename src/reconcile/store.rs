@@ -72,7 +72,10 @@ pub async fn fact<C: Cluster>(
                 tracing::error!("the resource is gone, and with it the record of what was done to Graph");
                 return;
             }
-            Err(_) => tokio::time::sleep(pause).await,
+            Err(error) => {
+                tracing::error!(%error, "cannot read the resource that what was done to Graph is to be stored in; trying again");
+                tokio::time::sleep(pause).await;
+            }
         }
     }
 }

@@ -32,6 +32,7 @@ mod leadership;
 mod lost;
 mod manage;
 mod manifests;
+mod minimal;
 mod moves;
 mod mutate;
 mod namespaces;

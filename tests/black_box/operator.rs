@@ -15,14 +15,12 @@ use crate::world::RELEASE;
 const LAST_LINES: usize = 40;
 
 impl Scene {
-    /// Starts an operator for this namespace and its neighbours.
+    /// Starts an operator for this namespace and its neighbours, or for all.
     pub fn start_operator(&mut self) {
         let number = self.starts.fetch_add(1, Ordering::Relaxed) + 1;
         let log = self.log_file(number);
         let mut arguments: Vec<String> = [
             "run",
-            "--namespace",
-            &self.namespace,
             "--lease-namespace",
             RELEASE,
             "--lease-name",
@@ -51,8 +49,9 @@ impl Scene {
         .iter()
         .map(ToString::to_string)
         .collect();
-        for neighbour in &self.neighbours {
-            arguments.extend(["--namespace".to_owned(), neighbour.clone()]);
+        let watched = (!self.everywhere).then_some(&self.namespace);
+        for namespace in watched.into_iter().chain(&self.neighbours) {
+            arguments.extend(["--namespace".to_owned(), namespace.clone()]);
         }
         for pair in self.flags.chunks(2) {
             match arguments.iter().position(|argument| *argument == pair[0]) {

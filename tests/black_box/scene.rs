@@ -39,6 +39,8 @@ pub struct Scene {
     pub environment: Vec<(String, String)>,
     /// Further namespaces that the operator watches.
     pub neighbours: Vec<String>,
+    /// Whether the operator watches all namespaces; in a cluster that other tests use it must not.
+    pub everywhere: bool,
     /// Name of the operator's lease and of its log.
     pub operator_name: String,
     pub starts: Arc<AtomicU32>,
@@ -56,12 +58,17 @@ impl Scene {
 
     /// The same before the operator is started, with a simulator to one's liking.
     pub async fn without_operator(name: &str, settings: Settings) -> Self {
-        Self::set_up(name, settings, false).await
+        Self::in_world(World::get().await, name, settings).await
+    }
+
+    /// The same in a cluster of somebody's own.
+    pub async fn in_world(world: Arc<World>, name: &str, settings: Settings) -> Self {
+        Self::set_up(world, name, settings, false).await
     }
 
     /// The same, and all that the operator asks of Graph or Kubernetes goes through proxies.
     pub async fn behind_proxies(name: &str, settings: Settings) -> Self {
-        Self::set_up(name, settings, true).await
+        Self::set_up(World::get().await, name, settings, true).await
     }
 
     /// Where everything comes by that the operator asks for.
@@ -69,8 +76,7 @@ impl Scene {
         Arc::clone(&self.detour.as_ref().unwrap().gate)
     }
 
-    async fn set_up(name: &str, settings: Settings, proxied: bool) -> Self {
-        let world = World::get().await;
+    async fn set_up(world: Arc<World>, name: &str, settings: Settings, proxied: bool) -> Self {
         let simulator = Server::start(settings).await.unwrap();
         let client = world.client().await;
         let namespace = make_namespace(&client, name).await;
@@ -85,6 +91,7 @@ impl Scene {
             flags: Vec::new(),
             environment: Vec::new(),
             neighbours: Vec::new(),
+            everywhere: false,
             starts: Arc::default(),
             detour,
         };
@@ -110,6 +117,7 @@ impl Scene {
             flags: Vec::new(),
             environment: Vec::new(),
             neighbours: Vec::new(),
+            everywhere: false,
             operator_name: self.operator_name.clone(),
             starts: Arc::clone(&self.starts),
             detour: None,

@@ -43,6 +43,11 @@ impl World {
         .unwrap()
     }
 
+    /// A cluster that nobody else uses.
+    pub async fn alone() -> Arc<Self> {
+        tokio::task::spawn_blocking(|| Arc::new(Self::start())).await.unwrap()
+    }
+
     fn start() -> Self {
         // The first TLS user of the process; an error would mean that another test was quicker.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
@@ -107,8 +112,13 @@ impl World {
 
     /// What the operator asked for in a namespace, or about it, in order.
     pub fn operator_requests(&self, namespace: &str) -> Vec<audit::Entry> {
-        let entries = audit::read(self.control_plane.audit_log()).unwrap();
         let is_here = |entry: &audit::Entry| entry.namespace.as_deref() == Some(namespace);
-        entries.into_iter().filter(|entry| entry.user == OPERATOR && is_here(entry)).collect()
+        self.requests_of(OPERATOR).into_iter().filter(is_here).collect()
+    }
+
+    /// What this user asked for, in order.
+    pub fn requests_of(&self, user: &str) -> Vec<audit::Entry> {
+        let entries = audit::read(self.control_plane.audit_log()).unwrap();
+        entries.into_iter().filter(|entry| entry.user == user).collect()
     }
 }
