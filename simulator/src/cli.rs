@@ -4,10 +4,11 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
 use graph_simulator::{
     CreateStatus, EXAMPLE_CLIENT_ID, EXAMPLE_CLIENT_SECRET, EXAMPLE_PUBLIC_CLIENT_ID, EXAMPLE_REFRESH_TOKEN,
-    EXAMPLE_TENANT, ProfileSettings, Settings,
+    EXAMPLE_TENANT, ProfileSettings, ServerCertificate, Settings,
 };
 
 use crate::cli_platform::{Platform, duration};
@@ -36,6 +37,12 @@ pub(crate) struct Cli {
     /// A further name or IP address for the server certificate, besides localhost, 127.0.0.1 and `::1`; repeatable
     #[arg(long = "san", value_name = "NAME")]
     sans: Vec<String>,
+    /// Show this certificate instead of one of its own making (PEM); then no authority is written to --ca-file
+    #[arg(long, value_name = "FILE", requires = "tls_key", conflicts_with = "sans")]
+    tls_certificate: Option<PathBuf>,
+    /// The private key of --tls-certificate (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    tls_key: Option<PathBuf>,
 
     /// Id of the tenant
     #[arg(long, value_name = "ID", default_value = EXAMPLE_TENANT)]
@@ -204,6 +211,20 @@ DURATIONS are written like 500ms, 2s, 1m, 1h.
 
 All built-in ids and secrets are examples and protect nothing. Do not put real ones in.
 "#;
+
+impl Cli {
+    /// The settings, with the certificate that the command line names.
+    pub(crate) fn settings(&self) -> Result<Settings> {
+        let read = |path: &PathBuf| {
+            std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+        };
+        let certificate = match self.tls_certificate.as_ref().zip(self.tls_key.as_ref()) {
+            Some((chain, key)) => Some(ServerCertificate { chain: read(chain)?, key: read(key)? }),
+            None => None,
+        };
+        Ok(Settings { certificate, ..Settings::from(self) })
+    }
+}
 
 impl From<&Cli> for Settings {
     fn from(cli: &Cli) -> Self {

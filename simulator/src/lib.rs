@@ -38,7 +38,7 @@ pub use crate::model::{PrincipalKind, SyncOutcome};
 pub use crate::server::Server;
 pub use crate::settings::{
     CreateStatus, EXAMPLE_CLIENT_ID, EXAMPLE_CLIENT_SECRET, EXAMPLE_PUBLIC_CLIENT_ID, EXAMPLE_REFRESH_TOKEN,
-    EXAMPLE_TENANT, Settings,
+    EXAMPLE_TENANT, ServerCertificate, Settings,
 };
 pub use crate::settings_profiles::{
     DeleteStatus, EarlyStatus, ExpandRule, ProfileSettings, StartErrorStatus, UpdateStatus, UpdateVerb,

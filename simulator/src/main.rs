@@ -8,7 +8,7 @@ use std::io::{IsTerminal, Write};
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use graph_simulator::{Server, Settings};
+use graph_simulator::Server;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -24,10 +24,16 @@ async fn main() -> Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
 
-    let server = Server::start(Settings::from(&cli)).await?;
-    std::fs::write(&cli.ca_file, server.ca_pem())
-        .with_context(|| format!("cannot write the certificate authority to {}", cli.ca_file.display()))?;
-    tracing::info!(ca_file = %cli.ca_file.display(), url = %server.url(), "listening");
+    let settings = cli.settings()?;
+    let is_own = settings.certificate.is_none();
+    let server = Server::start(settings).await?;
+    if is_own {
+        std::fs::write(&cli.ca_file, server.ca_pem()).with_context(|| {
+            format!("cannot write the certificate authority to {}", cli.ca_file.display())
+        })?;
+    }
+    let ca_file = is_own.then(|| cli.ca_file.display().to_string());
+    tracing::info!(ca_file, url = %server.url(), "listening");
     say_ready(&server)?;
 
     let signal = tokio::select! {

@@ -77,6 +77,10 @@ impl Server {
         }
         let saved = settings.state.as_deref().map(StateFile::load).transpose()?.flatten();
         let certificates = tls::make(&names, saved.as_ref().map(|saved| &saved.authority))?;
+        let shown = match &settings.certificate {
+            Some(certificate) => tls::with(certificate)?,
+            None => certificates.server,
+        };
         let (listener, address) = listen::bind(SocketAddr::new(settings.bind, settings.port))?;
         let identity = settings.identity_port.map(|port| SocketAddr::new(settings.bind, port));
         let (identity_listener, identity) = identity.map(listen::bind).transpose()?.unzip();
@@ -92,7 +96,7 @@ impl Server {
         };
         let server = Self {
             face: Arc::new(face),
-            tls: RustlsConfig::from_config(certificates.server),
+            tls: RustlsConfig::from_config(shown),
             address,
             identity,
             listening: Mutex::default(),
@@ -121,7 +125,7 @@ impl Server {
         self.identity.map(|address| listen::url("http", address))
     }
 
-    /// The certificate authority to trust, as PEM.
+    /// The certificate authority to trust, as PEM, unless [`Settings::certificate`] is another's.
     #[must_use]
     pub fn ca_pem(&self) -> &str {
         &self.face.authority.certificate

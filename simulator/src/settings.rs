@@ -31,6 +31,15 @@ pub enum CreateStatus {
     Accepted,
 }
 
+/// A certificate that the server shows instead of one of its own making.
+#[derive(Clone)]
+pub struct ServerCertificate {
+    /// The certificate, and those between it and its authority; PEM.
+    pub chain: String,
+    /// Its private key; PEM.
+    pub key: String,
+}
+
 /// Everything a simulator can be told. `Settings::default()` is a working simulator with example identities.
 ///
 /// It deliberately has no `Debug`: it holds secrets.
@@ -46,6 +55,8 @@ pub struct Settings {
     pub identity_port: Option<u16>,
     /// Names and addresses the server certificate is valid for, besides `localhost`, `127.0.0.1` and `::1`.
     pub sans: Vec<String>,
+    /// What the server shows; `None`: a certificate under an authority of its own.
+    pub certificate: Option<ServerCertificate>,
     /// Id of the tenant.
     pub tenant: String,
     /// Further tenants, in which the same clients are registered.
@@ -125,6 +136,7 @@ impl Default for Settings {
             port: 0,
             identity_port: None,
             sans: Vec::new(),
+            certificate: None,
             tenant: EXAMPLE_TENANT.to_owned(),
             extra_tenants: Vec::new(),
             client_id: EXAMPLE_CLIENT_ID.to_owned(),

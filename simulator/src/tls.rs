@@ -1,5 +1,6 @@
 //! Makes the simulator's certificate authority and its server certificate. Fresh ones at every start, unless an
-//! authority was kept ([`crate::Settings::state`]). Nothing is written here.
+//! authority was kept ([`crate::Settings::state`]), or somebody brings a server certificate of their own. Nothing is
+//! written here.
 
 use std::sync::Arc;
 
@@ -10,8 +11,10 @@ use rcgen::{
 };
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
+use crate::settings::ServerCertificate;
 use crate::state::Authority;
 
 /// Names every server certificate is valid for.
@@ -44,14 +47,28 @@ pub(crate) fn make(extra: &[String], kept: Option<&Authority>) -> Result<Certifi
     let certificate = params.signed_by(&key, &issuer).context("cannot sign the server certificate")?;
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
 
+    Ok(Certificates { authority, server: Arc::new(server(vec![certificate.der().clone()], key)?) })
+}
+
+/// The TLS side of a server that shows a certificate of somebody else's making. Both in PEM.
+pub(crate) fn with(certificate: &ServerCertificate) -> Result<Arc<ServerConfig>> {
+    let chain = CertificateDer::pem_slice_iter(certificate.chain.as_bytes())
+        .collect::<Result<Vec<_>, _>>()
+        .context("the server certificate is no PEM")?;
+    let key = PrivateKeyDer::from_pem_slice(certificate.key.as_bytes())
+        .context("the key of the server certificate is no PEM")?;
+    Ok(Arc::new(server(chain, key)?))
+}
+
+fn server(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<ServerConfig> {
     let mut server = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .context("cannot set up TLS")?
         .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], key)
+        .with_single_cert(chain, key)
         .context("cannot use the server certificate")?;
     server.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Certificates { authority, server: Arc::new(server) })
+    Ok(server)
 }
 
 fn authority_params() -> Result<CertificateParams> {

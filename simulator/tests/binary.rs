@@ -232,3 +232,37 @@ async fn faults_of_the_command_line_strike_and_wrong_ones_are_explained() {
         assert!(err.contains(part), "{err}");
     }
 }
+
+#[tokio::test]
+async fn a_certificate_of_somebody_elses_making_is_shown_and_no_authority_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(["simulator.school.svc".to_owned()]).unwrap();
+    let files = ["tls.crt", "tls.key", "ca.pem"].map(|name| folder.path().join(name));
+    std::fs::write(&files[0], made.cert.pem()).unwrap();
+    std::fs::write(&files[1], made.signing_key.serialize_pem()).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_graph-simulator"))
+        .args(["--port", "0", "--tls-certificate"])
+        .arg(&files[0])
+        .arg("--tls-key")
+        .arg(&files[1])
+        .arg("--ca-file")
+        .arg(&files[2])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut out = BufReader::new(child.stdout.as_mut().unwrap());
+    tokio::time::timeout(LIMIT, out.read_line(&mut line)).await.unwrap().unwrap();
+    let port = line.trim_end().rsplit(':').next().unwrap().parse().unwrap();
+    let client = Client::builder()
+        .tls_certs_only([Certificate::from_pem(made.cert.pem().as_bytes()).unwrap()])
+        .resolve("simulator.school.svc", ([127, 0, 0, 1], port).into())
+        .no_proxy()
+        .build()
+        .unwrap();
+    let page = client.get(format!("https://simulator.school.svc:{port}/")).send().await.unwrap();
+    assert!(page.status().is_success());
+    assert!(!files[2].exists());
+}

@@ -60,7 +60,7 @@ pub fn render_all(program: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
         let mut command = helm(program, home.path());
         command.args(["template", "edusync", "charts/edusync", "--namespace", "edusync-system", "--values"]);
         let text = output_of(command.arg(&values)).with_context(|| format!("with the values {name}"))?;
-        rendered.insert(format!("{name}.yaml"), without_schemas(&text).into_bytes());
+        rendered.insert(format!("{name}.yaml"), without_keys(&without_schemas(&text)).into_bytes());
     }
     Ok(rendered)
 }
@@ -88,9 +88,24 @@ fn without_schemas(text: &str) -> String {
     kept
 }
 
+/// Certificates and keys are made anew with each rendering.
+fn without_keys(text: &str) -> String {
+    let line = |line: &str| match line.trim_start().split_once(": ") {
+        Some((name @ ("ca.crt" | "tls.crt" | "tls.key"), _)) => format!("  {name}: MADE-BY-HELM\n"),
+        _ => format!("{line}\n"),
+    };
+    text.lines().map(line).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_helm_makes_by_chance_is_left_out() {
+        let text = "data:\n  ca.crt: LS0t\n  clientSecret: example\n";
+        assert_eq!(without_keys(text), "data:\n  ca.crt: MADE-BY-HELM\n  clientSecret: example\n");
+    }
 
     #[test]
     fn definitions_lose_their_schemas_and_nothing_else_does() {

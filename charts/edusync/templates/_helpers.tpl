@@ -49,20 +49,52 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- end }}
 
 {{- define "edusync.image" -}}
-{{- if .Values.image.digest }}
-{{- printf "%s@%s" .Values.image.repository .Values.image.digest }}
-{{- else }}
-{{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) }}
+{{- include "edusync.imageName" (list .Values.image .Chart.AppVersion) }}
 {{- end }}
+
+{{/* Of an image's values and the version that is meant where they name none. */}}
+{{- define "edusync.imageName" -}}
+{{- $image := index . 0 }}
+{{- if $image.digest }}
+{{- printf "%s@%s" $image.repository $image.digest }}
+{{- else }}
+{{- printf "%s:%s" $image.repository (default (index . 1) $image.tag) }}
+{{- end }}
+{{- end }}
+
+{{/* The simulator: its name, the labels of its pods, its host within the cluster, and where the connection to it is. */}}
+{{- define "edusync.simulatorName" -}}
+{{- printf "%s-simulator" (include "edusync.fullname" . | trunc 53 | trimSuffix "-") }}
+{{- end }}
+
+{{- define "edusync.simulatorSelectorLabels" -}}
+app.kubernetes.io/name: {{ printf "%s-simulator" (include "edusync.name" . | trunc 53 | trimSuffix "-") }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "edusync.simulatorLabels" -}}
+{{- merge (include "edusync.simulatorSelectorLabels" . | fromYaml) (include "edusync.labels" . | fromYaml) | toYaml }}
+{{- end }}
+
+{{- define "edusync.simulatorHost" -}}
+{{- printf "%s.%s.svc" (include "edusync.simulatorName" .) .Release.Namespace }}
+{{- end }}
+
+{{- define "edusync.simulatorNamespace" -}}
+{{- default .Release.Namespace (first .Values.watchNamespaces) }}
 {{- end }}
 
 {{/* What every pod of the chart needs to be let in where Pod Security is `restricted`. */}}
 {{- define "edusync.podSettings" -}}
 serviceAccountName: {{ include "edusync.serviceAccountName" . }}
-{{- with .Values.imagePullSecrets }}
+{{ include "edusync.anyPodSettings" . }}
+{{- end }}
+
+{{- define "edusync.anyPodSettings" -}}
+{{- with .Values.imagePullSecrets -}}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
-{{- end }}
+{{ end -}}
 securityContext:
   {{- toYaml .Values.podSecurityContext | nindent 2 }}
 {{- with .Values.priorityClassName }}

@@ -124,7 +124,12 @@ impl ControlPlane {
 
     /// A Helm call as administrator, ready to run. It reads and writes no file of the user.
     pub fn helm<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
-        let mut command = prepared(&self.tools.helm, &self.folder, &self.admin);
+        self.client(&self.tools.helm, args)
+    }
+
+    /// The same with another client program.
+    pub fn client<A: AsRef<OsStr>>(&self, program: &Path, args: impl IntoIterator<Item = A>) -> Command {
+        let mut command = prepared(program, &self.folder, &self.admin);
         command.args(args);
         command
     }

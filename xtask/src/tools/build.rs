@@ -1,5 +1,5 @@
-//! Builds the programs from the pinned Go module `tools/kube` into a cache folder. The module's versions are read from
-//! its go.mod, so that they stand in one place.
+//! Builds the programs from the pinned Go modules in `tools` into a cache folder. A module's versions are read from its
+//! go.mod, so that they stand in one place.
 
 use std::env;
 use std::fs::{self, File};
@@ -21,8 +21,35 @@ use crate::repository_root;
 /// Environment of every call of Go: the installed toolchain and no C compiler.
 const GO_ENVIRONMENT: [(&str, &str); 2] = [("GOTOOLCHAIN", "local"), ("CGO_ENABLED", "0")];
 
-/// Knows the Go module and the folder that its programs are kept in.
+/// A Go module that pins programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Module {
+    /// The control plane and its clients.
+    Kube,
+    /// Helm 3 alone.
+    Helm3,
+}
+
+impl Module {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Kube => "kube",
+            Self::Helm3 => "helm3",
+        }
+    }
+
+    /// The flags that tell programs their versions; without them they report some that others cannot parse.
+    fn linker_flags(self, go_mod: &str) -> Result<String> {
+        match self {
+            Self::Kube => kube_linker_flags(go_mod),
+            Self::Helm3 => helm3_linker_flags(go_mod),
+        }
+    }
+}
+
+/// Knows a Go module and the folder that its programs are kept in.
 pub(super) struct Builder {
+    name: &'static str,
     module: PathBuf,
     go_mod: String,
     linker_flags: String,
@@ -30,22 +57,23 @@ pub(super) struct Builder {
 }
 
 impl Builder {
-    pub(super) fn new() -> Result<Self> {
-        let module = repository_root().join("tools").join("kube");
+    pub(super) fn new(module: Module) -> Result<Self> {
+        let (kind, name) = (module, module.name());
+        let module = repository_root().join("tools").join(name);
         let read = |name: &str| {
             let path = module.join(name);
             fs::read_to_string(&path)
                 .with_context(|| format!("cannot read {}: is the checkout complete?", path.display()))
         };
         let (go_mod, go_sum) = (read("go.mod")?, read("go.sum")?);
-        let linker_flags = linker_flags(&go_mod)?;
+        let linker_flags = kind.linker_flags(&go_mod)?;
         // What a change of which makes another program names the folder. The hash need not be the same for ever: with
         // another one the programs are built again.
         let mut hasher = DefaultHasher::new();
         (&go_mod, &go_sum, &linker_flags, GO_ENVIRONMENT, env::consts::OS, env::consts::ARCH)
             .hash(&mut hasher);
         let folder = cache_root()?.join("tools").join(format!("{:016x}", hasher.finish()));
-        Ok(Self { module, go_mod, linker_flags, folder })
+        Ok(Self { name, module, go_mod, linker_flags, folder })
     }
 
     pub(super) fn folder(&self) -> &Path {
@@ -100,7 +128,7 @@ impl Builder {
             .lines()
             .find_map(|line| line.strip_prefix("go "))
             .and_then(Version::find)
-            .context("tools/kube/go.mod has no line `go VERSION`")?;
+            .with_context(|| format!("tools/{}/go.mod has no line `go VERSION`", self.name))?;
         let Version(major, minor, patch) = wanted;
         let output = Command::new("go").arg("version").envs(GO_ENVIRONMENT).stdin(Stdio::null()).output().with_context(|| {
             format!(
@@ -156,8 +184,8 @@ impl Builder {
     }
 }
 
-/// The flags that tell Kubernetes and Helm their versions; without them the server reports one that clients cannot parse.
-fn linker_flags(go_mod: &str) -> Result<String> {
+/// For Kubernetes and Helm 4.
+fn kube_linker_flags(go_mod: &str) -> Result<String> {
     let kubernetes = required_version(go_mod, "k8s.io/kubernetes")?;
     let helm = required_version(go_mod, "helm.sh/helm/v4")?;
     let Version(major, minor, _) = Version::find(kubernetes).with_context(|| {
@@ -173,6 +201,20 @@ fn linker_flags(go_mod: &str) -> Result<String> {
     Ok(format!("-s -w {} {helm_flag}", kubernetes_flags.join(" ")))
 }
 
+/// For Helm 3: its own version, and that of the Kubernetes that it renders for when there is none. Release builds of Helm
+/// say the same; left out, it is 1.20.
+fn helm3_linker_flags(go_mod: &str) -> Result<String> {
+    let helm = required_version(go_mod, "helm.sh/helm/v3")?;
+    let library = required_version(go_mod, "k8s.io/client-go")?;
+    let Version(_, minor, _) = Version::find(library)
+        .with_context(|| format!("tools/helm3/go.mod requires client-go {library}, which is no version"))?;
+    let package = "helm.sh/helm/v3/pkg/chartutil";
+    Ok(format!(
+        "-s -w -X helm.sh/helm/v3/internal/version.version={helm} -X {package}.k8sVersionMajor=1 \
+         -X {package}.k8sVersionMinor={minor}"
+    ))
+}
+
 /// The version in the line `MODULE VERSION` of a go.mod.
 fn required_version<'a>(go_mod: &'a str, module: &str) -> Result<&'a str> {
     go_mod
@@ -180,7 +222,7 @@ fn required_version<'a>(go_mod: &'a str, module: &str) -> Result<&'a str> {
         .filter_map(|line| line.trim().trim_start_matches("require ").split_once(' '))
         .find(|(name, _)| *name == module)
         .and_then(|(_, rest)| rest.split_whitespace().next())
-        .with_context(|| format!("tools/kube/go.mod does not require {module}"))
+        .with_context(|| format!("go.mod does not require {module}"))
 }
 
 #[cfg(test)]
@@ -190,14 +232,26 @@ mod tests {
     #[test]
     fn versions_come_from_go_mod() {
         let go_mod = "module m\n\ngo 1.26.0\n\nrequire k8s.io/kubernetes v1.40.2 // indirect\nrequire (\n\thelm.sh/helm/v4 v4.9.0\n)\n";
-        let flags = linker_flags(go_mod).unwrap();
+        let flags = kube_linker_flags(go_mod).unwrap();
         assert!(flags.contains("-X k8s.io/client-go/pkg/version.gitVersion=v1.40.2"), "{flags}");
         assert!(flags.contains("-X k8s.io/component-base/version.gitMinor=40"), "{flags}");
         assert!(flags.ends_with("-X helm.sh/helm/v4/internal/version.version=v4.9.0"), "{flags}");
     }
 
     #[test]
+    fn helm_3_renders_for_the_kubernetes_of_its_library() {
+        let go_mod =
+            "require (\n\thelm.sh/helm/v3 v3.22.0 // indirect\n\tk8s.io/client-go v0.37.1 // indirect\n)\n";
+        let flags = helm3_linker_flags(go_mod).unwrap();
+        assert!(flags.contains("version.version=v3.22.0"), "{flags}");
+        assert!(
+            flags.ends_with(".k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=37"),
+            "{flags}"
+        );
+    }
+
+    #[test]
     fn a_go_mod_without_kubernetes_is_refused() {
-        assert!(linker_flags("module m\n").unwrap_err().to_string().contains("k8s.io/kubernetes"));
+        assert!(kube_linker_flags("module m\n").unwrap_err().to_string().contains("k8s.io/kubernetes"));
     }
 }

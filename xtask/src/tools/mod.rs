@@ -1,5 +1,5 @@
 //! Where the programs of the test control plane come from: a folder named by `KUBEBUILDER_ASSETS`, the PATH, or a build
-//! of the pinned Go module `tools/kube`. Nothing is downloaded as a binary and nothing is run here but version checks.
+//! of the pinned Go modules in `tools`. Nothing is downloaded as a binary and nothing is run here but version checks.
 
 mod build;
 mod version;
@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::progress::Progress;
+use build::Module;
 
 /// The paths of the five programs.
 #[derive(Debug, Clone)]
@@ -37,7 +38,7 @@ impl Tools {
     ///
     /// When a program must be built and cannot be: the error says what to install.
     pub fn locate(progress: &Progress) -> Result<Self> {
-        let builder = build::Builder::new()?;
+        let builder = build::Builder::new(Module::Kube)?;
         let found: Vec<(Program, Option<PathBuf>)> =
             Program::ALL.into_iter().map(|program| (program, ready_made(program))).collect();
         let missing: Vec<Program> =
@@ -69,15 +70,31 @@ impl Tools {
         folders.into_iter().collect::<Vec<_>>().join(":")
     }
 
+    /// Helm 3, found in the same way. Only the chart's tests need it.
+    ///
+    /// # Errors
+    ///
+    /// When it must be built and cannot be: the error says what to install.
+    pub fn helm3(progress: &Progress) -> Result<PathBuf> {
+        let program = Program::Helm3;
+        if let Some(path) = ready_made(program) {
+            return Ok(path);
+        }
+        let builder = build::Builder::new(Module::Helm3)?;
+        builder.build_missing(&[program], progress)?;
+        Ok(builder.path_of(program))
+    }
+
     /// Builds every program into the cache, also those that [`Tools::locate`] would take from elsewhere, and gives the
-    /// folder that holds them.
+    /// folder that holds those of the control plane.
     ///
     /// # Errors
     ///
     /// When a program cannot be built: the error says what to install.
     pub fn build_all(progress: &Progress) -> Result<PathBuf> {
-        let builder = build::Builder::new()?;
+        let builder = build::Builder::new(Module::Kube)?;
         builder.build_missing(&Program::ALL, progress)?;
+        build::Builder::new(Module::Helm3)?.build_missing(&[Program::Helm3], progress)?;
         Ok(builder.folder().to_path_buf())
     }
 }
@@ -90,9 +107,11 @@ enum Program {
     KubeControllerManager,
     Kubectl,
     Helm,
+    Helm3,
 }
 
 impl Program {
+    /// Those of the control plane.
     const ALL: [Self; 5] =
         [Self::Etcd, Self::KubeApiserver, Self::KubeControllerManager, Self::Kubectl, Self::Helm];
 
@@ -103,6 +122,7 @@ impl Program {
             Self::KubeControllerManager => "kube-controller-manager",
             Self::Kubectl => "kubectl",
             Self::Helm => "helm",
+            Self::Helm3 => "helm3",
         }
     }
 
@@ -114,6 +134,7 @@ impl Program {
             Self::KubeControllerManager => "k8s.io/kubernetes/cmd/kube-controller-manager",
             Self::Kubectl => "k8s.io/kubernetes/cmd/kubectl",
             Self::Helm => "helm.sh/helm/v4/cmd/helm",
+            Self::Helm3 => "helm.sh/helm/v3/cmd/helm",
         }
     }
 }

@@ -26,7 +26,7 @@ impl Version {
 pub(super) fn is_recent_enough(program: Program, path: &Path) -> bool {
     let arguments: &[&str] = match program {
         Program::Kubectl => &["version", "--client"],
-        Program::Helm => &["version", "--short"],
+        Program::Helm | Program::Helm3 => &["version", "--short"],
         Program::Etcd | Program::KubeApiserver | Program::KubeControllerManager => &["--version"],
     };
     let answer = Command::new(path).args(arguments).stdin(Stdio::null()).stderr(Stdio::null()).output();
@@ -44,6 +44,7 @@ fn accepts(program: Program, said: &str) -> bool {
             version >= Version(1, 33, 0)
         }
         Program::Helm => version.0 == 4,
+        Program::Helm3 => version.0 == 3,
         // Kubernetes refuses older ones from 1.34 on.
         Program::Etcd => version >= Version(3, 5, 21),
     });

@@ -18,6 +18,11 @@ fn helm_program() -> PathBuf {
     Tools::locate(&Progress::new()).unwrap().helm
 }
 
+/// The older Helm, which many still use.
+fn helm3_program() -> PathBuf {
+    Tools::helm3(&Progress::new()).unwrap()
+}
+
 /// `helm template` with these values.
 fn template(values: &Value) -> Output {
     let home = tempfile::tempdir().unwrap();
@@ -60,7 +65,33 @@ fn the_templates_say_what_the_files_in_rendered_say() {
             (name, std::fs::read(path).unwrap())
         })
         .collect();
-    let now = helm_chart::render_all(&helm_program()).unwrap();
+    differ_in_nothing(&present, helm_chart::render_all(&helm_program()).unwrap());
+}
+
+/// Since both make the same of every value set, the other tests of templates use one of them.
+#[test]
+fn helm_3_says_the_same() {
+    let home = tempfile::tempdir().unwrap();
+    let mut version = helm_chart::helm(&helm3_program(), home.path());
+    let version = version.args(["version", "--short"]).output().unwrap().stdout;
+    assert!(version.starts_with(b"v3."), "{version:?}");
+    let helm4 = helm_chart::render_all(&helm_program()).unwrap();
+    let objects = |rendered: BTreeMap<String, Vec<u8>>| {
+        rendered
+            .into_iter()
+            .map(|(name, text)| {
+                let objects: Vec<Value> =
+                    serde_saphyr::from_multiple(std::str::from_utf8(&text).unwrap()).unwrap();
+                let mut objects: Vec<String> = objects.iter().map(Value::to_string).collect();
+                objects.sort();
+                (name, objects)
+            })
+            .collect::<BTreeMap<_, _>>()
+    };
+    assert_eq!(objects(helm_chart::render_all(&helm3_program()).unwrap()), objects(helm4));
+}
+
+fn differ_in_nothing(present: &BTreeMap<String, Vec<u8>>, now: BTreeMap<String, Vec<u8>>) {
     assert!(now.len() >= 5, "{:?}", now.keys());
     assert_eq!(now.keys().collect::<Vec<_>>(), present.keys().collect::<Vec<_>>());
     for (name, text) in now {
