@@ -52,5 +52,6 @@ mod stalled;
 mod synchronize;
 mod terminal;
 mod tokens;
+mod trying;
 mod unreadable;
 mod world;
