@@ -27,6 +27,8 @@ enum Chore {
     Generate(commands::generate::Arguments),
     /// Let Helm check the chart
     LintChart,
+    /// Build the images of the Dockerfile, where this machine has Docker, Podman or Buildah
+    Image(commands::image::Arguments),
     /// Test the tests: put one deliberate defect after the other into a copy of the source, and see that they fail
     Defects(commands::defects::Arguments),
 }
@@ -36,6 +38,7 @@ fn main() -> Result<ExitCode> {
         Chore::Demo(arguments) => return commands::demo::run(&arguments),
         Chore::Soak(arguments) => return commands::soak::run(&arguments),
         Chore::ControlPlane(arguments) => commands::control_plane::run(&arguments)?,
+        Chore::Image(arguments) => commands::image::run(&arguments)?,
         Chore::Generate(arguments) => commands::generate::run(&arguments)?,
         Chore::Defects(arguments) => return commands::defects::run(&arguments),
         Chore::LintChart => commands::lint_chart::run()?,

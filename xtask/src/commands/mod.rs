@@ -5,6 +5,7 @@ pub(crate) mod defects;
 pub(crate) mod demo;
 pub(crate) mod generate;
 mod http;
+pub(crate) mod image;
 mod interrupt;
 pub(crate) mod lint_chart;
 mod parts;
