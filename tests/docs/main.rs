@@ -28,7 +28,14 @@ fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
 
 /// All pages that people read, with their texts.
 fn pages() -> BTreeMap<PathBuf, String> {
-    let single = ["README.md", "simulator/README.md", "charts/edusync/README.md"];
+    let single = [
+        "README.md",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "simulator/README.md",
+        "charts/edusync/README.md",
+    ];
     let paths = single.iter().map(|path| root().join(path)).chain(files("docs", "md"));
     paths.map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
 }
@@ -87,6 +94,42 @@ fn every_link_leads_somewhere() {
         }
     }
     assert!(followed > 100, "the links are found: {followed}");
+}
+
+/// What is said of security is shown by a test that is there, in the file that is named.
+#[test]
+fn every_claim_about_security_has_its_test() {
+    let page = fs::read_to_string(root().join("SECURITY.md")).unwrap();
+    let mut found = 0;
+    for named in page.split("[`").skip(1) {
+        let (name, rest) = named.split_once("`](").unwrap();
+        let (file, _) = rest.split_once(')').unwrap();
+        let text = fs::read_to_string(root().join(file)).unwrap();
+        assert!(text.contains(&format!("fn {name}(")), "SECURITY.md names {name}, which is not in {file}");
+        found += 1;
+    }
+    assert!(found > 15, "the tests are found: {found}");
+    let rows = page.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| Can"));
+    let without: Vec<_> = rows.filter(|row| !row.contains("[`")).collect();
+    assert_eq!(without, ["| write status and finalizers of profiles and connections | |"]);
+}
+
+/// A tag of somebody else's action can be moved; a commit cannot.
+#[test]
+fn every_action_is_pinned_by_its_commit() {
+    let mut pinned = 0;
+    for workflow in files(".github/workflows", "yml") {
+        let text = fs::read_to_string(&workflow).unwrap();
+        serde_saphyr::from_str::<Value>(&text).unwrap();
+        assert!(text.lines().any(|line| line.starts_with("permissions:")), "{}", workflow.display());
+        for used in text.lines().filter_map(|line| line.split_once("uses: ")).map(|(_, used)| used) {
+            let commit = used.split_once('@').unwrap().1.split(' ').next().unwrap();
+            let is_commit = commit.len() == 40 && commit.chars().all(|letter| letter.is_ascii_hexdigit());
+            assert!(is_commit && used.contains(" # v"), "{}: {used}", workflow.display());
+            pinned += 1;
+        }
+    }
+    assert!(pinned > 5, "the actions are found: {pinned}");
 }
 
 /// Every page of docs is reached from the first page.
