@@ -52,6 +52,7 @@ mod stalled;
 mod synchronize;
 mod terminal;
 mod tokens;
+mod told;
 mod trying;
 mod unreadable;
 mod world;
