@@ -109,8 +109,9 @@ impl Table {
         let widths: Vec<usize> = (0..self.headings.len()).map(width).collect();
         let mut text = String::new();
         for row in lines() {
-            let last = row.len().saturating_sub(1);
-            for (column, (look, cell)) in row.iter().enumerate() {
+            // No blanks at the end of a line.
+            let last = row.iter().rposition(|(_, cell)| !cell.is_empty()).unwrap_or_default();
+            for (column, (look, cell)) in row.iter().enumerate().take(last + 1) {
                 text.push_str(&paint.paint(*look, cell));
                 if column < last {
                     let width = widths.get(column).copied().unwrap_or_default();
@@ -209,9 +210,10 @@ mod tests {
         let mut table = Table::new(&["NAME", "STATE"]);
         table.row(vec![plain("a-long-name"), (Look::Good, "well".to_owned())]);
         table.row(vec![plain("b"), plain("so\x1b[31m\nso")]);
+        table.row(vec![plain("c"), plain("")]);
         assert_eq!(
             table.render(Paint::none()),
-            "NAME         STATE\na-long-name  well\nb            so [31m so\n"
+            "NAME         STATE\na-long-name  well\nb            so [31m so\nc\n"
         );
         assert!(table.render(Paint(true)).contains("\x1b[32mwell\x1b[0m"));
         assert_eq!(Table::new(&["NAME"]).render(Paint::none()), "");

@@ -142,7 +142,7 @@ async fn with_the_simulator_the_chart_works_without_a_tenant() {
     let shown = kubectl(&["get", "educationsyncprofiles,graphconnections"]).await;
     assert!(shown.contains("sample") && shown.contains("provisioned"), "{shown}");
     assert!(root.join("tmp/state.json").metadata().unwrap().len() > 0);
-    kubectl(&["delete", "educationsyncprofiles,graphconnections", "--all", "--timeout=60s"]).await;
+    kubectl(&["delete", "educationsyncprofile/sample", "graphconnection/simulator", "--timeout=60s"]).await;
     let mut helm = scene.world.helm(["uninstall", "edusync", "--namespace", &scene.namespace, "--no-hooks"]);
     tokio::task::spawn_blocking(move || output_of(&mut helm).unwrap()).await.unwrap();
 }

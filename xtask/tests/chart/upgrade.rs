@@ -110,6 +110,7 @@ fn the_simulator_comes_with_a_connection_and_a_profile() {
         for words in ["for trying alone", "wait --for=condition=Ready educationsyncprofile/sample"] {
             assert!(told.contains(words), "{told}");
         }
+        assert!(!told.contains("tell it how to reach your tenant"), "one way at a time: {told}");
         let namespace = "edusync-system";
         let before =
             ["gc/simulator", "esp/sample", "secret/edusync-simulator", "secret/edusync-simulator-connection"]
