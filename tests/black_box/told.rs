@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use graph_simulator::Settings;
 use xtask::repository_root;
@@ -123,7 +123,7 @@ impl Desk {
 
     /// Runs the block, and says what it should be instead, if it is not what is shown.
     fn differs(&self, block: &Block) -> Option<String> {
-        let began = Instant::now();
+        let began = xtask::timing::Stopwatch::start();
         loop {
             let command = block.command.replace("-n school ", &format!("-n {} ", self.scene.namespace));
             let output = self.run(&command).replace(&self.scene.namespace, "school");
