@@ -9,7 +9,7 @@ use anyhow::{Context, ensure};
 use crate::graph::budget::BudgetSettings;
 use crate::operator::lease::LeaseSettings;
 use crate::operator::telemetry::{self, LogFormat};
-use crate::operator::{self, OperatorSettings};
+use crate::operator::{self, Instance, OperatorSettings};
 use crate::poller::Intervals;
 use crate::reconcile::observation::Settings;
 use crate::upstream::OperatorIdentity;
@@ -65,6 +65,11 @@ pub struct Arguments {
     /// Name of this instance, in the Lease and in events. In the chart: the pod's name.
     #[arg(long, env = "POD_NAME", default_value = "edusync", value_name = "NAME")]
     instance: String,
+
+    /// The pod's uid: what the cluster lacks is said by events on the pod. In the chart: the pod's.
+    /// Without it they are on the Lease.
+    #[arg(long, env = "POD_UID", value_name = "UID")]
+    pod_uid: Option<String>,
 
     /// A host that connections may name besides Microsoft's, as host or host:port. Can be repeated.
     #[arg(long = "allowed-host", value_name = "HOST")]
@@ -151,6 +156,7 @@ impl Arguments {
                 identity: format!("{}_{}", self.instance, uuid::Uuid::new_v4()),
                 duration: self.lease_duration,
             },
+            instance: Instance { name: self.instance, pod_uid: self.pod_uid },
             namespaces: self.namespaces.into_iter().collect(),
             intervals: Intervals { rest: self.poll_interval, fast: self.fast_poll_interval },
             settings: Settings {

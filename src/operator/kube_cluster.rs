@@ -30,10 +30,9 @@ pub struct KubeCluster {
 }
 
 impl KubeCluster {
-    /// A cluster behind this client. `instance` names this process in events.
+    /// A cluster behind this client. `reporter` names this process in events.
     #[must_use]
-    pub fn new(client: Client, instance: String) -> Self {
-        let reporter = Reporter { controller: "edusync".to_owned(), instance: Some(instance) };
+    pub fn new(client: Client, reporter: Reporter) -> Self {
         let recorder = Recorder::new(client.clone(), reporter);
         Self { client, recorder }
     }

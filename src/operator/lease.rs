@@ -139,6 +139,7 @@ impl<P: LeasePort> Elector<P> {
     /// Returns when the lease is ours.
     pub async fn acquire(&mut self) {
         let mut told = None;
+        let mut complained = None;
         loop {
             match self.try_once().await {
                 Ok(Some(true)) => return,
@@ -149,7 +150,13 @@ impl<P: LeasePort> Elector<P> {
                         told = holder;
                     }
                 }
-                Err(error) => tracing::warn!(%error, "cannot get the lease; trying again"),
+                // Said once, however often it is tried.
+                Err(error) => {
+                    if complained.as_ref() != Some(&error) {
+                        tracing::warn!(%error, "cannot get the lease; trying again");
+                    }
+                    complained = Some(error);
+                }
             }
             tokio::time::sleep(self.settings.retry_period()).await;
         }

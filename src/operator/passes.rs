@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::mirror::{Change, Mirror};
 use super::watch::Told;
 use crate::api::{EducationSyncProfile, GraphConnection};
+use crate::kubernetes::sentence;
 use crate::poller::{Follower, FollowerKind};
 use crate::reconcile::cluster::{Cluster, ClusterError, Key, Scope};
 use crate::reconcile::{Context, Next, connection, follower_of, pass_in_span};
@@ -137,11 +138,27 @@ fn told<K>(event: Result<Event<K>, watcher::Error>, scope: &Scope, kind: &str) -
         .map_err(|error| match error {
             // The server keeps old versions for some minutes only; the watch begins anew.
             watcher::Error::WatchError(status) if status.code == 410 => tracing::debug!(kind, ?scope, "the watch begins anew"),
-            error => {
-                tracing::warn!(kind, ?scope, %error, "the watch was interrupted; it goes on (is the CRD installed, and may the ServiceAccount watch it?)");
-            }
+            // What is missing is said by `needs`, once and with what to do.
+            error if is_for_want(&error) => tracing::debug!(kind, ?scope, "the watch cannot begin"),
+            error => tracing::warn!(
+                kind,
+                ?scope,
+                error = sentence(&error),
+                "the watch was interrupted; it goes on"
+            ),
         })
         .ok()
+}
+
+/// Was it refused for want of a definition or a permission?
+fn is_for_want(error: &watcher::Error) -> bool {
+    let status = match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+        | watcher::Error::WatchError(status) => status,
+        _ => return false,
+    };
+    matches!(status.code, 403 | 404)
 }
 
 /// Runs the passes of profiles until `stop`, then lets those under way end.

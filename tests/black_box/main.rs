@@ -36,6 +36,7 @@ mod minimal;
 mod moves;
 mod mutate;
 mod namespaces;
+mod needs;
 mod operator;
 mod outage;
 mod page;
