@@ -9,6 +9,7 @@ use anyhow::{Context, ensure};
 use crate::graph::budget::BudgetSettings;
 use crate::operator::lease::LeaseSettings;
 use crate::operator::telemetry::{self, LogFormat};
+use crate::operator::traces::Traces;
 use crate::operator::{self, Instance, OperatorSettings};
 use crate::poller::Intervals;
 use crate::reconcile::observation::Settings;
@@ -98,6 +99,11 @@ pub struct Arguments {
     #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
     health_address: SocketAddr,
 
+    /// Where traces are sent: the address of a collector that takes OTLP over HTTP, without /v1/traces. The
+    /// variables of OpenTelemetry hold as well; without either none are sent.
+    #[arg(long, value_name = "URL")]
+    otlp_endpoint: Option<String>,
+
     /// Form of the log.
     #[arg(long, value_enum, default_value = "json")]
     log_format: LogFormat,
@@ -141,7 +147,18 @@ impl Arguments {
             .enable_all()
             .build()
             .context("cannot start the runtime")?;
-        runtime.block_on(operator::run(self.settings()))
+        let endpoint = self.otlp_endpoint.clone();
+        let settings = self.settings();
+        let traces = {
+            let _within = runtime.enter();
+            let namespace = &settings.lease.namespace;
+            Traces::begin(endpoint.as_deref(), &settings.instance, namespace, runtime.handle())
+        };
+        let result = runtime.block_on(operator::run(settings));
+        if let Some(traces) = traces {
+            traces.end();
+        }
+        result
     }
 
     fn settings(self) -> OperatorSettings {

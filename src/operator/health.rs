@@ -72,9 +72,9 @@ impl Health {
             return (code, checks(at_stage, stage, missing.as_ref(), is_ready));
         }
         let lines = match &missing {
-            Some(missing) if !missing.is_empty() => {
-                missing.values().map(|sentence| format!("not ready: {sentence}\n")).collect()
-            }
+            Some(missing) if !missing.is_empty() => missing
+                .values()
+                .fold(String::new(), |lines, sentence| lines + "not ready: " + sentence + "\n"),
             None if at_stage => "not ready: asking Kubernetes for definitions and permissions\n".to_owned(),
             _ if is_ready => format!("ok: {stage}\n"),
             _ => format!("not ready: {stage}\n"),
@@ -93,7 +93,7 @@ fn checks(at_stage: bool, stage: &str, missing: Option<&Missing>, is_ready: bool
             lines.push("[+]cluster: definitions and permissions are there".to_owned());
         }
         Some(missing) => {
-            lines.extend(missing.iter().map(|(name, sentence)| format!("[-]{name}: {sentence}")))
+            lines.extend(missing.iter().map(|(name, sentence)| format!("[-]{name}: {sentence}")));
         }
     }
     let outcome = if is_ready { "passed" } else { "failed" };

@@ -7,6 +7,7 @@ pub mod mirror;
 pub mod needs;
 pub mod refresh_tokens;
 pub mod telemetry;
+pub mod traces;
 pub mod watch;
 
 pub mod passes;
@@ -29,7 +30,7 @@ use crate::clock::Clock;
 use crate::graph::budget::BudgetSettings;
 use crate::graph::transport::{HttpTransport, Transport};
 use crate::kubernetes::{self, sentence};
-use crate::poller::{Follower, Intervals};
+use crate::poller::{Intervals, Woken};
 use crate::reconcile::Context;
 use crate::reconcile::cached::Cached;
 use crate::reconcile::cluster::Scope;
@@ -195,7 +196,7 @@ async fn work(
     health: &Health,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let (wake, woken) = mpsc::unbounded::<Follower>();
+    let (wake, woken) = mpsc::unbounded::<Woken>();
     let profiles = reflector::store::<crate::api::EducationSyncProfile>();
     let connections = reflector::store::<crate::api::GraphConnection>();
     let scopes = Scope::of(&settings.namespaces);
@@ -234,7 +235,7 @@ async fn work(
         Arc::clone(&context),
         queues.clone(),
     );
-    let dispatch = passes::dispatch(woken, queues);
+    let dispatch = passes::dispatch(woken, queues, &context.wakes);
     let ready = async {
         // Passes begin when both stores are whole: a connection that is not read yet is not missing.
         let read = futures::future::join(profiles.0.wait_until_ready(), connections.0.wait_until_ready());

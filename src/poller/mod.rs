@@ -20,6 +20,7 @@ use tokio::task::AbortHandle;
 use crate::clock::Clock;
 use crate::graph::name::NameKey;
 use crate::graph::{GraphClient, GraphError};
+use crate::trace::{self, Cause, Span};
 use pace::Pace;
 
 /// Somebody who wants to hear of changes.
@@ -31,6 +32,15 @@ pub struct Follower {
     pub namespace: String,
     /// Name of the resource.
     pub name: String,
+}
+
+/// Somebody who is to look, and the span that found it out.
+#[derive(Clone, Debug)]
+pub struct Woken {
+    /// Who.
+    pub follower: Follower,
+    /// Where from.
+    pub cause: Cause,
 }
 
 /// Kind of the resource that follows.
@@ -97,7 +107,7 @@ pub struct Poller {
 struct Shared {
     client: GraphClient,
     clock: Clock,
-    wake: UnboundedSender<Follower>,
+    wake: UnboundedSender<Woken>,
     changed: Notify,
     state: Mutex<State>,
 }
@@ -118,7 +128,7 @@ impl Poller {
         intervals: Intervals,
         phase: u64,
         clock: Clock,
-        wake: UnboundedSender<Follower>,
+        wake: UnboundedSender<Woken>,
     ) -> Self {
         let state = Mutex::new(State {
             view: View::default(),
@@ -154,7 +164,10 @@ impl Poller {
         let mut state = self.shared.lock();
         if !state.view.is_same(seen) {
             // The receiver is gone only while the process ends.
-            let _ = self.shared.wake.unbounded_send(follower.clone());
+            let _ = self
+                .shared
+                .wake
+                .unbounded_send(Woken { follower: follower.clone(), cause: Cause::default() });
         }
         if state.followers.get(&follower) != Some(&interest) {
             state.followers.insert(follower, interest);
@@ -222,22 +235,36 @@ impl Shared {
     async fn poll(&self) {
         let began = self.clock.now();
         self.lock().pace.began(began);
-        let result = self.client.list_with_status().await;
+        let span = Span::root("poll profiles");
+        span.set("server.address", host(&self.client.endpoint));
+        let result = span.around(self.client.list_with_status()).await;
         let wake = match result {
             Ok(profiles) => {
                 let ended = self.clock.now();
+                span.set("edusync.profiles", count(profiles.len()));
                 self.lock().succeed(Snapshot { began, ended, profiles })
             }
             Err(error) => {
+                span.fail(trace::variant(&error));
                 tracing::warn!(endpoint = self.client.endpoint, %error, "could not list the profiles");
                 self.lock().fail(error, self.clock.now())
             }
         };
+        span.set("edusync.woken", count(wake.len()));
         for follower in wake {
             // The receiver is gone only while the process ends.
-            let _ = self.wake.unbounded_send(follower);
+            let _ = self.wake.unbounded_send(Woken { follower, cause: span.cause() });
         }
     }
+}
+
+/// The host of an address.
+fn host(endpoint: &str) -> String {
+    url::Url::parse(endpoint).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
+}
+
+fn count(length: usize) -> i64 {
+    i64::try_from(length).unwrap_or(i64::MAX)
 }
 
 impl State {

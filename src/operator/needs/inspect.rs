@@ -1,7 +1,7 @@
 //! Asks the API server what is really missing, and tells: the log, the readiness probe, and an Event.
 //!
 //! Real answers only raise a suspicion: a 403 may also be an admission webhook's, or that of a namespace that is
-//! going. The judge is the server: a list with one object for a definition, SelfSubjectAccessReview for a
+//! going. The judge is the server: a list with one object for a definition, `SelfSubjectAccessReview` for a
 //! permission, its schemas for fields. It is asked of everything at the start, also by a standby, so that a rolling
 //! update stops before the old instance is gone; then of what answers have raised, and of what is missing until it
 //! is there. At rest nothing is asked.

@@ -57,7 +57,7 @@ impl Access {
 /// One thing that the operator needs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Need {
-    /// The CustomResourceDefinition of this resource.
+    /// The `CustomResourceDefinition` of this resource.
     Definition(&'static str),
     /// All fields in that definition.
     Fields(&'static str),

@@ -156,8 +156,8 @@ where
 mod tests {
     use super::*;
 
-    fn asked(method: Method, path: &str, query: Option<&str>) -> String {
-        let Some(access) = access_of(&method, path, query) else { return "nothing".to_owned() };
+    fn asked(method: &Method, path: &str, query: Option<&str>) -> String {
+        let Some(access) = access_of(method, path, query) else { return "nothing".to_owned() };
         let Access { verb, group, resource, namespace, name } = access;
         format!("{verb} {group} {resource} {} {}", namespace.unwrap_or_default(), name.unwrap_or_default())
     }
@@ -166,32 +166,32 @@ mod tests {
     fn a_request_is_put_into_the_words_of_a_role() {
         let profiles = "/apis/edusync.dev/v1alpha1/educationsyncprofiles";
         assert_eq!(
-            asked(Method::GET, profiles, Some("limit=500")),
+            asked(&Method::GET, profiles, Some("limit=500")),
             "list edusync.dev educationsyncprofiles  "
         );
         assert_eq!(
-            asked(Method::GET, profiles, Some("&watch=true&timeoutSeconds=290")),
+            asked(&Method::GET, profiles, Some("&watch=true&timeoutSeconds=290")),
             "watch edusync.dev educationsyncprofiles  "
         );
         assert_eq!(
             asked(
-                Method::PUT,
+                &Method::PUT,
                 "/apis/edusync.dev/v1alpha1/namespaces/school/graphconnections/default/status",
                 None
             ),
             "update edusync.dev graphconnections/status school default"
         );
         assert_eq!(
-            asked(Method::GET, "/api/v1/namespaces/school/secrets/graph", None),
+            asked(&Method::GET, "/api/v1/namespaces/school/secrets/graph", None),
             "get  secrets school graph"
         );
-        assert_eq!(asked(Method::GET, "/api/v1/namespaces/school", None), "get  namespaces  school");
+        assert_eq!(asked(&Method::GET, "/api/v1/namespaces/school", None), "get  namespaces  school");
         assert_eq!(
-            asked(Method::POST, "/apis/events.k8s.io/v1/namespaces/school/events", None),
+            asked(&Method::POST, "/apis/events.k8s.io/v1/namespaces/school/events", None),
             "create events.k8s.io events school "
         );
         for path in ["/openapi/v3/apis/edusync.dev/v1alpha1", "/version", "/", "/apis"] {
-            assert_eq!(asked(Method::GET, path, None), "nothing", "{path}");
+            assert_eq!(asked(&Method::GET, path, None), "nothing", "{path}");
         }
     }
 
