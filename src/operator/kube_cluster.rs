@@ -50,11 +50,19 @@ impl KubeCluster {
     where
         K: Resource<DynamicType = ()>,
     {
+        // Events are gone after an hour; what they say is what an administrator looks for in the log.
+        let type_ = match notice.kind {
+            EventKind::Normal => {
+                tracing::info!(reason = notice.reason, "{}", notice.note);
+                EventType::Normal
+            }
+            EventKind::Warning => {
+                tracing::warn!(reason = notice.reason, "{}", notice.note);
+                EventType::Warning
+            }
+        };
         let event = Event {
-            type_: match notice.kind {
-                EventKind::Normal => EventType::Normal,
-                EventKind::Warning => EventType::Warning,
-            },
+            type_,
             reason: notice.reason,
             note: Some(notice.note.chars().take(LONGEST_NOTE).collect()),
             action: notice.action.to_owned(),

@@ -242,12 +242,22 @@ impl Shared {
             Ok(profiles) => {
                 let ended = self.clock.now();
                 span.set("edusync.profiles", count(profiles.len()));
-                self.lock().succeed(Snapshot { began, ended, profiles })
+                let mut state = self.lock();
+                if state.view.failure.is_some() {
+                    tracing::info!(endpoint = self.client.endpoint, "the profiles are listed again");
+                }
+                state.succeed(Snapshot { began, ended, profiles })
             }
             Err(error) => {
                 span.fail(trace::variant(&error));
-                tracing::warn!(endpoint = self.client.endpoint, %error, "could not list the profiles");
-                self.lock().fail(error, self.clock.now())
+                let mut state = self.lock();
+                let endpoint = &self.client.endpoint;
+                if state.is_known(&error) {
+                    tracing::debug!(endpoint, %error, "could not list the profiles");
+                } else {
+                    tracing::warn!(endpoint, %error, "could not list the profiles");
+                }
+                state.fail(error, self.clock.now())
             }
         };
         span.set("edusync.woken", count(wake.len()));
@@ -294,17 +304,23 @@ impl State {
         self.followers.iter().filter(|(_, interest)| concerned(interest)).map(|(f, _)| f.clone()).collect()
     }
 
+    /// Has this failure been told already? A call that is held back is so by what is known.
+    fn is_known(&self, error: &GraphError) -> bool {
+        self.view
+            .failure
+            .as_ref()
+            .is_some_and(|old| matches!(error, GraphError::Waiting(_)) || same_kind(old, error))
+    }
+
     /// Followers hear of a failure once, not at every attempt. What is known stays known.
     fn fail(&mut self, error: GraphError, now: Timestamp) -> Vec<Follower> {
         self.view.failing_since.get_or_insert(now);
         self.pace.failed(error.certainty(), error.retry_after());
-        if matches!(error, GraphError::Waiting(_)) && self.view.failure.is_some() {
-            // Held back by what is known already.
-            return Vec::new();
+        let is_known = self.is_known(&error);
+        if !(is_known && matches!(error, GraphError::Waiting(_))) {
+            self.view.failure = Some(error);
         }
-        let same = self.view.failure.as_ref().is_some_and(|old| same_kind(old, &error));
-        self.view.failure = Some(error);
-        if same { Vec::new() } else { self.followers.keys().cloned().collect() }
+        if is_known { Vec::new() } else { self.followers.keys().cloned().collect() }
     }
 }
 

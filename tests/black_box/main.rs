@@ -30,6 +30,7 @@ mod hands;
 mod health;
 mod kinds;
 mod leadership;
+mod log;
 mod lost;
 mod manage;
 mod manifests;

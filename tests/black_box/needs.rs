@@ -25,13 +25,13 @@ impl Scene {
     /// Waits until `/readyz` answers this.
     pub async fn until_readyz(&self, wanted: (u16, &str)) {
         let mut shown = (0, String::new());
-        let waited = tokio::time::timeout(std::time::Duration::from_mins(1), async {
+        let in_time = tokio::time::timeout(std::time::Duration::from_mins(1), async {
             while (shown.0, shown.1.as_str()) != wanted {
                 tokio::time::sleep(std::time::Duration::from_millis(50)).await;
                 shown = self.probe("/readyz").await;
             }
         });
-        assert!(waited.await.is_ok(), "{wanted:?}, but {shown:?}\n{}", self.operator_says());
+        assert!(in_time.await.is_ok(), "{wanted:?}, but {shown:?}\n{}", self.operator_says());
     }
 
     /// Reason, note, and how often each event on the operator's pod was seen.
@@ -106,9 +106,9 @@ async fn a_definition_of_an_older_version_is_named_before_it_loses_anything() {
     let mut scene = begin("olddefinition").await;
     let path =
         "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties/creation/properties/notAfter";
-    let patch = json!([{"op": "remove", "path": path}]).to_string();
+    let removal = json!([{"op": "remove", "path": path}]).to_string();
     let crd = "educationsyncprofiles.edusync.dev";
-    scene.admin(&["patch", "crd", crd, "--type=json", "--patch", &patch]);
+    scene.admin(&["patch", "crd", crd, "--type=json", "--patch", &removal]);
     scene.start_operator();
     let sentence = format!(
         "the CustomResourceDefinition {crd} is of another version than edusync {}, and lacks status.creation.notAfter, so that what is written there is lost: `kubectl apply --server-side -f crds/` of this version, or `helm upgrade` with crds.enabled=true",
@@ -124,15 +124,15 @@ async fn a_definition_of_an_older_version_is_named_before_it_loses_anything() {
     );
 }
 
-/// What edusync says of a permission of the ClusterRole, or of a Role.
-fn no_permission(what: &str, place: &str, role: &str, rule: (&str, &str, &str)) -> String {
-    let (group, resource, verb) = rule;
+/// What edusync says of a permission of the `ClusterRole`, or of a Role.
+fn no_permission(what: &str, place: &str, role: &str, grant: (&str, &str, &str)) -> String {
+    let (group, resource, verb) = grant;
     format!(
         "{OPERATOR} may not {what} {place}: a {role} that is bound to it needs the rule {{apiGroups: [\"{group}\"], resources: [\"{resource}\"], verbs: [\"{verb}\"]}}; `helm upgrade` with rbac.create=true puts it back (templates/rbac.yaml of the chart)"
     )
 }
 
-/// One rule after the other is taken from the ClusterRole, and given back.
+/// One rule after the other is taken from the `ClusterRole`, and given back.
 #[tokio::test(flavor = "multi_thread")]
 async fn permissions_that_are_missing_are_named_and_waited_for() {
     let mut scene = begin("permissions").await;
@@ -155,13 +155,13 @@ async fn permissions_that_are_missing_are_named_and_waited_for() {
     let here = format!("in namespace {}", scene.namespace);
     let local = format!("Role of namespace {}", scene.namespace);
     let lines = |sentences: &[String]| {
-        sentences.iter().map(|said| format!("not ready: {said}\n")).collect::<String>()
+        sentences.iter().fold(String::new(), |lines, said| lines + "not ready: " + said + "\n")
     };
     // A write that only comes later is missed at the start; so says a standby as well.
     set(&scene, &without("educationsyncprofiles/status"));
     let statuses = ["educationsyncprofiles", "graphconnections"].map(|resource| {
-        let rule = ("edusync.dev", &*format!("{resource}/status"), "update");
-        no_permission(&format!("update {resource}.edusync.dev/status"), &here, &local, rule)
+        let grant = ("edusync.dev", &*format!("{resource}/status"), "update");
+        no_permission(&format!("update {resource}.edusync.dev/status"), &here, &local, grant)
     });
     scene.start_operator();
     scene.until_readyz((503, &lines(&statuses))).await;
@@ -187,8 +187,8 @@ async fn permissions_that_are_missing_are_named_and_waited_for() {
     scene.terminate_operator();
     scene.start_operator();
     let profiles = ["get", "list", "patch", "watch"].map(|verb| {
-        let rule = ("edusync.dev", "educationsyncprofiles", verb);
-        no_permission(&format!("{verb} educationsyncprofiles.edusync.dev"), &here, &local, rule)
+        let grant = ("edusync.dev", "educationsyncprofiles", verb);
+        no_permission(&format!("{verb} educationsyncprofiles.edusync.dev"), &here, &local, grant)
     });
     scene.until_readyz((503, &lines(&profiles))).await;
     set(&scene, &give_back);

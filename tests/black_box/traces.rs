@@ -87,9 +87,10 @@ async fn a_create_is_one_trace_with_its_calls() {
     let log = scene.operator_log();
     let line = log.lines().find(|line| line.contains("created the profile")).unwrap();
     let line: Value = serde_json::from_str(line).unwrap();
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    assert_eq!(line["trace_id"], hex(&pass.trace_id));
-    assert_eq!(line["span_id"], hex(&pass.span_id));
+    let trace = u128::from_be_bytes(pass.trace_id.as_slice().try_into().unwrap());
+    let span = u64::from_be_bytes(pass.span_id.as_slice().try_into().unwrap());
+    assert_eq!(line["trace_id"], format!("{trace:032x}"));
+    assert_eq!(line["span_id"], format!("{span:016x}"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -201,7 +201,8 @@ fn template(url: &Url) -> String {
 
 fn lost(call: &Call<'_>, error: TransportError, milliseconds: u64) -> GraphError {
     let ids = CallIds { request_id: None, client_request_id: call.client_request_id.clone() };
-    tracing::warn!(
+    // Whoever made the call says what it means.
+    tracing::debug!(
         operation = call.operation,
         method = call.method.as_str(),
         milliseconds,
