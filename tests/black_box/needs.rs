@@ -17,8 +17,11 @@ impl Scene {
     pub async fn probe(&self, path: &str) -> (u16, String) {
         let log = self.operator_log();
         let address = log.rsplit_once("address=").and_then(|(_, rest)| rest.split_whitespace().next());
-        let address = address.unwrap_or_else(|| panic!("it serves no probes: {log}"));
-        let answer = reqwest::get(format!("http://{address}{path}")).await.unwrap();
+        // It may not have begun yet, or be the one that has ended.
+        let Some(address) = address else { return (0, log) };
+        let Ok(answer) = reqwest::get(format!("http://{address}{path}")).await else {
+            return (0, format!("{address} does not answer"));
+        };
         (answer.status().as_u16(), answer.text().await.unwrap())
     }
 
