@@ -4,8 +4,10 @@ pub mod health;
 pub mod kube_cluster;
 pub mod lease;
 pub mod mirror;
+pub mod needs;
 pub mod refresh_tokens;
 pub mod telemetry;
+pub mod traces;
 pub mod watch;
 
 pub mod passes;
@@ -17,15 +19,18 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use futures::channel::mpsc;
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
+use kube::runtime::events::Reporter;
 use kube::runtime::reflector;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::clock::Clock;
 use crate::graph::budget::BudgetSettings;
 use crate::graph::transport::{HttpTransport, Transport};
 use crate::kubernetes::{self, sentence};
-use crate::poller::{Follower, Intervals};
+use crate::poller::{Intervals, Woken};
 use crate::reconcile::Context;
 use crate::reconcile::cached::Cached;
 use crate::reconcile::cluster::Scope;
@@ -34,6 +39,9 @@ use crate::upstream::{OperatorIdentity, Transports, UpstreamSettings, Upstreams}
 use health::{Health, Stage};
 use kube_cluster::{KubeCluster, KubeLease};
 use lease::{Elector, Leadership, LeasePort, LeaseSettings};
+use needs::Place;
+use needs::inspect::Inspector;
+use needs::notice::{NoticeLayer, Suspicions};
 use refresh_tokens::KubeRefreshTokens;
 
 /// How long passes may take to end after SIGTERM.
@@ -48,6 +56,8 @@ pub struct OperatorSettings {
     pub health_address: SocketAddr,
     /// The lease.
     pub lease: LeaseSettings,
+    /// This instance, as people name it.
+    pub instance: Instance,
     /// How often Graph is looked at.
     pub intervals: Intervals,
     /// Time spans of decisions.
@@ -60,6 +70,15 @@ pub struct OperatorSettings {
     pub budget: BudgetSettings,
     /// How many passes may be under way at once.
     pub concurrency: u16,
+}
+
+/// What this process is called in Kubernetes.
+#[derive(Clone, Debug)]
+pub struct Instance {
+    /// Name; the pod's, if it runs in one.
+    pub name: String,
+    /// The pod's uid, if it runs in one.
+    pub pod_uid: Option<String>,
 }
 
 /// Transports over HTTP.
@@ -87,7 +106,14 @@ pub async fn run(settings: OperatorSettings) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("cannot serve the probes at {}", settings.health_address))?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), %address, identity = settings.lease.identity, "starting");
-    let client = client().await?;
+    let suspicions = Arc::new(Suspicions::new(Place {
+        scopes: Scope::of(&settings.namespaces),
+        home: settings.lease.namespace.clone(),
+    }));
+    let client = client(&NoticeLayer(Arc::clone(&suspicions))).await?;
+    let inspector =
+        Inspector::new(client.clone(), suspicions, health.clone(), reporter(&settings), own(&settings));
+    let inspecting = AbortOnDropHandle::new(tokio::spawn(inspector.run()));
     let stop = CancellationToken::new();
     let signals = tokio::spawn(stop_on_signal(stop.clone(), health.clone())?);
 
@@ -107,7 +133,35 @@ pub async fn run(settings: OperatorSettings) -> anyhow::Result<()> {
     let work = work(&settings, client, clock, leadership, &health, stop.clone());
     let result = Box::pin(lead(work, &stop, &mut elector)).await;
     signals.abort();
+    drop(inspecting);
     result
+}
+
+fn reporter(settings: &OperatorSettings) -> Reporter {
+    Reporter { controller: "edusync".to_owned(), instance: Some(settings.lease.identity.clone()) }
+}
+
+/// What events about the operator itself are about: its pod, or outside of one its Lease.
+fn own(settings: &OperatorSettings) -> ObjectReference {
+    let namespace = Some(settings.lease.namespace.clone());
+    let Some(uid) = settings.instance.pod_uid.clone() else {
+        return ObjectReference {
+            api_version: Some("coordination.k8s.io/v1".to_owned()),
+            kind: Some("Lease".to_owned()),
+            name: Some(settings.lease.name.clone()),
+            namespace,
+            ..ObjectReference::default()
+        };
+    };
+    ObjectReference {
+        api_version: Some("v1".to_owned()),
+        kind: Some("Pod".to_owned()),
+        name: Some(settings.instance.name.clone()),
+        namespace,
+        // kubectl describe pod asks for events with it.
+        uid: Some(uid),
+        ..ObjectReference::default()
+    }
 }
 
 /// Works while the lease is held. The lease is given back when all passes have ended, not before.
@@ -142,11 +196,11 @@ async fn work(
     health: &Health,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let (wake, woken) = mpsc::unbounded::<Follower>();
+    let (wake, woken) = mpsc::unbounded::<Woken>();
     let profiles = reflector::store::<crate::api::EducationSyncProfile>();
     let connections = reflector::store::<crate::api::GraphConnection>();
     let scopes = Scope::of(&settings.namespaces);
-    let port = KubeCluster::new(client.clone(), settings.lease.identity.clone());
+    let port = KubeCluster::new(client.clone(), reporter(settings));
     let cluster = Cached::new(port, profiles.0.clone(), connections.0.clone()).looking_into(scopes.clone());
     let upstreams = Upstreams::new(
         UpstreamSettings {
@@ -181,7 +235,7 @@ async fn work(
         Arc::clone(&context),
         queues.clone(),
     );
-    let dispatch = passes::dispatch(woken, queues);
+    let dispatch = passes::dispatch(woken, queues, &context.wakes);
     let ready = async {
         // Passes begin when both stores are whole: a connection that is not read yet is not missing.
         let read = futures::future::join(profiles.0.wait_until_ready(), connections.0.wait_until_ready());
@@ -217,14 +271,14 @@ async fn work(
     result
 }
 
-async fn client() -> anyhow::Result<Client> {
+async fn client(layer: &NoticeLayer) -> anyhow::Result<Client> {
     let config = kube::Config::infer().await.map_err(|error| {
         anyhow::anyhow!(
             "no way to Kubernetes: neither inside a cluster, nor is there a kubeconfig (KUBECONFIG) that can be used: {}",
             sentence(&error)
         )
     })?;
-    kubernetes::client(config)
+    kubernetes::client_through(config, layer)
 }
 
 /// SIGTERM and Ctrl-C end the operator.

@@ -20,9 +20,11 @@ use tokio_util::sync::CancellationToken;
 use super::mirror::{Change, Mirror};
 use super::watch::Told;
 use crate::api::{EducationSyncProfile, GraphConnection};
-use crate::poller::{Follower, FollowerKind};
+use crate::kubernetes::sentence;
+use crate::poller::{Follower, FollowerKind, Woken};
 use crate::reconcile::cluster::{Cluster, ClusterError, Key, Scope};
-use crate::reconcile::{Context, Next, connection, follower_of, pass_in_span};
+use crate::reconcile::{Context, Next, connection_pass_in_span, follower_of, pass_in_span};
+use crate::trace::{Cause, Wakes};
 
 type Shared<C> = Arc<Context<C>>;
 
@@ -53,8 +55,10 @@ impl Queues {
 }
 
 /// Sorts what pollers wake.
-pub async fn dispatch(mut woken: impl Stream<Item = Follower> + Unpin, queues: Queues) {
-    while let Some(Follower { kind, namespace, name }) = woken.next().await {
+pub async fn dispatch(mut woken: impl Stream<Item = Woken> + Unpin, queues: Queues, wakes: &Wakes) {
+    while let Some(Woken { follower, cause }) = woken.next().await {
+        wakes.note(follower.clone(), "poll", cause);
+        let Follower { kind, namespace, name } = follower;
         let key = Key { namespace, name };
         match kind {
             FollowerKind::Profile => queues.profile(key),
@@ -78,10 +82,14 @@ pub async fn watch_profiles<C: Cluster>(
         let Some(event) = told(event, &scope, "EducationSyncProfiles") else { continue };
         for change in mirror.take(&scope, event) {
             match change {
-                Change::Changed((key, _)) => queues.profile(key),
+                Change::Changed((key, _)) => {
+                    context.wakes.note(follower_of(&key), "watch", Cause::default());
+                    queues.profile(key);
+                }
                 Change::Gone(uid, (key, connection)) => {
                     context.forget(&uid);
                     context.unfollow(&follower_of(&key));
+                    context.wakes.forget(&follower_of(&key));
                     context.cluster.forget(&uid);
                     // A connection that is being deleted may wait for this.
                     queues.connection(connection);
@@ -127,7 +135,9 @@ fn profile_of(resource: &EducationSyncProfile) -> Option<String> {
 fn queue_users<C: Cluster>(context: &Shared<C>, queues: &Queues, connection: &Key) {
     for profile in context.cluster.profiles() {
         if Key::of_connection(&profile) == *connection {
-            queues.profile(Key::of(&*profile));
+            let key = Key::of(&*profile);
+            context.wakes.note(follower_of(&key), "connection", Cause::default());
+            queues.profile(key);
         }
     }
 }
@@ -136,12 +146,29 @@ fn told<K>(event: Result<Event<K>, watcher::Error>, scope: &Scope, kind: &str) -
     event
         .map_err(|error| match error {
             // The server keeps old versions for some minutes only; the watch begins anew.
-            watcher::Error::WatchError(status) if status.code == 410 => tracing::debug!(kind, ?scope, "the watch begins anew"),
-            error => {
-                tracing::warn!(kind, ?scope, %error, "the watch was interrupted; it goes on (is the CRD installed, and may the ServiceAccount watch it?)");
+            watcher::Error::WatchError(status) if status.code == 410 => {
+                tracing::debug!(kind, ?scope, "the watch begins anew");
             }
+            // What is missing is said by `needs`, once and with what to do.
+            error if is_for_want(&error) => tracing::debug!(kind, ?scope, "the watch cannot begin"),
+            error => tracing::warn!(
+                kind,
+                ?scope,
+                error = sentence(&error),
+                "the watch was interrupted; it goes on"
+            ),
         })
         .ok()
+}
+
+/// Was it refused for want of a definition or a permission?
+fn is_for_want(error: &watcher::Error) -> bool {
+    match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+        | watcher::Error::WatchError(status) => matches!(status.code, 403 | 404),
+        _ => false,
+    }
 }
 
 /// Runs the passes of profiles until `stop`, then lets those under way end.
@@ -203,7 +230,7 @@ async fn look_at_connection<C: Cluster>(
     connection: Arc<GraphConnection>,
     context: Shared<C>,
 ) -> Result<Action, ClusterError> {
-    connection::pass(&context, &Key::of(&*connection)).await.map(action)
+    connection_pass_in_span(context, Key::of(&*connection)).await.map(action)
 }
 
 /// Passes of one profile, until there is nothing to be done at once.
