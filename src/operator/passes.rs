@@ -77,10 +77,10 @@ pub async fn watch_profiles<C: Cluster>(
 ) {
     let mut events = pin!(events);
     let describe = |profile: &EducationSyncProfile| (Key::of(profile), Key::of_connection(profile));
-    let mut mirror = Mirror::new(scopes, store, describe).with_record(profile_of);
+    let mut mirror = Mirror::new(scopes, store, describe, |one, other| one.status == other.status);
     while let Some((scope, event)) = events.next().await {
         let Some(event) = told(event, &scope, "EducationSyncProfiles") else { continue };
-        for change in mirror.take(&scope, event) {
+        for change in mirror.take(&scope, event, |profile| context.cluster.has_written_profile(profile)) {
             match change {
                 Change::Changed((key, _)) => {
                     context.wakes.note(follower_of(&key), "watch", Cause::default());
@@ -108,10 +108,11 @@ pub async fn watch_connections<C: Cluster>(
     queues: Queues,
 ) {
     let mut events = pin!(events);
-    let mut mirror = Mirror::new(scopes, store, Key::of);
+    let mut mirror = Mirror::new(scopes, store, Key::of, |one, other| one.status == other.status);
     while let Some((scope, event)) = events.next().await {
         let Some(event) = told(event, &scope, "GraphConnections") else { continue };
-        for change in mirror.take(&scope, event) {
+        let is_ours = |connection: &GraphConnection| context.cluster.has_written_connection(connection);
+        for change in mirror.take(&scope, event, is_ours) {
             match change {
                 Change::Changed(key) => {
                     queue_users(&context, &queues, &key);
@@ -125,11 +126,6 @@ pub async fn watch_connections<C: Cluster>(
             }
         }
     }
-}
-
-/// Which profile the status says that a resource has.
-fn profile_of(resource: &EducationSyncProfile) -> Option<String> {
-    resource.status.as_ref()?.binding.as_ref().map(|binding| binding.profile_id.clone())
 }
 
 fn queue_users<C: Cluster>(context: &Shared<C>, queues: &Queues, connection: &Key) {
