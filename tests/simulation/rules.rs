@@ -222,11 +222,14 @@ impl Rules {
             self.story.broken(format!("{id} was created without a recorded intent"));
             return;
         };
-        let made = self.notes().made.clone();
+        let made = self.made();
+        let retained = self.retained();
         let is_namesake =
             |profile: &Value| NameKey::of(profile["displayName"].as_str().unwrap_or_default()) == name;
-        let twin =
-            alive(world).into_iter().find(|(id, profile)| made.contains_key(id) && is_namesake(profile));
+        // One that its resource has left behind is nobody's, like one that people make: a list that is behind may not
+        // show it yet, and nothing else tells of it.
+        let is_ours = |id: &String| made.contains_key(id) && !retained.contains(id);
+        let twin = alive(world).into_iter().find(|(id, profile)| is_ours(id) && is_namesake(profile));
         if let Some((twin, _)) = twin {
             self.story.broken(format!("two profiles of one name: {twin} and {id}"));
         }
