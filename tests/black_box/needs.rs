@@ -49,10 +49,7 @@ impl Scene {
                 tokio::time::sleep(std::time::Duration::from_millis(50)).await;
             }
         });
-        match waited.await {
-            Ok(events) => events,
-            Err(_) => panic!("not {count} events, but {:#?}", self.events_on_pod().await),
-        }
+        waited.await.expect("as many events as there are to be")
     }
 
     async fn events_on_pod(&self) -> Vec<(String, String)> {
