@@ -5,16 +5,19 @@
 //! words of our own.
 
 use std::error::Error;
+use std::sync::Arc;
 
 use anyhow::anyhow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
-use kube::client::AuthError;
+use kube::client::{AuthError, ClientBuilder};
 use kube::config::KubeconfigError;
 use kube::{Client, Config};
 use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::metrics::{CountRequests, Metrics};
 
 /// So many characters in a row are enough to call it a quotation.
 const QUOTATION: usize = 12;
@@ -26,7 +29,24 @@ pub const QUOTED: &str = "Kubernetes refused it, in words that quote the token a
 ///
 /// # Errors
 /// When a certificate, a command for credentials, or a proxy cannot be used.
-pub fn client(mut config: Config) -> anyhow::Result<Client> {
+pub fn client(config: Config) -> anyhow::Result<Client> {
+    Client::try_from(prepared(config)).map_err(|error| cannot_set_up(&error))
+}
+
+/// The same, and every request is counted.
+///
+/// # Errors
+/// As [`client`].
+pub fn counted_client(config: Config, metrics: Arc<Metrics>) -> anyhow::Result<Client> {
+    let builder = ClientBuilder::try_from(prepared(config)).map_err(|error| cannot_set_up(&error))?;
+    Ok(builder.with_layer(&CountRequests(metrics)).build())
+}
+
+fn cannot_set_up(error: &kube::Error) -> anyhow::Error {
+    anyhow!("cannot set up the client for Kubernetes: {}", sentence(error))
+}
+
+fn prepared(mut config: Config) -> Config {
     config.default_retry = false;
     let from_environment = variable("HTTPS_PROXY").and_then(|address| address.parse::<Uri>().ok());
     // kube looks whether NO_PROXY has the proxy, where it should look for the cluster.
@@ -35,8 +55,7 @@ pub fn client(mut config: Config) -> anyhow::Result<Client> {
     {
         config.proxy_url = None;
     }
-    Client::try_from(config)
-        .map_err(|error| anyhow!("cannot set up the client for Kubernetes: {}", sentence(&error)))
+    config
 }
 
 /// A variable of the environment, in the one case or the other.

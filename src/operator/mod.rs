@@ -1,10 +1,11 @@
-//! Wiring: the lease, the watches, the queue of passes, the probes, the end. No decision is made here.
+//! Wiring: the lease, the watches, the queue of passes, the probes, metrics, the end. No decision is made here.
 
 pub mod health;
 pub mod kube_cluster;
 pub mod lease;
 pub mod mirror;
 pub mod refresh_tokens;
+mod shown;
 pub mod telemetry;
 pub mod watch;
 
@@ -25,6 +26,7 @@ use crate::clock::Clock;
 use crate::graph::budget::BudgetSettings;
 use crate::graph::transport::{HttpTransport, Transport};
 use crate::kubernetes::{self, sentence};
+use crate::metrics::{self, Metrics};
 use crate::poller::{Follower, Intervals};
 use crate::reconcile::Context;
 use crate::reconcile::cached::Cached;
@@ -35,6 +37,7 @@ use health::{Health, Stage};
 use kube_cluster::{KubeCluster, KubeLease};
 use lease::{Elector, Leadership, LeasePort, LeaseSettings};
 use refresh_tokens::KubeRefreshTokens;
+use shown::{ShownLeadership, ShownResources};
 
 /// How long passes may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(50);
@@ -46,6 +49,8 @@ pub struct OperatorSettings {
     pub namespaces: BTreeSet<String>,
     /// Where the probes are served.
     pub health_address: SocketAddr,
+    /// Where the metrics are served, if they are.
+    pub metrics_address: Option<SocketAddr>,
     /// The lease.
     pub lease: LeaseSettings,
     /// How often Graph is looked at.
@@ -86,12 +91,21 @@ pub async fn run(settings: OperatorSettings) -> anyhow::Result<()> {
     let address = health::serve(settings.health_address, health.clone())
         .await
         .with_context(|| format!("cannot serve the probes at {}", settings.health_address))?;
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), %address, identity = settings.lease.identity, "starting");
-    let client = client().await?;
+    let leadership = Arc::new(Leadership::default());
+    let metrics = Arc::new(Metrics::default());
+    metrics.watch(Arc::new(ShownLeadership(Arc::clone(&leadership))));
+    let metrics_address = serve_metrics(settings.metrics_address, &metrics).await?;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        %address,
+        metrics_address,
+        identity = settings.lease.identity,
+        "starting"
+    );
+    let client = client(&metrics).await?;
     let stop = CancellationToken::new();
     let signals = tokio::spawn(stop_on_signal(stop.clone(), health.clone())?);
 
-    let leadership = Arc::new(Leadership::default());
     let port = KubeLease::new(client.clone(), &settings.lease.namespace, &settings.lease.name);
     let mut elector = Elector::new(port, settings.lease.clone(), clock, Arc::clone(&leadership));
     health.set(Stage::Standby);
@@ -104,7 +118,8 @@ pub async fn run(settings: OperatorSettings) -> anyhow::Result<()> {
     }
     tracing::info!(lease = settings.lease.name, "holding the lease");
     health.set(Stage::Reading);
-    let work = work(&settings, client, clock, leadership, &health, stop.clone());
+    let instruments = (&health, metrics);
+    let work = work(&settings, client, clock, leadership, instruments, stop.clone());
     let result = Box::pin(lead(work, &stop, &mut elector)).await;
     signals.abort();
     result
@@ -139,7 +154,7 @@ async fn work(
     client: Client,
     clock: Clock,
     leadership: Arc<Leadership>,
-    health: &Health,
+    (health, metrics): (&Health, Arc<Metrics>),
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let (wake, woken) = mpsc::unbounded::<Follower>();
@@ -161,11 +176,14 @@ async fn work(
         clock,
         wake.clone(),
     )
-    .keeping_tokens_in(Arc::new(KubeRefreshTokens::new(client.clone())));
-    let context = Arc::new(Context::new(cluster, upstreams, clock, settings.settings));
+    .keeping_tokens_in(Arc::new(KubeRefreshTokens::new(client.clone())))
+    .counting_in(Arc::clone(&metrics));
+    let context = Context::new(cluster, upstreams, clock, settings.settings);
+    let context = Arc::new(context.counting_in(Arc::clone(&metrics)));
+    metrics.watch(Arc::new(ShownResources(Arc::clone(&context))));
     let (profile_queue, profile_keys) = mpsc::unbounded();
     let (connection_queue, connection_keys) = mpsc::unbounded();
-    let queues = passes::Queues { profiles: profile_queue, connections: connection_queue };
+    let queues = passes::Queues { profiles: profile_queue, connections: connection_queue, metrics };
 
     let watch_connections = passes::watch_connections(
         watch::objects(&client, &scopes),
@@ -217,14 +235,25 @@ async fn work(
     result
 }
 
-async fn client() -> anyhow::Result<Client> {
+async fn serve_metrics(
+    address: Option<SocketAddr>,
+    metrics: &Arc<Metrics>,
+) -> anyhow::Result<Option<String>> {
+    let Some(address) = address else { return Ok(None) };
+    let bound = metrics::serve(address, Arc::clone(metrics)).await.with_context(|| {
+        format!("cannot serve the metrics at {address}; --metrics-address names another place, or off")
+    })?;
+    Ok(Some(bound.to_string()))
+}
+
+async fn client(metrics: &Arc<Metrics>) -> anyhow::Result<Client> {
     let config = kube::Config::infer().await.map_err(|error| {
         anyhow::anyhow!(
             "no way to Kubernetes: neither inside a cluster, nor is there a kubeconfig (KUBECONFIG) that can be used: {}",
             sentence(&error)
         )
     })?;
-    kubernetes::client(config)
+    kubernetes::counted_client(config, Arc::clone(metrics))
 }
 
 /// SIGTERM and Ctrl-C end the operator.

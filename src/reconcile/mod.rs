@@ -25,6 +25,7 @@ use std::time::Duration;
 use crate::api::GraphConnection;
 use crate::api::connection::SecretKeyReference;
 use crate::clock::Clock;
+use crate::metrics::Metrics;
 use crate::poller::{Follower, FollowerKind, Interest, Poller, View};
 use crate::upstream::Upstreams;
 use cached::Cached;
@@ -52,6 +53,8 @@ pub struct Context<C> {
     pub clock: Clock,
     /// Time spans.
     pub settings: Settings,
+    /// Counts what happens.
+    pub metrics: Arc<Metrics>,
     memories: Mutex<HashMap<String, Memory>>,
     claims_built: OnceLock<()>,
     following: Mutex<HashMap<Follower, Weak<Poller>>>,
@@ -88,6 +91,7 @@ impl<C: Cluster> Context<C> {
             claims: Claims::default(),
             clock,
             settings,
+            metrics: Arc::default(),
             memories: Mutex::default(),
             claims_built: OnceLock::new(),
             following: Mutex::default(),
@@ -97,6 +101,12 @@ impl<C: Cluster> Context<C> {
             users: connection::Users::default(),
             holding: tokio::sync::Mutex::default(),
         }
+    }
+
+    /// The same, and what happens is counted there.
+    #[must_use]
+    pub fn counting_in(self, metrics: Arc<Metrics>) -> Self {
+        Self { metrics, ..self }
     }
 
     /// Changes what is remembered of a resource.
