@@ -113,6 +113,9 @@ fn every_alert_says_what_is_wrong_and_leads_to_its_runbook() {
         }
         let url = rule["annotations"]["runbook_url"].as_str().unwrap();
         let page = format!("docs/runbooks/{alert}.md");
+        let row =
+            format!("| [{alert}](runbooks/{alert}.md) | {} |", rule["labels"]["severity"].as_str().unwrap());
+        assert!(read("docs/monitoring.md").contains(&row), "docs/monitoring.md lacks {row}");
         assert!(url.ends_with(&page), "{alert}: {url}");
         let text = read(&page);
         assert!(text.starts_with(&format!("# {alert}\n")), "{page}");
