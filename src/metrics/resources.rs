@@ -157,7 +157,7 @@ mod tests {
         json!({"type": kind, "status": status, "reason": reason, "message": "Anna Example", "lastTransitionTime": at})
     }
 
-    fn profile(status: Value) -> EducationSyncProfile {
+    fn profile(status: &Value) -> EducationSyncProfile {
         serde_json::from_value(json!({
             "apiVersion": "edusync.dev/v1alpha1", "kind": "EducationSyncProfile",
             "metadata": {"name": "contoso", "namespace": "school", "creationTimestamp": "2026-11-22T12:00:00Z"},
@@ -184,7 +184,7 @@ mod tests {
                 condition("OfSomebodyElse", "True", "Other", "2026-11-22T12:00:00Z")
             ]
         });
-        let samples = of_profile(&profile(status));
+        let samples = of_profile(&profile(&status));
         let expected = [
             ("edusync_profile_condition", vec!["school", "contoso", "Ready", "ProvisioningFailed"], 0.0),
             ("edusync_profile_condition", vec!["school", "contoso", "Stalled", "ProvisioningFailed"], 1.0),
@@ -202,21 +202,22 @@ mod tests {
     #[test]
     fn ready_is_timed_from_the_creation_or_from_the_loss() {
         let ready = |status: &str, at: &str| condition("Ready", status, "Provisioned", at);
-        let new = profile(json!({"conditions": [ready("False", "2026-11-22T12:00:05Z")]}));
-        let is_ready = profile(json!({"conditions": [ready("True", "2026-11-22T12:03:00Z")]}));
+        let new = profile(&json!({"conditions": [ready("False", "2026-11-22T12:00:05Z")]}));
+        let is_ready = profile(&json!({"conditions": [ready("True", "2026-11-22T12:03:00Z")]}));
         assert_eq!(ready_after(&new, &is_ready), Some(Duration::from_mins(3)));
         assert_eq!(ready_after(&is_ready, &is_ready), None);
         assert_eq!(ready_after(&is_ready, &new), None);
         let lost =
             json!({"sync": {"status": "success"}, "conditions": [ready("False", "2026-11-22T12:02:00Z")]});
-        assert_eq!(ready_after(&profile(lost), &is_ready), Some(Duration::from_mins(1)));
+        assert_eq!(ready_after(&profile(&lost), &is_ready), Some(Duration::from_mins(1)));
     }
 
     #[test]
     fn attempts_are_counted_with_earlier_ones() {
         let attempt = json!({"attempt": "a", "uid": "u", "endpoint": "e", "tenantId": "t", "displayName": "d",
             "dataProvider": "csv", "identitySynchronizationConfiguration": "creation", "notAfter": "2026-11-22T12:00:00Z"});
-        let open = profile(json!({"creation": attempt, "earlierCreations": [attempt]}));
-        assert_eq!(open_creations([&open, &profile(json!({}))]).value, 2.0);
+        let open = profile(&json!({"creation": attempt, "earlierCreations": [attempt]}));
+        let samples = [open_creations([&open, &profile(&json!({}))])];
+        assert_eq!(told(&samples), [("edusync_creations_open", vec![], 2.0)]);
     }
 }

@@ -242,7 +242,7 @@ async fn a_standby_says_that_it_stands_by_and_nothing_of_resources() {
     scene.eventually("a standby", |scene| scene.operator_log().contains("standing by")).await;
     let standby = scene.scrape().await;
     assert_eq!(standby.value("edusync_leader", &[]), Some(0.0));
-    assert_eq!(scene.scrape_at(&leader).value("edusync_leader", &[]), Some(1.0));
+    assert_eq!(Scrape::at(&leader).value("edusync_leader", &[]), Some(1.0));
     assert!(!standby.text.contains("resource_namespace="), "{}", standby.text);
     assert_eq!(standby.all("edusync_build_info", &[]).count(), 1);
     assert!(first.terminate().unwrap().success());

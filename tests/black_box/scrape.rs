@@ -36,15 +36,7 @@ impl Scene {
     /// The metrics of the operator that was started last, once it serves them.
     pub async fn scrape(&self) -> Scrape {
         self.eventually("metrics are served", |scene| scene.address_of("metrics_address").is_some()).await;
-        self.scrape_at(&self.address_of("metrics_address").unwrap())
-    }
-
-    /// The metrics of the operator that serves them there.
-    pub fn scrape_at(&self, address: &str) -> Scrape {
-        let answer = String::from_utf8(get(address, "/metrics")).unwrap();
-        let (head, text) = answer.split_once("\r\n\r\n").unwrap();
-        assert!(head.starts_with("HTTP/1.0 200") && head.contains("application/openmetrics-text"), "{head}");
-        Scrape::read(text)
+        Scrape::at(&self.address_of("metrics_address").unwrap())
     }
 
     /// Waits until the metrics are so.
@@ -52,8 +44,8 @@ impl Scene {
         self.scrape().await;
         let address = self.address_of("metrics_address").unwrap();
         let mut last = None;
-        self.eventually(what, |scene| {
-            let scrape = scene.scrape_at(&address);
+        self.eventually(what, |_| {
+            let scrape = Scrape::at(&address);
             let held = holds(&scrape);
             last = Some(scrape);
             held
@@ -64,6 +56,14 @@ impl Scene {
 }
 
 impl Scrape {
+    /// The metrics of the operator that serves them there.
+    pub fn at(address: &str) -> Self {
+        let answer = String::from_utf8(get(address, "/metrics")).unwrap();
+        let (head, text) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.0 200") && head.contains("application/openmetrics-text"), "{head}");
+        Self::read(text)
+    }
+
     fn read(text: &str) -> Self {
         assert!(text.ends_with("# EOF\n"), "{text}");
         let lines = text.lines().filter(|line| !line.starts_with('#'));

@@ -15,10 +15,9 @@ const OF_TARGETS: [&str; 4] = ["namespace", "job", "instance", "pod"];
 pub fn faults(query: &str) -> Vec<String> {
     // As Grafana fills it in; what it makes of a variable is no business of ours.
     let query = query.replace("$__rate_interval", "5m").replace("$__range", "1h");
-    let query = query.strip_prefix("label_values(").map_or(query.clone(), |rest| {
-        rest.rsplit_once(',').map_or(query.clone(), |(selector, _)| selector.to_owned())
-    });
-    match parser::parse(&query) {
+    let values = query.strip_prefix("label_values(").and_then(|rest| rest.rsplit_once(','));
+    let query = values.map_or(query.as_str(), |(selector, _)| selector);
+    match parser::parse(query) {
         Err(error) => vec![error],
         Ok(tree) => {
             let mut check = Check::default();
@@ -41,7 +40,8 @@ impl Check {
             self.metrics.iter().flat_map(|m| m.labels.iter().copied()).chain(OF_TARGETS).collect();
         let has_buckets = self.metrics.iter().any(|metric| matches!(metric.kind, Kind::Histogram(_)));
         for label in &self.grouped {
-            if !known.contains(label.as_str()) && !(has_buckets && label == "le") {
+            let exists = known.contains(label.as_str()) || (has_buckets && label == "le");
+            if !exists {
                 self.faults.push(format!("none of its metrics has the label {label}"));
             }
         }
