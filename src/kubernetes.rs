@@ -5,19 +5,18 @@
 //! words of our own.
 
 use std::error::Error;
-use std::sync::Arc;
 
 use anyhow::anyhow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
-use kube::client::{AuthError, ClientBuilder};
+use kube::client::{AuthError, Body, ClientBuilder, DynBody};
 use kube::config::KubeconfigError;
 use kube::{Client, Config};
 use secrecy::{ExposeSecret as _, SecretString};
-
-use crate::metrics::{CountRequests, Metrics};
+use tower::util::BoxService;
+use tower::{BoxError, Layer, Service};
 
 /// So many characters in a row are enough to call it a quotation.
 const QUOTATION: usize = 12;
@@ -30,23 +29,30 @@ pub const QUOTED: &str = "Kubernetes refused it, in words that quote the token a
 /// # Errors
 /// When a certificate, a command for credentials, or a proxy cannot be used.
 pub fn client(config: Config) -> anyhow::Result<Client> {
-    Client::try_from(prepared(config)).map_err(|error| cannot_set_up(&error))
+    Client::try_from(careful(config)).map_err(|error| not_set_up(&error))
 }
 
-/// The same, and every request is counted.
+/// The same, whose requests go through `layer`.
 ///
 /// # Errors
 /// As [`client`].
-pub fn counted_client(config: Config, metrics: Arc<Metrics>) -> anyhow::Result<Client> {
-    let builder = ClientBuilder::try_from(prepared(config)).map_err(|error| cannot_set_up(&error))?;
-    Ok(builder.with_layer(&CountRequests(metrics)).build())
+pub fn client_through<L>(config: Config, layer: &L) -> anyhow::Result<Client>
+where
+    L: Layer<BoxService<http::Request<Body>, http::Response<Box<DynBody>>, BoxError>>,
+    L::Service: Service<http::Request<Body>, Response = http::Response<Box<DynBody>>> + Send + 'static,
+    <L::Service as Service<http::Request<Body>>>::Future: Send + 'static,
+    <L::Service as Service<http::Request<Body>>>::Error: Into<BoxError>,
+{
+    let builder = ClientBuilder::try_from(careful(config)).map_err(|error| not_set_up(&error))?;
+    Ok(builder.with_layer(layer).build())
 }
 
-fn cannot_set_up(error: &kube::Error) -> anyhow::Error {
+fn not_set_up(error: &kube::Error) -> anyhow::Error {
     anyhow!("cannot set up the client for Kubernetes: {}", sentence(error))
 }
 
-fn prepared(mut config: Config) -> Config {
+/// Nothing is tried twice, and a proxy only for what is meant for it.
+fn careful(mut config: Config) -> Config {
     config.default_retry = false;
     let from_environment = variable("HTTPS_PROXY").and_then(|address| address.parse::<Uri>().ok());
     // kube looks whether NO_PROXY has the proxy, where it should look for the cluster.

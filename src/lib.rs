@@ -13,6 +13,7 @@
 //! - [`upstream`]: a connection and its Secrets into clients and a poller
 //! - [`reconcile`]: the pass: observe, decide, act, report. **Where decisions are made:** `reconcile/decide/`
 //! - [`operator`]: wiring: watches, lease, probes, shutdown
+//! - [`trace`]: spans for a collector of traces, and what may be in them
 //! - [`terminal`]: who looks at what is printed
 //! - [`cli`]: the command line
 
@@ -29,4 +30,5 @@ pub mod personal;
 pub mod poller;
 pub mod reconcile;
 pub mod terminal;
+pub mod trace;
 pub mod upstream;

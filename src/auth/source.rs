@@ -20,6 +20,7 @@ use super::{AccessToken, managed_identity};
 use crate::clock::Clock;
 use crate::graph::throttle::retry_after;
 use crate::graph::transport::{Transport, TransportError};
+use crate::trace::{self, Span};
 
 /// A token is renewed when less of its life is left than this (the offset of Microsoft's libraries).
 const RENEW_BEFORE: Duration = Duration::from_mins(5);
@@ -187,6 +188,7 @@ impl TokenSource {
             result
         }
         .in_current_span();
+        let renewal = trace::in_current(renewal);
         let task = match &self.inner.credential {
             Credential::RefreshToken { token, .. } => token.spawn(renewal)?,
             _ => tokio::spawn(renewal),
@@ -266,7 +268,7 @@ impl Inner {
     async fn ask_the_node(&self, endpoint: &str, deadline: Duration) -> Result<Answer, AuthError> {
         let request = managed_identity::request(endpoint, &self.scope, &self.client_id)
             .map_err(|_| not_a_url("the address of the metadata service"))?;
-        let response = self.transport.send(request, deadline).await.map_err(unreachable)?;
+        let response = send(&*self.transport, request, "/metadata/identity/oauth2/token", deadline).await?;
         let status = response.status().as_u16();
         tracing::debug!(status, "asked the metadata service for a token");
         if status != 200 {
@@ -301,7 +303,7 @@ pub(super) async fn ask(
         .header("client-request-id", client_request_id.as_str())
         .body(Bytes::from(form(fields)))
         .map_err(|_| not_a_url("the authority"))?;
-    let response = transport.send(request, deadline).await.map_err(unreachable)?;
+    let response = send(transport, request, "/{tenant}/oauth2/v2.0/token", deadline).await?;
     tracing::debug!(client_request_id, status = response.status().as_u16(), "asked for a token");
     if response.status() == http::StatusCode::OK {
         return Ok(Granted { body: response.into_body() });
@@ -313,6 +315,31 @@ pub(super) async fn ask(
         tracing::warn!(client_request_id, correlation_id = error.correlation_id(), %error, "no token");
     }
     Err(error)
+}
+
+/// Sends a request within a span.
+async fn send(
+    transport: &dyn Transport,
+    request: http::Request<Bytes>,
+    template: &'static str,
+    deadline: Duration,
+) -> Result<http::Response<Bytes>, AuthError> {
+    let span = Span::request(format!("{} {template}", request.method()));
+    span.set("http.request.method", request.method().to_string());
+    span.set("url.template", template);
+    span.set("server.address", request.uri().host().unwrap_or_default().to_owned());
+    let result = span.around(transport.send(request, deadline)).await;
+    match &result {
+        Ok(response) => {
+            let status = response.status().as_u16();
+            span.set("http.response.status_code", i64::from(status));
+            if status >= 400 {
+                span.fail(status.to_string());
+            }
+        }
+        Err(error) => span.fail(trace::variant(error)),
+    }
+    result.map_err(unreachable)
 }
 
 pub(super) fn read_token(body: &Bytes) -> Result<Answer, AuthError> {

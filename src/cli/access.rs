@@ -187,7 +187,7 @@ impl Kube {
         let connection: GraphConnection = there.get(&connection.name).await?;
         let usable = usable_here(connection.clone())?;
         check_hosts(&connection, &flags.allowed_hosts)?;
-        let cluster = KubeCluster::new(self.client.clone(), "edusync".to_owned());
+        let cluster = KubeCluster::new(self.client.clone(), "edusync".into());
         let settings = UpstreamSettings {
             allowed_hosts: allowed(&flags.allowed_hosts),
             intervals: Intervals { rest: Duration::from_mins(1), fast: Duration::from_secs(5) },

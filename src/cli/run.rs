@@ -11,7 +11,8 @@ use crate::graph::budget::BudgetSettings;
 use crate::metrics::table::page;
 use crate::operator::lease::LeaseSettings;
 use crate::operator::telemetry::{self, LogFormat};
-use crate::operator::{self, OperatorSettings};
+use crate::operator::traces::Traces;
+use crate::operator::{self, Instance, OperatorSettings};
 use crate::poller::Intervals;
 use crate::reconcile::observation::Settings;
 use crate::upstream::OperatorIdentity;
@@ -68,6 +69,11 @@ pub struct Arguments {
     #[arg(long, env = "POD_NAME", default_value = "edusync", value_name = "NAME")]
     instance: String,
 
+    /// The pod's uid: what the cluster lacks is said by events on the pod. In the chart: the pod's.
+    /// Without it they are on the Lease.
+    #[arg(long, env = "POD_UID", value_name = "UID")]
+    pod_uid: Option<String>,
+
     /// A host that connections may name besides Microsoft's, as host or host:port. Can be repeated.
     #[arg(long = "allowed-host", value_name = "HOST")]
     allowed_hosts: Vec<String>,
@@ -102,6 +108,11 @@ pub struct Arguments {
     /// Print what the metrics are, with type, labels and meaning, and end.
     #[arg(long)]
     list_metrics: bool,
+
+    /// Where traces are sent: the address of a collector that takes OTLP over HTTP, without /v1/traces. The
+    /// variables of OpenTelemetry hold as well; without either none are sent.
+    #[arg(long, value_name = "URL")]
+    otlp_endpoint: Option<String>,
 
     /// Form of the log.
     #[arg(long, value_enum, default_value = "json")]
@@ -149,7 +160,18 @@ impl Arguments {
             .enable_all()
             .build()
             .context("cannot start the runtime")?;
-        runtime.block_on(operator::run(self.settings()))
+        let endpoint = self.otlp_endpoint.clone();
+        let settings = self.settings();
+        let traces = {
+            let _within = runtime.enter();
+            let namespace = &settings.lease.namespace;
+            Traces::begin(endpoint.as_deref(), &settings.instance, namespace, runtime.handle())
+        };
+        let result = runtime.block_on(operator::run(settings));
+        if let Some(traces) = traces {
+            traces.end();
+        }
+        result
     }
 
     fn settings(self) -> OperatorSettings {
@@ -165,6 +187,7 @@ impl Arguments {
                 identity: format!("{}_{}", self.instance, uuid::Uuid::new_v4()),
                 duration: self.lease_duration,
             },
+            instance: Instance { name: self.instance, pod_uid: self.pod_uid },
             namespaces: self.namespaces.into_iter().collect(),
             intervals: Intervals { rest: self.poll_interval, fast: self.fast_poll_interval },
             settings: Settings {

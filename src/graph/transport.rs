@@ -69,6 +69,20 @@ impl HttpTransport {
         let client = builder().no_proxy().build().map_err(causes)?;
         Ok(Self { client, only: Some(url.origin().ascii_serialization()) })
     }
+
+    /// A transport to a collector of traces, by HTTP or HTTPS as its address says, and to nothing else.
+    ///
+    /// # Errors
+    /// A sentence, when `endpoint` is no address, or TLS cannot be set up.
+    pub fn to_collector(endpoint: &str) -> Result<Self, String> {
+        let url =
+            url::Url::parse(endpoint).map_err(|_| "the address of the collector is not a URL".to_owned())?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err("the address of the collector must begin with http:// or https://".to_owned());
+        }
+        let client = builder().build().map_err(causes)?;
+        Ok(Self { client, only: Some(url.origin().ascii_serialization()) })
+    }
 }
 
 fn builder() -> reqwest::ClientBuilder {

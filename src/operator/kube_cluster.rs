@@ -17,6 +17,7 @@ use crate::api::status::EducationSyncProfileStatus;
 use crate::api::{EducationSyncProfile, GraphConnection};
 use crate::kubernetes::sentence;
 use crate::reconcile::cluster::{Cluster, ClusterError, EventKind, Key, Notice, SecretValue};
+use crate::trace::{self, Span};
 
 /// Deadline of a call to Kubernetes.
 const DEADLINE: Duration = Duration::from_secs(15);
@@ -30,10 +31,9 @@ pub struct KubeCluster {
 }
 
 impl KubeCluster {
-    /// A cluster behind this client. `instance` names this process in events.
+    /// A cluster behind this client. `reporter` names this process in events.
     #[must_use]
-    pub fn new(client: Client, instance: String) -> Self {
-        let reporter = Reporter { controller: "edusync".to_owned(), instance: Some(instance) };
+    pub fn new(client: Client, reporter: Reporter) -> Self {
         let recorder = Recorder::new(client.clone(), reporter);
         Self { client, recorder }
     }
@@ -50,17 +50,27 @@ impl KubeCluster {
     where
         K: Resource<DynamicType = ()>,
     {
+        // Events are gone after an hour; what they say is what an administrator looks for in the log.
+        let type_ = match notice.kind {
+            EventKind::Normal => {
+                tracing::info!(reason = notice.reason, "{}", notice.note);
+                EventType::Normal
+            }
+            EventKind::Warning => {
+                tracing::warn!(reason = notice.reason, "{}", notice.note);
+                EventType::Warning
+            }
+        };
         let event = Event {
-            type_: match notice.kind {
-                EventKind::Normal => EventType::Normal,
-                EventKind::Warning => EventType::Warning,
-            },
+            type_,
             reason: notice.reason,
             note: Some(notice.note.chars().take(LONGEST_NOTE).collect()),
             action: notice.action.to_owned(),
             secondary: None,
         };
-        match within(self.recorder.publish(&event, &resource.object_ref(&()))).await {
+        let about = resource.object_ref(&());
+        let namespace = about.namespace.clone().unwrap_or_default();
+        match traced("create events", &namespace, self.recorder.publish(&event, &about)).await {
             Ok(()) => {}
             // Nothing can be made in a namespace that is going; nobody will look there for events.
             Err(ClusterError::Refused(what)) if what.contains("is being terminated") => {}
@@ -71,12 +81,13 @@ impl KubeCluster {
 
 impl Cluster for KubeCluster {
     async fn fetch_profile(&self, key: &Key) -> Result<EducationSyncProfile, ClusterError> {
-        within(self.profile_api(&key.namespace).get(&key.name)).await
+        traced("get educationsyncprofiles", &key.namespace, self.profile_api(&key.namespace).get(&key.name))
+            .await
     }
 
     async fn secret(&self, namespace: &str, name: &str, key: &str) -> Result<SecretValue, ClusterError> {
         let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
-        let mut secret = within(api.get(name)).await?;
+        let mut secret = traced("get secrets", namespace, api.get(name)).await?;
         let bytes = secret.data.as_mut().and_then(|data| data.remove(key)).ok_or(ClusterError::NotFound)?;
         let text = String::from_utf8(bytes.0)
             .map_err(|_| ClusterError::Unusable("its value is not UTF-8 text".to_owned()))?;
@@ -94,10 +105,11 @@ impl Cluster for KubeCluster {
         resource: &EducationSyncProfile,
         finalizers: Vec<String>,
     ) -> Result<EducationSyncProfile, ClusterError> {
-        let api = self.profile_api(&resource.namespace().unwrap_or_default());
-        let patch = finalizer_patch(resource, &finalizers);
-        let name = resource.name_any();
-        within(api.patch(&name, &PatchParams::default(), &Patch::Merge(patch))).await
+        let namespace = resource.namespace().unwrap_or_default();
+        let api = self.profile_api(&namespace);
+        let patch = Patch::Merge(finalizer_patch(resource, &finalizers));
+        let (name, params) = (resource.name_any(), PatchParams::default());
+        traced("patch educationsyncprofiles", &namespace, api.patch(&name, &params, &patch)).await
     }
 
     async fn write_connection_finalizers(
@@ -106,9 +118,10 @@ impl Cluster for KubeCluster {
         finalizers: Vec<String>,
     ) -> Result<GraphConnection, ClusterError> {
         let api = self.connection_api(connection);
-        let patch = finalizer_patch(connection, &finalizers);
-        let name = connection.name_any();
-        within(api.patch(&name, &PatchParams::default(), &Patch::Merge(patch))).await
+        let patch = Patch::Merge(finalizer_patch(connection, &finalizers));
+        let (name, params) = (connection.name_any(), PatchParams::default());
+        let namespace = connection.namespace().unwrap_or_default();
+        traced("patch graphconnections", &namespace, api.patch(&name, &params, &patch)).await
     }
 
     async fn write_status(
@@ -116,10 +129,12 @@ impl Cluster for KubeCluster {
         resource: &EducationSyncProfile,
         status: EducationSyncProfileStatus,
     ) -> Result<EducationSyncProfile, ClusterError> {
-        let api = self.profile_api(&resource.namespace().unwrap_or_default());
+        let namespace = resource.namespace().unwrap_or_default();
+        let api = self.profile_api(&namespace);
         let wanted = EducationSyncProfile { status: Some(status), ..resource.clone() };
-        let name = resource.name_any();
-        within(api.replace_status(&name, &PostParams::default(), &wanted)).await
+        let (name, params) = (resource.name_any(), PostParams::default());
+        let call = api.replace_status(&name, &params, &wanted);
+        traced("update educationsyncprofiles/status", &namespace, call).await
     }
 
     async fn write_connection_status(
@@ -129,8 +144,10 @@ impl Cluster for KubeCluster {
     ) -> Result<GraphConnection, ClusterError> {
         let api = self.connection_api(connection);
         let wanted = GraphConnection { status: Some(status), ..connection.clone() };
-        let name = connection.name_any();
-        within(api.replace_status(&name, &PostParams::default(), &wanted)).await
+        let (name, params) = (connection.name_any(), PostParams::default());
+        let namespace = connection.namespace().unwrap_or_default();
+        let call = api.replace_status(&name, &params, &wanted);
+        traced("update graphconnections/status", &namespace, call).await
     }
 
     async fn publish(&self, resource: &EducationSyncProfile, notice: Notice) {
@@ -177,6 +194,21 @@ fn finalizer_patch<K: Resource>(resource: &K, finalizers: &[String]) -> Value {
         "resourceVersion": resource.resource_version(),
         "uid": resource.uid(),
     }})
+}
+
+/// The same within a span. `what` is the verb and the resource.
+pub(super) async fn traced<T>(
+    what: &'static str,
+    namespace: &str,
+    call: impl Future<Output = kube::Result<T>>,
+) -> Result<T, ClusterError> {
+    let span = Span::request(what);
+    span.set("k8s.namespace.name", namespace.to_owned());
+    let result = span.around(within(call)).await;
+    if let Err(error) = &result {
+        span.fail(trace::variant(error));
+    }
+    result
 }
 
 /// Runs a call within the deadline, and sorts what can go wrong.

@@ -139,6 +139,7 @@ impl<P: LeasePort> Elector<P> {
     /// Returns when the lease is ours.
     pub async fn acquire(&mut self) {
         let mut told = None;
+        let mut complained = None;
         loop {
             match self.try_once().await {
                 Ok(Some(true)) => return,
@@ -149,7 +150,13 @@ impl<P: LeasePort> Elector<P> {
                         told = holder;
                     }
                 }
-                Err(error) => tracing::warn!(%error, "cannot get the lease; trying again"),
+                // Said once, however often it is tried.
+                Err(error) => {
+                    if complained.as_ref() != Some(&error) {
+                        tracing::warn!(%error, "cannot get the lease; trying again");
+                    }
+                    complained = Some(error);
+                }
             }
             tokio::time::sleep(self.settings.retry_period()).await;
         }
@@ -176,12 +183,20 @@ impl<P: LeasePort> Elector<P> {
     /// Gives the lease back, so that another instance need not wait.
     pub async fn release(&mut self) {
         self.leadership.set(None);
-        if let Some(Seen { holder: Some(holder), version: Some(version), .. }) = &self.seen
+        let _ = tokio::time::timeout(self.settings.retry_period(), self.give_back()).await;
+    }
+
+    async fn give_back(&mut self) -> Result<(), ClusterError> {
+        while let Some(Seen { holder: Some(holder), version: Some(version), .. }) = &self.seen
             && *holder == self.settings.identity
         {
-            let lease = self.lease(Some(version.clone()), String::new());
-            let _ = tokio::time::timeout(self.settings.retry_period(), self.port.replace(&lease)).await;
+            match self.port.replace(&self.lease(Some(version.clone()), String::new())).await {
+                // A renewal of our own was broken off, and the server has carried it out all the same.
+                Err(ClusterError::Conflict) => self.look(self.port.get().await?),
+                result => return result.map(drop),
+            }
         }
+        Ok(())
     }
 
     /// One try; true when the lease is ours after it. None: no answer in time.
@@ -317,6 +332,9 @@ mod tests {
 
         async fn replace(&self, lease: &Lease) -> Result<Lease, ClusterError> {
             let mut stored = self.lease.lock().unwrap();
+            if stored.as_ref().is_some_and(|stored| stored.resource_version() != lease.resource_version()) {
+                return Err(ClusterError::Conflict);
+            }
             let mut new = lease.clone();
             let version =
                 lease.metadata.resource_version.as_ref().map_or(0, |old| old.parse::<u32>().unwrap());
@@ -344,6 +362,23 @@ mod tests {
         memory.lost.store(9, std::sync::atomic::Ordering::SeqCst);
         let held = tokio::time::timeout(Duration::from_mins(1), elector.hold()).await;
         assert!(held.is_ok() && !leadership.may_write(), "nobody knows whose it is");
+    }
+
+    /// Or the successor would wait until the lease has run out.
+    #[tokio::test(start_paused = true)]
+    async fn a_renewal_that_was_broken_off_does_not_keep_the_lease_from_being_given_back() {
+        let (memory, leadership) = (Arc::new(Memory::default()), Arc::new(Leadership::default()));
+        let clock = Clock::starting_at(jiff::Timestamp::UNIX_EPOCH);
+        let settings = settings(Duration::from_secs(15));
+        let mut elector = Elector::new(Arc::clone(&memory), settings, clock, leadership);
+        elector.acquire().await;
+        let holder = || memory.lease.lock().unwrap().clone().unwrap().spec.unwrap().holder_identity.unwrap();
+        assert_eq!(holder(), "edusync");
+        // The server has renewed it, and nobody has heard the answer.
+        let ours = memory.lease.lock().unwrap().clone().unwrap();
+        memory.replace(&ours).await.unwrap();
+        elector.release().await;
+        assert_eq!(holder(), "");
     }
 
     #[tokio::test(start_paused = true)]

@@ -17,12 +17,14 @@ use crate::reconcile::cluster::{Key, Scope};
 
 /// Keeps a store, and tells which objects are new, different or gone, also when a watch had to begin anew.
 ///
-/// A status write of our own is no news.
+/// A status write of our own is no news. One of somebody else's is: of a person, or of a process that is dead and whose
+/// last write was still on its way.
 #[derive(Debug)]
 pub struct Mirror<K: Resource<DynamicType = ()> + Clone + 'static, T> {
     store: Writer<K>,
     describe: fn(&K) -> T,
-    record: fn(&K) -> Option<String>,
+    /// Is what the operator says about it the same?
+    says_the_same: fn(&K, &K) -> bool,
     live: BTreeMap<Key, Tracked<T>>,
     /// Watches that are beginning anew, and what they have told since.
     incoming: BTreeMap<Scope, BTreeSet<Key>>,
@@ -35,16 +37,6 @@ struct Tracked<T> {
     uid: String,
     what: T,
     version: u64,
-    /// What only we write, where that is worth a look when somebody else writes over it.
-    record: Option<String>,
-}
-
-impl<T> Tracked<T> {
-    /// Does it matter that this was `before`? A record that is new is our own; one that goes or changes
-    /// may be somebody else's doing.
-    fn is_news_after(&self, before: &Self) -> bool {
-        before.version != self.version || (before.record.is_some() && before.record != self.record)
-    }
 }
 
 /// What a watch event means.
@@ -57,21 +49,22 @@ pub enum Change<T> {
 }
 
 impl<K: Resource<DynamicType = ()> + Clone + 'static, T: Clone> Mirror<K, T> {
-    /// Nothing is known yet. `describe` says what is told of an object.
+    /// Nothing is known yet. `describe` says what is told of an object, `says_the_same` whether two versions have the
+    /// same status.
     #[must_use]
-    pub fn new(scopes: &[Scope], store: Writer<K>, describe: fn(&K) -> T) -> Self {
+    pub fn new(
+        scopes: &[Scope],
+        store: Writer<K>,
+        describe: fn(&K) -> T,
+        says_the_same: fn(&K, &K) -> bool,
+    ) -> Self {
         let unread = scopes.iter().cloned().collect();
-        Self { store, describe, record: |_| None, live: BTreeMap::new(), incoming: BTreeMap::new(), unread }
+        Self { store, describe, says_the_same, live: BTreeMap::new(), incoming: BTreeMap::new(), unread }
     }
 
-    /// `record` says what of an object only we write: it is news when somebody else writes over it.
-    #[must_use]
-    pub fn with_record(self, record: fn(&K) -> Option<String>) -> Self {
-        Self { record, ..self }
-    }
-
-    /// Takes an event of one of the watches into the store, and says what it means.
-    pub fn take(&mut self, scope: &Scope, event: Event<K>) -> Vec<Change<T>> {
+    /// Takes an event of one of the watches into the store, and says what it means. `is_ours` knows the versions that
+    /// this process has written.
+    pub fn take(&mut self, scope: &Scope, event: Event<K>, is_ours: impl Fn(&K) -> bool) -> Vec<Change<T>> {
         match event {
             Event::Init => {
                 self.incoming.insert(scope.clone(), BTreeSet::new());
@@ -79,20 +72,21 @@ impl<K: Resource<DynamicType = ()> + Clone + 'static, T: Clone> Mirror<K, T> {
             }
             Event::InitApply(object) => {
                 self.incoming.entry(scope.clone()).or_default().insert(Key::of(&object));
-                self.apply(object)
+                self.apply(object, is_ours)
             }
             Event::InitDone => self.done(scope),
-            Event::Apply(object) => self.apply(object),
+            Event::Apply(object) => self.apply(object, is_ours),
             Event::Delete(object) => self.delete(object),
         }
     }
 
-    fn apply(&mut self, object: K) -> Vec<Change<T>> {
+    fn apply(&mut self, object: K, is_ours: impl Fn(&K) -> bool) -> Vec<Change<T>> {
         let (uid, version, what) = (uid(&object), version(&object), (self.describe)(&object));
-        let tracked =
-            Tracked { uid: uid.clone(), what: what.clone(), version, record: (self.record)(&object) };
+        let tracked = Tracked { uid: uid.clone(), what: what.clone(), version };
         let key = Key::of(&object);
-        let is_news = self.live.get(&key).is_none_or(|before| tracked.is_news_after(before));
+        let stored = self.store.as_reader().get(&ObjectRef::new(&key.name).within(&key.namespace));
+        let is_news = self.live.get(&key).is_none_or(|before| before.version != version)
+            || stored.is_none_or(|stored| !(self.says_the_same)(&stored, &object) && !is_ours(&object));
         let before = self.live.insert(key, tracked);
         self.store.apply_watcher_event(&Event::Apply(object));
         match before {
@@ -182,7 +176,16 @@ mod tests {
     fn watching(namespaces: &[&str]) -> Stage {
         let scopes = Scope::of(&namespaces.iter().map(ToString::to_string).collect());
         let (stored, writer) = reflector::store();
-        Stage { mirror: Mirror::new(&scopes, writer, uid), stored }
+        Stage { mirror: Mirror::new(&scopes, writer, uid, says_the_same), stored }
+    }
+
+    /// An annotation stands for the status.
+    fn says_the_same(one: &GraphConnection, other: &GraphConnection) -> bool {
+        one.annotations().get("status") == other.annotations().get("status")
+    }
+
+    fn is_ours(object: &GraphConnection) -> bool {
+        object.annotations().get("status").is_some_and(|status| status.starts_with("ours"))
     }
 
     fn connection(metadata: &Value) -> GraphConnection {
@@ -201,7 +204,7 @@ mod tests {
     impl Stage {
         fn tell(&mut self, scope: &Scope, event: Event<GraphConnection>) -> Vec<String> {
             let mut told: Vec<String> =
-                self.mirror.take(scope, event).iter().map(|change| format!("{change:?}")).collect();
+                self.mirror.take(scope, event, is_ours).iter().map(|change| format!("{change:?}")).collect();
             told.sort_unstable();
             told
         }
@@ -232,14 +235,14 @@ mod tests {
     }
 
     #[test]
-    fn a_status_write_is_no_news() {
+    fn what_a_person_writes_is_news() {
         let mut stage = watching(&[]);
         let mut is_news = |mut metadata: Value| {
             metadata["name"] = metadata["uid"].clone();
             !stage.tell(&Scope::All, Event::Apply(connection(&metadata))).is_empty()
         };
         assert!(is_news(json!({"uid": "1", "generation": 1, "resourceVersion": "1"})));
-        assert!(!is_news(json!({"uid": "1", "generation": 1, "resourceVersion": "2"})));
+        assert!(!is_news(json!({"uid": "1", "generation": 1, "resourceVersion": "2", "labels": {"a": "b"}})));
         assert!(is_news(json!({"uid": "1", "generation": 2})));
         for asked in [REQUESTED_AT, CONFIRM_GONE, CONFIRM_DELETION] {
             assert!(is_news(json!({"uid": "1", "generation": 2, "annotations": {asked: "now"}})), "{asked}");
@@ -249,17 +252,17 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_writes_over_our_record_is_news() {
+    fn a_status_that_somebody_else_writes_is_news() {
         let mut stage = watching(&[]);
-        stage.mirror = stage.mirror.with_record(|object| object.annotations().get("record").cloned());
         let mut is_news = |annotations: &Value| {
             let meta = json!({"namespace": "n", "name": "1", "uid": "1", "annotations": annotations});
             !stage.tell(&Scope::All, Event::Apply(connection(&meta))).is_empty()
         };
         assert!(is_news(&json!({})), "it is new");
-        assert!(!is_news(&json!({"record": "ours"})), "we write it");
-        assert!(!is_news(&json!({"record": "ours"})));
-        assert!(is_news(&json!({"record": "theirs"})));
+        assert!(!is_news(&json!({"status": "ours"})), "we write it");
+        assert!(!is_news(&json!({"status": "ours, newer"})));
+        assert!(is_news(&json!({"status": "theirs"})));
+        assert!(!is_news(&json!({"status": "theirs"})), "once");
         assert!(is_news(&json!({})), "somebody has taken it away");
     }
 
@@ -305,7 +308,7 @@ mod tests {
         let mut stage = watching(&[]);
         let named = |uid: &str| connection(&json!({"namespace": "n", "name": "same", "uid": uid}));
         stage.tell(&Scope::All, Event::Apply(named("old")));
-        let told = stage.mirror.take(&Scope::All, Event::Apply(named("new")));
+        let told = stage.mirror.take(&Scope::All, Event::Apply(named("new")), is_ours);
         let gone = Change::Gone("old".to_owned(), "old".to_owned());
         assert_eq!(told, [gone, Change::Changed("new".to_owned())], "first gone, then there");
         assert_eq!(stage.tell(&Scope::All, Event::Delete(named("old"))), [""; 0], "it was told");

@@ -4,9 +4,11 @@ pub mod health;
 pub mod kube_cluster;
 pub mod lease;
 pub mod mirror;
+pub mod needs;
 pub mod refresh_tokens;
 mod shown;
 pub mod telemetry;
+pub mod traces;
 pub mod watch;
 
 pub mod passes;
@@ -18,16 +20,20 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use futures::channel::mpsc;
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
+use kube::runtime::events::Reporter;
 use kube::runtime::reflector;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use tower::layer::util::Stack;
 
 use crate::clock::Clock;
 use crate::graph::budget::BudgetSettings;
 use crate::graph::transport::{HttpTransport, Transport};
 use crate::kubernetes::{self, sentence};
-use crate::metrics::{self, Metrics};
-use crate::poller::{Follower, Intervals};
+use crate::metrics::{self, CountRequests, Metrics};
+use crate::poller::{Intervals, Woken};
 use crate::reconcile::Context;
 use crate::reconcile::cached::Cached;
 use crate::reconcile::cluster::Scope;
@@ -36,6 +42,9 @@ use crate::upstream::{OperatorIdentity, Transports, UpstreamSettings, Upstreams}
 use health::{Health, Stage};
 use kube_cluster::{KubeCluster, KubeLease};
 use lease::{Elector, Leadership, LeasePort, LeaseSettings};
+use needs::Place;
+use needs::inspect::Inspector;
+use needs::notice::{NoticeLayer, Suspicions};
 use refresh_tokens::KubeRefreshTokens;
 use shown::{ShownLeadership, ShownResources};
 
@@ -53,6 +62,8 @@ pub struct OperatorSettings {
     pub metrics_address: Option<SocketAddr>,
     /// The lease.
     pub lease: LeaseSettings,
+    /// This instance, as people name it.
+    pub instance: Instance,
     /// How often Graph is looked at.
     pub intervals: Intervals,
     /// Time spans of decisions.
@@ -65,6 +76,15 @@ pub struct OperatorSettings {
     pub budget: BudgetSettings,
     /// How many passes may be under way at once.
     pub concurrency: u16,
+}
+
+/// What this process is called in Kubernetes.
+#[derive(Clone, Debug)]
+pub struct Instance {
+    /// Name; the pod's, if it runs in one.
+    pub name: String,
+    /// The pod's uid, if it runs in one.
+    pub pod_uid: Option<String>,
 }
 
 /// Transports over HTTP.
@@ -102,7 +122,14 @@ pub async fn run(settings: OperatorSettings) -> anyhow::Result<()> {
         identity = settings.lease.identity,
         "starting"
     );
-    let client = client(&metrics).await?;
+    let suspicions = Arc::new(Suspicions::new(Place {
+        scopes: Scope::of(&settings.namespaces),
+        home: settings.lease.namespace.clone(),
+    }));
+    let client = client(&metrics, &suspicions).await?;
+    let inspector =
+        Inspector::new(client.clone(), suspicions, health.clone(), reporter(&settings), own(&settings));
+    let inspecting = AbortOnDropHandle::new(tokio::spawn(inspector.run()));
     let stop = CancellationToken::new();
     let signals = tokio::spawn(stop_on_signal(stop.clone(), health.clone())?);
 
@@ -122,7 +149,35 @@ pub async fn run(settings: OperatorSettings) -> anyhow::Result<()> {
     let work = work(&settings, client, clock, leadership, instruments, stop.clone());
     let result = Box::pin(lead(work, &stop, &mut elector)).await;
     signals.abort();
+    drop(inspecting);
     result
+}
+
+fn reporter(settings: &OperatorSettings) -> Reporter {
+    Reporter { controller: "edusync".to_owned(), instance: Some(settings.lease.identity.clone()) }
+}
+
+/// What events about the operator itself are about: its pod, or outside of one its Lease.
+fn own(settings: &OperatorSettings) -> ObjectReference {
+    let namespace = Some(settings.lease.namespace.clone());
+    let Some(uid) = settings.instance.pod_uid.clone() else {
+        return ObjectReference {
+            api_version: Some("coordination.k8s.io/v1".to_owned()),
+            kind: Some("Lease".to_owned()),
+            name: Some(settings.lease.name.clone()),
+            namespace,
+            ..ObjectReference::default()
+        };
+    };
+    ObjectReference {
+        api_version: Some("v1".to_owned()),
+        kind: Some("Pod".to_owned()),
+        name: Some(settings.instance.name.clone()),
+        namespace,
+        // kubectl describe pod asks for events with it.
+        uid: Some(uid),
+        ..ObjectReference::default()
+    }
 }
 
 /// Works while the lease is held. The lease is given back when all passes have ended, not before.
@@ -157,11 +212,11 @@ async fn work(
     (health, metrics): (&Health, Arc<Metrics>),
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let (wake, woken) = mpsc::unbounded::<Follower>();
+    let (wake, woken) = mpsc::unbounded::<Woken>();
     let profiles = reflector::store::<crate::api::EducationSyncProfile>();
     let connections = reflector::store::<crate::api::GraphConnection>();
     let scopes = Scope::of(&settings.namespaces);
-    let port = KubeCluster::new(client.clone(), settings.lease.identity.clone());
+    let port = KubeCluster::new(client.clone(), reporter(settings));
     let cluster = Cached::new(port, profiles.0.clone(), connections.0.clone()).looking_into(scopes.clone());
     let upstreams = Upstreams::new(
         UpstreamSettings {
@@ -199,7 +254,7 @@ async fn work(
         Arc::clone(&context),
         queues.clone(),
     );
-    let dispatch = passes::dispatch(woken, queues);
+    let dispatch = passes::dispatch(woken, queues, &context.wakes);
     let ready = async {
         // Passes begin when both stores are whole: a connection that is not read yet is not missing.
         let read = futures::future::join(profiles.0.wait_until_ready(), connections.0.wait_until_ready());
@@ -246,14 +301,16 @@ async fn serve_metrics(
     Ok(Some(bound.to_string()))
 }
 
-async fn client(metrics: &Arc<Metrics>) -> anyhow::Result<Client> {
+/// A client whose requests are counted, and whose refusals are looked into.
+async fn client(metrics: &Arc<Metrics>, suspicions: &Arc<Suspicions>) -> anyhow::Result<Client> {
     let config = kube::Config::infer().await.map_err(|error| {
         anyhow::anyhow!(
             "no way to Kubernetes: neither inside a cluster, nor is there a kubeconfig (KUBECONFIG) that can be used: {}",
             sentence(&error)
         )
     })?;
-    kubernetes::counted_client(config, Arc::clone(metrics))
+    let counts = CountRequests(Arc::clone(metrics));
+    kubernetes::client_through(config, &Stack::new(counts, NoticeLayer(Arc::clone(suspicions))))
 }
 
 /// SIGTERM and Ctrl-C end the operator.

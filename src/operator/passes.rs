@@ -21,10 +21,12 @@ use tokio_util::sync::CancellationToken;
 use super::mirror::{Change, Mirror};
 use super::watch::Told;
 use crate::api::{EducationSyncProfile, GraphConnection};
+use crate::kubernetes::sentence;
 use crate::metrics::{Metrics, ResourceKind};
-use crate::poller::{Follower, FollowerKind};
+use crate::poller::{Follower, FollowerKind, Woken};
 use crate::reconcile::cluster::{Cluster, ClusterError, Key, Scope};
-use crate::reconcile::{Context, Next, connection, follower_of, pass_in_span};
+use crate::reconcile::{Context, Next, connection_pass_in_span, follower_of, pass_in_span};
+use crate::trace::{Cause, Wakes};
 
 type Shared<C> = Arc<Context<C>>;
 
@@ -59,8 +61,10 @@ impl Queues {
 }
 
 /// Sorts what pollers wake.
-pub async fn dispatch(mut woken: impl Stream<Item = Follower> + Unpin, queues: Queues) {
-    while let Some(Follower { kind, namespace, name }) = woken.next().await {
+pub async fn dispatch(mut woken: impl Stream<Item = Woken> + Unpin, queues: Queues, wakes: &Wakes) {
+    while let Some(Woken { follower, cause }) = woken.next().await {
+        wakes.note(follower.clone(), "poll", cause);
+        let Follower { kind, namespace, name } = follower;
         let key = Key { namespace, name };
         match kind {
             FollowerKind::Profile => queues.profile(key),
@@ -79,15 +83,19 @@ pub async fn watch_profiles<C: Cluster>(
 ) {
     let mut events = pin!(events);
     let describe = |profile: &EducationSyncProfile| (Key::of(profile), Key::of_connection(profile));
-    let mut mirror = Mirror::new(scopes, store, describe).with_record(profile_of);
+    let mut mirror = Mirror::new(scopes, store, describe, |one, other| one.status == other.status);
     while let Some((scope, event)) = events.next().await {
         let Some(event) = told(event, &scope, "EducationSyncProfiles") else { continue };
-        for change in mirror.take(&scope, event) {
+        for change in mirror.take(&scope, event, |profile| context.cluster.has_written_profile(profile)) {
             match change {
-                Change::Changed((key, _)) => queues.profile(key),
+                Change::Changed((key, _)) => {
+                    context.wakes.note(follower_of(&key), "watch", Cause::default());
+                    queues.profile(key);
+                }
                 Change::Gone(uid, (key, connection)) => {
                     context.forget(&uid);
                     context.unfollow(&follower_of(&key));
+                    context.wakes.forget(&follower_of(&key));
                     context.cluster.forget(&uid);
                     // A connection that is being deleted may wait for this.
                     queues.connection(connection);
@@ -106,10 +114,11 @@ pub async fn watch_connections<C: Cluster>(
     queues: Queues,
 ) {
     let mut events = pin!(events);
-    let mut mirror = Mirror::new(scopes, store, Key::of);
+    let mut mirror = Mirror::new(scopes, store, Key::of, |one, other| one.status == other.status);
     while let Some((scope, event)) = events.next().await {
         let Some(event) = told(event, &scope, "GraphConnections") else { continue };
-        for change in mirror.take(&scope, event) {
+        let is_ours = |connection: &GraphConnection| context.cluster.has_written_connection(connection);
+        for change in mirror.take(&scope, event, is_ours) {
             match change {
                 Change::Changed(key) => {
                     queue_users(&context, &queues, &key);
@@ -125,15 +134,12 @@ pub async fn watch_connections<C: Cluster>(
     }
 }
 
-/// Which profile the status says that a resource has.
-fn profile_of(resource: &EducationSyncProfile) -> Option<String> {
-    resource.status.as_ref()?.binding.as_ref().map(|binding| binding.profile_id.clone())
-}
-
 fn queue_users<C: Cluster>(context: &Shared<C>, queues: &Queues, connection: &Key) {
     for profile in context.cluster.profiles() {
         if Key::of_connection(&profile) == *connection {
-            queues.profile(Key::of(&*profile));
+            let key = Key::of(&*profile);
+            context.wakes.note(follower_of(&key), "connection", Cause::default());
+            queues.profile(key);
         }
     }
 }
@@ -142,12 +148,29 @@ fn told<K>(event: Result<Event<K>, watcher::Error>, scope: &Scope, kind: &str) -
     event
         .map_err(|error| match error {
             // The server keeps old versions for some minutes only; the watch begins anew.
-            watcher::Error::WatchError(status) if status.code == 410 => tracing::debug!(kind, ?scope, "the watch begins anew"),
-            error => {
-                tracing::warn!(kind, ?scope, %error, "the watch was interrupted; it goes on (is the CRD installed, and may the ServiceAccount watch it?)");
+            watcher::Error::WatchError(status) if status.code == 410 => {
+                tracing::debug!(kind, ?scope, "the watch begins anew");
             }
+            // What is missing is said by `needs`, once and with what to do.
+            error if is_for_want(&error) => tracing::debug!(kind, ?scope, "the watch cannot begin"),
+            error => tracing::warn!(
+                kind,
+                ?scope,
+                error = sentence(&error),
+                "the watch was interrupted; it goes on"
+            ),
         })
         .ok()
+}
+
+/// Was it refused for want of a definition or a permission?
+fn is_for_want(error: &watcher::Error) -> bool {
+    match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+        | watcher::Error::WatchError(status) => matches!(status.code, 403 | 404),
+        _ => false,
+    }
 }
 
 /// Runs the passes of profiles until `stop`, then lets those under way end.
@@ -230,7 +253,7 @@ async fn look_at_connection<C: Cluster>(
 ) -> Result<Action, ClusterError> {
     let key = Key::of(&*connection);
     let passing = context.metrics.passing(ResourceKind::Connection, &key);
-    let outcome = connection::pass(&context, &key).await;
+    let outcome = connection_pass_in_span(Arc::clone(&context), key).await;
     passing.end(&outcome);
     outcome.map(action)
 }

@@ -1,10 +1,14 @@
 //! Logs: text for a person, JSON for a machine, always on stderr, so that stdout stays for output.
 
 use clap::ValueEnum;
+use tracing::{Event, Subscriber};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::format::FmtSpan;
+use tracing_subscriber::fmt::format::{FmtSpan, JsonFields, Writer};
+use tracing_subscriber::fmt::{self, FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
 
 use crate::terminal::wants_colours;
+use crate::trace;
 
 /// Form of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -32,9 +36,36 @@ pub fn begin(format: LogFormat, level: &str) -> anyhow::Result<()> {
         .with_target(false);
     let begun = match format {
         LogFormat::Json => {
-            builder.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()
+            let lines = fmt::format().with_target(false).json().flatten_event(true);
+            let lines = lines.with_current_span(true).with_span_list(false);
+            builder.fmt_fields(JsonFields::new()).event_format(WithTrace(lines)).try_init()
         }
         LogFormat::Text => builder.with_ansi(wants_colours(&std::io::stderr())).try_init(),
     };
     begun.map_err(|error| anyhow::anyhow!("cannot begin to log: {error}"))
+}
+
+/// A line of JSON with the ids of the trace it belongs to, if there is one.
+struct WithTrace<F>(F);
+
+impl<S, N, F> FormatEvent<S, N> for WithTrace<F>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+    F: FormatEvent<S, N>,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> std::fmt::Result {
+        let Some((trace, span)) = trace::ids() else {
+            return self.0.format_event(context, writer, event);
+        };
+        let mut line = String::new();
+        self.0.format_event(context, Writer::new(&mut line), event)?;
+        let open = line.trim_end().strip_suffix('}').unwrap_or(&line);
+        writeln!(writer, "{open},\"trace_id\":\"{trace}\",\"span_id\":\"{span}\"}}")
+    }
 }

@@ -20,6 +20,7 @@ use tokio::task::AbortHandle;
 use crate::clock::Clock;
 use crate::graph::name::NameKey;
 use crate::graph::{GraphClient, GraphError};
+use crate::trace::{self, Cause, Span};
 use pace::Pace;
 
 /// Somebody who wants to hear of changes.
@@ -31,6 +32,15 @@ pub struct Follower {
     pub namespace: String,
     /// Name of the resource.
     pub name: String,
+}
+
+/// Somebody who is to look, and the span that found it out.
+#[derive(Clone, Debug)]
+pub struct Woken {
+    /// Who.
+    pub follower: Follower,
+    /// Where from.
+    pub cause: Cause,
 }
 
 /// Kind of the resource that follows.
@@ -97,7 +107,7 @@ pub struct Poller {
 struct Shared {
     client: GraphClient,
     clock: Clock,
-    wake: UnboundedSender<Follower>,
+    wake: UnboundedSender<Woken>,
     changed: Notify,
     state: Mutex<State>,
     began: Timestamp,
@@ -119,7 +129,7 @@ impl Poller {
         intervals: Intervals,
         phase: u64,
         clock: Clock,
-        wake: UnboundedSender<Follower>,
+        wake: UnboundedSender<Woken>,
     ) -> Self {
         let state = Mutex::new(State {
             view: View::default(),
@@ -162,7 +172,10 @@ impl Poller {
         let mut state = self.shared.lock();
         if !state.view.is_same(seen) {
             // The receiver is gone only while the process ends.
-            let _ = self.shared.wake.unbounded_send(follower.clone());
+            let _ = self
+                .shared
+                .wake
+                .unbounded_send(Woken { follower: follower.clone(), cause: Cause::default() });
         }
         if state.followers.get(&follower) != Some(&interest) {
             state.followers.insert(follower, interest);
@@ -230,23 +243,47 @@ impl Shared {
     async fn poll(&self) {
         let began = self.clock.now();
         self.lock().pace.began(began);
-        let result = self.client.list_with_status().await;
+        let span = Span::root("poll profiles");
+        span.set("server.address", host(&self.client.endpoint));
+        let result = span.around(self.client.list_with_status()).await;
         self.client.metrics.listed(&result);
         let wake = match result {
             Ok(profiles) => {
                 let ended = self.clock.now();
-                self.lock().succeed(Snapshot { began, ended, profiles })
+                span.set("edusync.profiles", count(profiles.len()));
+                let mut state = self.lock();
+                if state.view.failure.is_some() {
+                    tracing::info!(endpoint = self.client.endpoint, "the profiles are listed again");
+                }
+                state.succeed(Snapshot { began, ended, profiles })
             }
             Err(error) => {
-                tracing::warn!(endpoint = self.client.endpoint, %error, "could not list the profiles");
-                self.lock().fail(error, self.clock.now())
+                span.fail(trace::variant(&error));
+                let mut state = self.lock();
+                let endpoint = &self.client.endpoint;
+                if state.is_known(&error) {
+                    tracing::debug!(endpoint, %error, "could not list the profiles");
+                } else {
+                    tracing::warn!(endpoint, %error, "could not list the profiles");
+                }
+                state.fail(error, self.clock.now())
             }
         };
+        span.set("edusync.woken", count(wake.len()));
         for follower in wake {
             // The receiver is gone only while the process ends.
-            let _ = self.wake.unbounded_send(follower);
+            let _ = self.wake.unbounded_send(Woken { follower, cause: span.cause() });
         }
     }
+}
+
+/// The host of an address.
+fn host(endpoint: &str) -> String {
+    url::Url::parse(endpoint).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
+}
+
+fn count(length: usize) -> i64 {
+    i64::try_from(length).unwrap_or(i64::MAX)
 }
 
 impl State {
@@ -276,17 +313,23 @@ impl State {
         self.followers.iter().filter(|(_, interest)| concerned(interest)).map(|(f, _)| f.clone()).collect()
     }
 
+    /// Has this failure been told already? A call that is held back is so by what is known.
+    fn is_known(&self, error: &GraphError) -> bool {
+        self.view
+            .failure
+            .as_ref()
+            .is_some_and(|old| matches!(error, GraphError::Waiting(_)) || same_kind(old, error))
+    }
+
     /// Followers hear of a failure once, not at every attempt. What is known stays known.
     fn fail(&mut self, error: GraphError, now: Timestamp) -> Vec<Follower> {
         self.view.failing_since.get_or_insert(now);
         self.pace.failed(error.certainty(), error.retry_after());
-        if matches!(error, GraphError::Waiting(_)) && self.view.failure.is_some() {
-            // Held back by what is known already.
-            return Vec::new();
+        let is_known = self.is_known(&error);
+        if !(is_known && matches!(error, GraphError::Waiting(_))) {
+            self.view.failure = Some(error);
         }
-        let same = self.view.failure.as_ref().is_some_and(|old| same_kind(old, &error));
-        self.view.failure = Some(error);
-        if same { Vec::new() } else { self.followers.keys().cloned().collect() }
+        if is_known { Vec::new() } else { self.followers.keys().cloned().collect() }
     }
 }
 

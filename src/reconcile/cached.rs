@@ -65,6 +65,18 @@ impl<C: Cluster> Cached<C> {
         self.connections.all()
     }
 
+    /// Is this version of a resource one that this process has written?
+    #[must_use]
+    pub fn has_written_profile(&self, profile: &EducationSyncProfile) -> bool {
+        self.profiles.written.is_ours(profile)
+    }
+
+    /// Is this version of a connection one that this process has written?
+    #[must_use]
+    pub fn has_written_connection(&self, connection: &GraphConnection) -> bool {
+        self.connections.written.is_ours(connection)
+    }
+
     /// Forgets the writes to an object that is gone.
     pub fn forget(&self, uid: &str) {
         self.profiles.written.forget(uid);

@@ -124,7 +124,7 @@ fn is_known(connection: &GraphConnection, credentials: &Credentials) -> bool {
 }
 
 /// A connection as a follower.
-fn follower_of(key: &Key) -> Follower {
+pub(super) fn follower_of(key: &Key) -> Follower {
     Follower { kind: FollowerKind::Connection, namespace: key.namespace.clone(), name: key.name.clone() }
 }
 

@@ -27,12 +27,14 @@ use crate::api::connection::SecretKeyReference;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::poller::{Follower, FollowerKind, Interest, Poller, View};
+use crate::trace::{self, Span, Wakes};
 use crate::upstream::Upstreams;
 use cached::Cached;
 use claims::Claims;
 use cluster::{Cluster, ClusterError, Key, SecretValue};
 use jiff::Timestamp;
 use observation::{Memory, Observation, Settings, SourceSecret};
+use tracing::Instrument as _;
 
 /// The client secret of a source is read again after this time, so that a changed one is noticed.
 const SECRET_REREAD: Duration = Duration::from_mins(15);
@@ -66,6 +68,8 @@ pub struct Context<C> {
     secrets: Mutex<HashMap<String, (Timestamp, SecretKeyReference, SecretValue)>>,
     /// Who uses which connection.
     users: connection::Users,
+    /// Why resources wait for their pass.
+    pub wakes: Wakes,
     /// One write of a connection's finalizer at a time.
     holding: tokio::sync::Mutex<()>,
 }
@@ -99,6 +103,7 @@ impl<C: Cluster> Context<C> {
             secrets: Mutex::default(),
             deletions: Mutex::default(),
             users: connection::Users::default(),
+            wakes: Wakes::default(),
             holding: tokio::sync::Mutex::default(),
         }
     }
@@ -220,6 +225,7 @@ pub async fn pass<C: Cluster>(context: &Context<C>, key: &Key) -> Result<Next, C
         return Ok(Next::Wait);
     };
     let verdict = decide::decide(&observation);
+    trace::set("edusync.action", trace::variant(&verdict.action));
     tracing::debug!(action = ?verdict.action, standing = ?verdict.standing, "decided");
     let upstream = sight.as_ref().map(|sight| &*sight.upstream);
     let done = act::act(context, &observation, upstream, &verdict).await;
@@ -298,7 +304,40 @@ pub fn follower_of(key: &Key) -> Follower {
 /// # Errors
 /// As [`pass`].
 pub async fn pass_in_span<C: Cluster>(context: Arc<Context<C>>, key: Key) -> Result<Next, ClusterError> {
-    use tracing::Instrument;
     let span = tracing::info_span!("pass", namespace = key.namespace, resource = key.name);
-    pass(&context, &key).instrument(span).await
+    let who = follower_of(&key);
+    let trace = context.wakes.begin("EducationSyncProfile", &who);
+    let outcome = trace.around(pass(&context, &key).instrument(span)).await;
+    end_of_pass(&trace, &outcome);
+    if matches!(outcome, Ok(Next::Again)) {
+        context.wakes.note(who, "again", trace.cause());
+    }
+    outcome
+}
+
+/// Runs a pass of a connection within a span that names it.
+///
+/// # Errors
+/// As [`connection::pass`].
+pub async fn connection_pass_in_span<C: Cluster>(
+    context: Arc<Context<C>>,
+    key: Key,
+) -> Result<Next, ClusterError> {
+    let span = tracing::info_span!("pass", namespace = key.namespace, connection = key.name);
+    let trace = context.wakes.begin("GraphConnection", &connection::follower_of(&key));
+    let outcome = trace.around(connection::pass(&context, &key).instrument(span)).await;
+    end_of_pass(&trace, &outcome);
+    outcome
+}
+
+fn end_of_pass(trace: &Span, outcome: &Result<Next, ClusterError>) {
+    match outcome {
+        Ok(next) => trace.set("edusync.outcome", trace::variant(next).to_lowercase()),
+        // Somebody else wrote first: that is no failure.
+        Err(ClusterError::Conflict) => trace.set("edusync.outcome", "conflict"),
+        Err(error) => {
+            trace.set("edusync.outcome", "error");
+            trace.fail(trace::variant(error));
+        }
+    }
 }

@@ -42,6 +42,15 @@ impl<K: ResourceExt> Overlay<K> {
         }
     }
 
+    /// Is this version one that we have written, and that the store may not have yet?
+    pub fn is_ours(&self, object: &K) -> bool {
+        let (Some(uid), Some(version)) = (object.uid(), object.resource_version()) else { return false };
+        let written = self.lock();
+        written.get(&uid).is_some_and(|ours| {
+            ours.superseded.contains(&version) || ours.newest.resource_version().as_ref() == Some(&version)
+        })
+    }
+
     /// Remembers that `after` has superseded `before`.
     pub fn remember(&self, before: &K, after: &Arc<K>) {
         let (Some(uid), Some(version)) = (before.uid(), before.resource_version()) else { return };
@@ -107,6 +116,8 @@ mod tests {
         overlay.remember(&version("2"), &version("3"));
         assert_eq!(newest("1"), "3", "behind by two");
         assert_eq!(newest("2"), "3", "behind by one");
+        let is_ours = |stored: &str| overlay.is_ours(&version(stored));
+        assert_eq!(["2", "3", "4"].map(is_ours), [true, true, false]);
         assert_eq!(newest("4"), "4", "somebody else wrote since");
         assert_eq!(newest("1"), "1", "and ours is not needed any more");
     }

@@ -35,10 +35,11 @@ use crate::graph::transport::Transport;
 use crate::graph::{GraphClient, GraphError};
 use crate::metrics::resources::InUse;
 use crate::metrics::{CountedTransport, Metrics};
-use crate::poller::{Follower, Intervals, Poller};
+use crate::poller::{Follower, Intervals, Poller, Woken};
 use crate::reconcile::claims::Tenant;
 use crate::reconcile::cluster::Cluster;
 use crate::reconcile::observation::{ConnectionFacts, ConnectionProblem};
+use crate::trace::Cause;
 use credentials::Identity;
 use key::PollerKey;
 use secrets::{LoadError, Secrets};
@@ -104,7 +105,7 @@ pub struct Upstreams {
     transports: Box<dyn Transports>,
     permission: Arc<dyn Permission>,
     clock: Clock,
-    wake: UnboundedSender<Follower>,
+    wake: UnboundedSender<Woken>,
     refresh_tokens: RefreshTokens,
     metrics: Arc<Metrics>,
     inner: Mutex<Inner>,
@@ -141,7 +142,7 @@ impl Upstreams {
         transports: Box<dyn Transports>,
         permission: Arc<dyn Permission>,
         clock: Clock,
-        wake: UnboundedSender<Follower>,
+        wake: UnboundedSender<Woken>,
     ) -> Self {
         let refresh_tokens = RefreshTokens::new(Arc::new(MemoryStore::default()));
         Self {
@@ -258,7 +259,7 @@ impl Upstreams {
     /// Asks for a pass of somebody.
     pub fn wake(&self, follower: Follower) {
         // The receiver is gone only while the process ends.
-        let _ = self.wake.unbounded_send(follower);
+        let _ = self.wake.unbounded_send(Woken { follower, cause: Cause::default() });
     }
 
     /// Whoever follows a poller that is given up is woken, to follow its successor.

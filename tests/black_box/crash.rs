@@ -107,8 +107,6 @@ async fn a_status_that_was_taken_back_makes_no_twin() {
     // As a restore of the cluster's store would do it, under the eyes of the same process.
     let wiped = Patch::Merge(json!({"status": {"binding": null, "state": null, "conditions": null}}));
     scene.profiles().patch_status("contoso", &PatchParams::default(), &wiped).await.unwrap();
-    let request = json!({"metadata": {"annotations": {"reconcile.edusync.dev/requestedAt": "one"}}});
-    scene.profiles().patch("contoso", &PatchParams::default(), &Patch::Merge(request)).await.unwrap();
     let stalled = scene.until_ready_is("contoso", "False", "AlreadyExists").await;
     assert!(condition(&stalled, "Stalled").unwrap().2.contains(&profile_id(&profile)));
     assert_eq!(scene.requests("POST").len(), 1);

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::cli::edusync;
 use crate::manage::{by_hand, remote};
 use crate::moves::adopting;
-use crate::scene::{Scene, condition, foreign_body, profile_id, spec};
+use crate::scene::{Scene, condition, foreign_body, profile_id, quick, spec};
 
 fn rename(scene: &Scene, id: &str, name: &str) {
     by_hand(scene, "PATCH", &format!("/{id}"), &json!({"displayName": name}));
@@ -89,6 +89,25 @@ async fn an_adopted_profile_that_vanishes_is_not_created_before_adopt_is_taken_o
     scene.until_ready_is("contoso", "True", "Provisioned").await;
     scene.lists_pass(3).await;
     assert_eq!(scene.requests("POST").len(), 2, "once");
+}
+
+/// As the last write of a process that is dead may still arrive, when its successor has nothing to say.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_status_that_somebody_else_writes_is_put_right_without_a_call_of_its_own() {
+    let mut scene =
+        Scene::without_operator("otherstatus", quick()).await.with_flags(&["--poll-interval", "1h"]);
+    scene.start_operator();
+    scene.create("contoso", spec("Contoso SDS")).await;
+    let ready = scene.until_ready_is("contoso", "True", "Provisioned").await;
+    let conditions = json!([{
+        "type": "Ready", "status": "False", "reason": "CredentialsMissing", "message": "somebody else says so",
+        "lastTransitionTime": "2026-11-22T08:00:00Z", "observedGeneration": 1
+    }]);
+    patch_status(&scene, "contoso", json!({"state": "deleting", "conditions": conditions})).await;
+    let right = scene.until_ready_is("contoso", "True", "Provisioned").await;
+    assert_eq!(profile_id(&right), profile_id(&ready));
+    assert_eq!(right.status.unwrap().state, ready.status.unwrap().state);
+    assert_eq!((scene.requests("POST").len(), scene.requests("PUT").len()), (1, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

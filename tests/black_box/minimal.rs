@@ -63,6 +63,15 @@ impl Right {
         rule
     }
 
+    /// Here the release is in the namespace that it cares for, so what both roles grant is granted twice: it is one right,
+    /// and is taken away from both.
+    fn is_granted_by(&self, other: &Self) -> bool {
+        let what = |right: &Self| {
+            (right.group.clone(), right.resource.clone(), right.names.clone(), right.verb.clone())
+        };
+        what(self) == what(other)
+    }
+
     /// As Kubernetes says that it is missing.
     fn refusal(&self) -> String {
         format!("cannot {} resource \"{}\"", self.verb, self.resource)
@@ -139,7 +148,8 @@ impl Trial {
         let all = rights(&objects);
         for role in objects.iter_mut().filter(|object| object.get("rules").is_some()) {
             let kept = all.iter().filter(|right| right.is_of_release == is_of_release(role));
-            role["rules"] = kept.filter(|right| Some(*right) != missing).map(Right::rule).collect();
+            let is_kept = |right: &&Right| missing.is_none_or(|missing| !missing.is_granted_by(right));
+            role["rules"] = kept.filter(is_kept).map(Right::rule).collect();
         }
         let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
         let file = world.folder().join(format!("{}-rights.json", scene.namespace));

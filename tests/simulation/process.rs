@@ -182,7 +182,7 @@ async fn work(process: &Arc<Process>, world: &Arc<World>, leadership: Arc<Leader
     );
     let watch_profiles =
         passes::watch_profiles(events(world, process), &all, profiles.1, shared, queues.clone());
-    let dispatch = passes::dispatch(woken, queues);
+    let dispatch = passes::dispatch(woken, queues, &context.wakes);
     let ready = async {
         let read = futures::future::join(profiles.0.wait_until_ready(), connections.0.wait_until_ready());
         tokio::select! {

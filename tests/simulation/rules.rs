@@ -176,7 +176,12 @@ impl Rules {
     fn resets(&self, world: &World, change: &Change) {
         let resources = world.server.list::<EducationSyncProfile>();
         let owner = resources.iter().find(|one| bound_id(one).is_some_and(|id| id == change.id));
-        let Some(value) = owner.and_then(|owner| owner.spec.triggers.as_ref()?.reset.clone()) else {
+        // Somebody may have taken it back a moment ago; what it was is recorded before the call.
+        let recorded = |one: &&EducationSyncProfile| {
+            just_changed(world, one).then(|| one.status.as_ref()?.handled_triggers.as_ref()?.reset.clone())?
+        };
+        let asked = owner.and_then(|owner| owner.spec.triggers.as_ref()?.reset.clone());
+        let Some(value) = asked.or_else(|| owner.as_ref().and_then(recorded)) else {
             self.story.broken(format!("nobody asked for a reset of {}", change.id));
             return;
         };

@@ -39,7 +39,7 @@ pub(super) async fn adopt<C: Cluster>(
     let report = report::adopted(o, &upstream.facts.tenant, &adoptee.profile);
     match context.cluster.write_status(&held, report.status).await {
         Ok(written) => {
-            tracing::info!(profile = id, "took the profile over");
+            tracing::debug!(profile = id, "took the profile over");
             for notice in report.notices {
                 context.cluster.publish(&written, notice).await;
             }
@@ -108,7 +108,7 @@ pub(super) async fn update<C: Cluster>(
                 (memory.updated_at, memory.updated_generation) = (Some(now), o.generation());
                 (memory.setbacks, memory.not_before) = (0, None);
             });
-            tracing::info!(profile = binding.profile_id, ?fields, ?cleared, "updated the profile");
+            tracing::debug!(profile = binding.profile_id, ?fields, ?cleared, "updated the profile");
             store::fact(context, &o.resource, |latest| {
                 report::updated(latest, &decided, (fields, cleared), updated.as_deref(), now)
             })

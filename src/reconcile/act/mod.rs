@@ -135,7 +135,7 @@ async fn create<C: Cluster>(
                 memory.bound_at = Some(now);
                 (memory.setbacks, memory.not_before) = (0, None);
             });
-            tracing::info!(profile = profile.id, attempt = attempt.attempt, "created the profile");
+            tracing::debug!(profile = profile.id, attempt = attempt.attempt, "created the profile");
             let decided = Decided::by(o);
             store::fact(context, &recorded, |latest| {
                 report::created(latest, &decided, &attempt, &profile, now)
@@ -270,7 +270,7 @@ async fn bind<C: Cluster>(
     if context.claims.claim_profile(&upstream.facts.tenant, id, &owner, None).is_some() {
         return Ok(Done::LookAgain(Next::In(AFTER_CONFLICT)));
     }
-    tracing::info!(profile = id, "found the profile of an attempt without an answer");
+    tracing::debug!(profile = id, "found the profile of an attempt without an answer");
     context.remember(o.uid(), |memory| (memory.setbacks, memory.not_before) = (0, None));
     store::view(context, o, report::found(o, &profile)).await?;
     Ok(Done::LookAgain(Next::Again))
@@ -314,7 +314,7 @@ async fn delete<C: Cluster>(
     }
     match answer {
         Ok(_) => {
-            tracing::info!(profile = id, "asked Graph to delete the profile");
+            tracing::debug!(profile = id, "asked Graph to delete the profile");
             store::fact(context, &o.resource, |latest| report::delete_sent(latest, &decided, id, now)).await;
             upstream.poller.ask();
             Ok(Done::LookAgain(Next::Again))

@@ -176,7 +176,7 @@ pub(super) async fn trigger<C: Cluster>(
         return Ok(Done::LookAgain(Next::In(set_back(context, o.uid(), error.retry_after()))));
     }
     note_run(context, o);
-    tracing::info!(profile = id, ?trigger, value, "answered a trigger");
+    tracing::debug!(profile = id, ?trigger, value, "answered a trigger");
     context.cluster.publish(&recorded, notice).await;
     upstream.poller.ask();
     Ok(Done::LookAgain(Next::Again))

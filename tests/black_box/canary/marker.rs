@@ -35,6 +35,8 @@ pub enum Kind {
     KubernetesToken,
     /// The password of a proxy.
     ProxyPassword,
+    /// The key that a collector of traces wants.
+    CollectorKey,
     /// Something secret that a server says of itself.
     Foreign,
     /// A pupil in a text of Graph's.

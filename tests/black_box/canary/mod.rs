@@ -14,6 +14,7 @@ mod tunnel;
 use std::collections::BTreeSet;
 
 use edusync::api::EducationSyncProfile;
+use http::Method;
 use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 use xtask::control_plane::output_of;
@@ -24,7 +25,7 @@ use commands::Runs;
 use foreign::Foreign;
 use marker::Search;
 use places::Judge;
-use spy::Asked;
+use spy::{Asked, Host};
 use stage::{IN_ADDRESS, NEXT_SOURCE_SECRET, Stage, sources};
 
 /// Texts of the operator that are searched: place and text.
@@ -208,6 +209,12 @@ fn judge(stage: &Stage, runs: &Runs<'_>, printed: &Printed) {
         }
         tape.len()
     });
+    let traces = stage.collector.taken();
+    assert!(!traces.is_empty(), "the collector has got nothing");
+    for (headers, body) in traces {
+        let uri = "/v1/traces".parse().unwrap();
+        judge.request(&Asked { host: Host::Collector, method: Method::POST, uri, headers, body });
+    }
     let (astray, unused) = judge.verdict();
     println!(
         "{} markers in {} forms; {} requests of the operator and of {} commands, and {} texts: {} bytes searched",

@@ -8,7 +8,7 @@ use super::marker::{Kind, Search};
 use super::spy::{Asked, Host};
 
 /// What may be where; a place is taken by how it begins. Each line must be of use.
-const INTENDED: [(Kind, &str); 26] = [
+const INTENDED: [(Kind, &str); 27] = [
     (Kind::ClientSecret, "Entra POST form client_secret"),
     (Kind::RefreshToken, "Entra POST form refresh_token"),
     (Kind::Assertion, "Entra POST form client_assertion"),
@@ -28,6 +28,7 @@ const INTENDED: [(Kind, &str); 26] = [
     (Kind::UploadSignature, "Blobs PUT query sig"),
     (Kind::Cell, "Blobs PUT body"),
     (Kind::ProxyPassword, "Proxy CONNECT header proxy-authorization"),
+    (Kind::CollectorKey, "Collector POST header x-api-key"),
     // The operator's own rights, and those of the person at the command line.
     (Kind::KubernetesToken, "Kubernetes header authorization"),
     (Kind::RefreshToken, "Kubernetes PATCH secrets/edusync-refresh-tokens json /data/"),
@@ -42,13 +43,14 @@ const INTENDED: [(Kind, &str); 26] = [
 ];
 
 /// What a person at a terminal asked to see, by the documents of the command line.
-const SHOWN: [(Kind, &str); 6] = [
+const SHOWN: [(Kind, &str); 7] = [
     (Kind::Pupil, "stdout of errors"),
     (Kind::Pupil, "stdout of upload --show-texts"),
     (Kind::UserCode, "stderr of login"),
     (Kind::InAddress, "stdout of import"),
     (Kind::InAddress, "stdout of plan"),
     (Kind::ProxyPassword, "environment of the operator"),
+    (Kind::CollectorKey, "environment of the operator"),
 ];
 
 /// Collects what is found, and where.

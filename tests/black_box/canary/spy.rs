@@ -24,6 +24,8 @@ pub enum Host {
     Blobs,
     /// The proxy that leads to the three before.
     Proxy,
+    /// A collector of traces.
+    Collector,
     Unknown,
 }
 

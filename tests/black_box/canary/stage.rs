@@ -15,6 +15,7 @@ use super::foreign::{At, Foreign, Form, markers};
 use super::marker::{Kind, Marker};
 use super::spy::Spy;
 use super::tunnel;
+use crate::collector::Collector;
 use crate::scene::{Scene, profile_manifest, quick, spec};
 
 const CLIENT_SECRET: &str = "canary~client/secret+of=the&application 1";
@@ -22,6 +23,7 @@ const SEED: &str = "0.canary-seed_of-a.refresh-token";
 pub const SOURCE_SECRET: &str = "canary~source/secret+\"quoted\"\\1";
 pub const NEXT_SOURCE_SECRET: &str = "canary~the-next/source/secret";
 const FEDERATED: &str = "eyJhbGciOiJSUzI1NiJ9.canary-federated-token.c2ln";
+const COLLECTOR_KEY: &str = "canary-collector-key";
 pub const PROXY_PASSWORD: &str = "canary-proxy-password";
 /// Lower-case letters, digits and '-': Kubernetes takes it for a name and for a key.
 pub const MISPLACED: &str = "ca9a0815-4f53-4d1e-9a53-b6f0c5b25d1e";
@@ -35,6 +37,7 @@ const NOT_UTF8: &[u8] = b"canary~client/secret+of=the&application 1\xff";
 pub struct Stage {
     pub scene: Scene,
     pub spy: Arc<Spy>,
+    pub collector: Collector,
     pub proxy: SocketAddr,
     pub folder: tempfile::TempDir,
     key: String,
@@ -68,7 +71,10 @@ impl Stage {
         let folder = tempfile::tempdir().unwrap();
         let token_file = folder.path().join("federated-token");
         std::fs::write(&token_file, FEDERATED).unwrap();
-        scene.environment = environment(proxy);
+        let collector = Collector::begin().await;
+        let wanted = ("OTEL_EXPORTER_OTLP_HEADERS".to_owned(), format!("x-api-key={COLLECTOR_KEY}"));
+        let to_collector = [("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(), collector.url()), wanted];
+        scene.environment = environment(proxy).into_iter().chain(to_collector).collect();
         let namespace = scene.namespace.clone();
         let flags = [
             "--operator-identity-namespace",
@@ -78,7 +84,7 @@ impl Stage {
         ];
         let scene = scene
             .with_flags(&[&flags[..], &["--log-level", "trace", "--fast-poll-interval", "500ms"]].concat());
-        let stage = Self { scene, spy, proxy, folder, key };
+        let stage = Self { scene, spy, collector, proxy, folder, key };
         stage.write_secrets(&certificate).await;
         stage.write_connections().await;
         stage.write_profiles().await;
@@ -96,6 +102,7 @@ impl Stage {
             marker(Kind::FederatedToken, FEDERATED),
             marker(Kind::AccessToken, "canary-access-token"),
             marker(Kind::ProxyPassword, PROXY_PASSWORD),
+            marker(Kind::CollectorKey, COLLECTOR_KEY),
             marker(Kind::Misplaced, MISPLACED),
             marker(Kind::InAddress, IN_ADDRESS),
             marker(Kind::Cell, CELL),

@@ -1,0 +1,275 @@
+//! Asks the API server what is really missing, and tells: the log, the readiness probe, and an Event.
+//!
+//! Real answers only raise a suspicion: a 403 may also be an admission webhook's, or that of a namespace that is
+//! going. The judge is the server: a list with one object for a definition, `SelfSubjectAccessReview` for a
+//! permission, its schemas for fields. It is asked of everything at the start, also by a standby, so that a rolling
+//! update stops before the old instance is gone; then of what answers have raised, and of what is missing until it
+//! is there. At rest nothing is asked.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use k8s_openapi::api::authentication::v1::SelfSubjectReview;
+use k8s_openapi::api::authorization::v1::{
+    ResourceAttributes, ResourceRule, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
+    SelfSubjectRulesReview, SelfSubjectRulesReviewSpec,
+};
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::Client;
+use kube::api::{Api, DynamicObject, ListParams, PostParams};
+use kube::core::{ApiResource, GroupVersionKind};
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::notice::Suspicions;
+use super::{Access, GROUP, Need, Place, VERSION, fields};
+use crate::operator::health::Health;
+use crate::operator::kube_cluster::within;
+use crate::reconcile::cluster::Scope;
+
+/// Time between two looks at what is missing, and the shortest between two looks at all.
+const PAUSE: Duration = Duration::from_secs(5);
+/// What is still missing is said again after this time.
+const AGAIN: Duration = Duration::from_mins(10);
+
+/// What the server says of a need.
+enum Judgement {
+    Met,
+    Missing(String),
+    /// It gave no answer: what was known before holds.
+    Unknown,
+}
+
+/// Looks at needs, and tells what is missing.
+pub struct Inspector {
+    client: Client,
+    suspicions: Arc<Suspicions>,
+    health: Health,
+    recorder: Recorder,
+    /// What people look at: the pod, or the Lease if there is none.
+    regarding: ObjectReference,
+    who: Option<String>,
+    missing: BTreeMap<Need, (String, Instant)>,
+}
+
+impl Inspector {
+    /// An inspector that knows nothing yet.
+    #[must_use]
+    pub fn new(
+        client: Client,
+        suspicions: Arc<Suspicions>,
+        health: Health,
+        reporter: Reporter,
+        regarding: ObjectReference,
+    ) -> Self {
+        let recorder = Recorder::new(client.clone(), reporter);
+        Self { client, suspicions, health, recorder, regarding, who: None, missing: BTreeMap::new() }
+    }
+
+    /// Looks for ever.
+    pub async fn run(mut self) {
+        loop {
+            self.look().await;
+            tokio::time::sleep(PAUSE).await;
+            if self.missing.is_empty() {
+                self.suspicions.told().await;
+            }
+        }
+    }
+
+    async fn look(&mut self) {
+        let mut needs = self.suspicions.take();
+        needs.extend(self.missing.keys().cloned());
+        let judged = self.judge_all(needs).await;
+        let mut news = Vec::new();
+        for (need, judgement) in judged {
+            match judgement {
+                Judgement::Unknown => {}
+                Judgement::Met => {
+                    if self.missing.remove(&need).is_some() {
+                        tracing::info!(need = %need, "this is there now");
+                        // An older definition may have come.
+                        if let Need::Definition(resource) = need {
+                            self.suspicions.suspect(Need::Fields(resource));
+                        }
+                        news.push((need, None));
+                    }
+                }
+                Judgement::Missing(sentence) => {
+                    let now = Instant::now();
+                    let is_news = self
+                        .missing
+                        .get(&need)
+                        .is_none_or(|(said, at)| *said != sentence || now.duration_since(*at) >= AGAIN);
+                    if is_news {
+                        tracing::error!(need = %need, "{sentence}");
+                        self.missing.insert(need.clone(), (sentence.clone(), now));
+                        news.push((need, Some(sentence)));
+                    }
+                }
+            }
+        }
+        let missing = self.missing.iter().map(|(need, (said, _))| (need.to_string(), said.clone()));
+        self.health.show_missing(missing.collect());
+        for (need, sentence) in news {
+            self.publish(&need, sentence).await;
+        }
+    }
+
+    async fn judge_all(&mut self, needs: BTreeSet<Need>) -> Vec<(Need, Judgement)> {
+        let wants_schemas = needs.iter().any(|need| matches!(need, Need::Fields(_)));
+        let schemas = if wants_schemas { self.schemas().await } else { None };
+        let this = &*self;
+        let schemas = &schemas;
+        let mut judging: FuturesUnordered<_> = needs
+            .into_iter()
+            .map(|need| async move {
+                let judgement = this.judge(&need, schemas.as_ref()).await;
+                (need, judgement)
+            })
+            .collect();
+        let mut judged = Vec::new();
+        while let Some(one) = judging.next().await {
+            judged.push(one);
+        }
+        drop(judging);
+        let refused = judged
+            .iter()
+            .any(|(need, judgement)| matches!((need, judgement), (Need::Access(_), Judgement::Missing(_))));
+        if refused && self.who.is_none() {
+            self.who = self.ask_who().await;
+        }
+        let who = self.who.as_deref().unwrap_or("the ServiceAccount of edusync");
+        for (need, judgement) in &mut judged {
+            if let (Need::Access(access), Judgement::Missing(sentence)) = (need, judgement) {
+                *sentence = self.suspicions.place().no_permission(access, who);
+            }
+        }
+        judged.sort_by(|(one, _), (other, _)| one.cmp(other));
+        judged
+    }
+
+    async fn judge(&self, need: &Need, schemas: Option<&Value>) -> Judgement {
+        match need {
+            Need::Definition(resource) => self.judge_definition(resource).await,
+            Need::Fields(resource) => match schemas.and_then(|schemas| fields::absent(resource, schemas)) {
+                // Not served: that is another need.
+                None => Judgement::Unknown,
+                Some(absent) if absent.is_empty() => Judgement::Met,
+                Some(absent) => Judgement::Missing(Place::old_definition(resource, &absent)),
+            },
+            Need::Access(access) => self.judge_access(access).await,
+        }
+    }
+
+    async fn judge_definition(&self, resource: &str) -> Judgement {
+        let kind = GroupVersionKind::gvk(GROUP, VERSION, "");
+        let described = ApiResource::from_gvk_with_plural(&kind, resource);
+        let api: Api<DynamicObject> = match self.suspicions.place().scopes.first() {
+            Some(Scope::Namespace(namespace)) => {
+                Api::namespaced_with(self.client.clone(), namespace, &described)
+            }
+            _ => Api::all_with(self.client.clone(), &described),
+        };
+        let served = async {
+            match api.list_metadata(&ListParams::default().limit(1)).await {
+                // Plain text, not a Status: the server has no such path.
+                Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
+                answer => answer.map(|_| true),
+            }
+        };
+        match within(served).await {
+            Ok(true) => Judgement::Met,
+            Ok(false) => Judgement::Missing(Place::no_definition(resource)),
+            Err(_) => Judgement::Unknown,
+        }
+    }
+
+    async fn judge_access(&self, access: &Access) -> Judgement {
+        let (resource, sub) = match access.resource.split_once('/') {
+            Some((resource, sub)) => (resource, Some(sub.to_owned())),
+            None => (access.resource.as_str(), None),
+        };
+        let attributes = ResourceAttributes {
+            group: Some(access.group.clone()),
+            resource: Some(resource.to_owned()),
+            subresource: sub,
+            verb: Some(access.verb.to_owned()),
+            namespace: access.namespace.clone(),
+            name: access.name.clone(),
+            ..ResourceAttributes::default()
+        };
+        let spec = SelfSubjectAccessReviewSpec {
+            resource_attributes: Some(attributes),
+            ..SelfSubjectAccessReviewSpec::default()
+        };
+        let review = SelfSubjectAccessReview { spec, ..SelfSubjectAccessReview::default() };
+        let api: Api<SelfSubjectAccessReview> = Api::all(self.client.clone());
+        let answer = within(api.create(&PostParams::default(), &review)).await;
+        let Ok(Some(status)) = answer.map(|answer| answer.status) else { return Judgement::Unknown };
+        if status.allowed || self.is_limited_by_name(access).await {
+            return Judgement::Met;
+        }
+        // Who that is, the sentence says when it is known.
+        Judgement::Missing(String::new())
+    }
+
+    /// An administrator may permit certain Secrets only. One that somebody else names is then refused as is meant:
+    /// its connection says so, and the operator lacks nothing.
+    async fn is_limited_by_name(&self, access: &Access) -> bool {
+        let (Some(namespace), "secrets", "get") = (&access.namespace, access.resource.as_str(), access.verb)
+        else {
+            return false;
+        };
+        let spec = SelfSubjectRulesReviewSpec { namespace: Some(namespace.clone()) };
+        let review = SelfSubjectRulesReview { spec, ..SelfSubjectRulesReview::default() };
+        let api: Api<SelfSubjectRulesReview> = Api::all(self.client.clone());
+        let answer = within(api.create(&PostParams::default(), &review)).await;
+        let Ok(Some(status)) = answer.map(|answer| answer.status) else { return false };
+        status.resource_rules.iter().any(permits_some_secret)
+    }
+
+    async fn schemas(&self) -> Option<Value> {
+        let request = http::Request::get(fields::SCHEMAS).body(Vec::new()).ok()?;
+        within(self.client.request(request)).await.ok()
+    }
+
+    async fn ask_who(&self) -> Option<String> {
+        let api: Api<SelfSubjectReview> = Api::all(self.client.clone());
+        let answer = within(api.create(&PostParams::default(), &SelfSubjectReview::default())).await;
+        answer.ok()?.status?.user_info?.username
+    }
+
+    async fn publish(&self, need: &Need, sentence: Option<String>) {
+        let (type_, reason, note) = match (need, sentence) {
+            (_, None) => (EventType::Normal, "Found", format!("this is there now: {need}")),
+            (Need::Definition(_), Some(said)) => (EventType::Warning, "DefinitionMissing", said),
+            (Need::Fields(_), Some(said)) => (EventType::Warning, "DefinitionOutdated", said),
+            (Need::Access(_), Some(said)) => (EventType::Warning, "PermissionMissing", said),
+        };
+        let event = Event {
+            type_,
+            reason: reason.to_owned(),
+            note: Some(note),
+            // Events of one reason and one action are counted as one.
+            action: need.to_string().chars().take(128).collect(),
+            secondary: None,
+        };
+        if let Err(error) = within(self.recorder.publish(&event, &self.regarding)).await {
+            tracing::debug!(%error, "no event on what is missing");
+        }
+    }
+}
+
+fn permits_some_secret(rule: &ResourceRule) -> bool {
+    let has = |list: &Option<Vec<String>>, wanted: &str| {
+        list.iter().flatten().any(|entry| entry == wanted || entry == "*")
+    };
+    has(&rule.api_groups, "")
+        && has(&rule.resources, "secrets")
+        && rule.verbs.iter().any(|verb| verb == "get" || verb == "*")
+}
