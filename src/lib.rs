@@ -7,6 +7,7 @@
 //! - [`auth`]: credentials into tokens
 //! - [`kubernetes`]: the client for Kubernetes, and what may be repeated of its errors
 //! - [`misplaced`]: secrets where names belong
+//! - [`metrics`]: what Prometheus can read
 //! - [`personal`]: text that may name a person, and is never printed by accident
 //! - [`poller`]: watches Graph with one LIST for many resources
 //! - [`upstream`]: a connection and its Secrets into clients and a poller
@@ -22,6 +23,7 @@ pub mod cli;
 pub mod clock;
 pub mod graph;
 pub mod kubernetes;
+pub mod metrics;
 pub mod misplaced;
 pub mod operator;
 pub mod personal;

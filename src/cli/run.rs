@@ -1,5 +1,6 @@
 //! `edusync run`: flags into the operator's settings.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 
 use crate::graph::budget::BudgetSettings;
+use crate::metrics::table::page;
 use crate::operator::lease::LeaseSettings;
 use crate::operator::telemetry::{self, LogFormat};
 use crate::operator::traces::Traces;
@@ -99,6 +101,14 @@ pub struct Arguments {
     #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
     health_address: SocketAddr,
 
+    /// Where /metrics is served, for Prometheus; off, 0 or nothing: nowhere.
+    #[arg(long, default_value = "127.0.0.1:8081", value_parser = place, value_name = "ADDRESS")]
+    metrics_address: Place,
+
+    /// Print what the metrics are, with type, labels and meaning, and end.
+    #[arg(long)]
+    list_metrics: bool,
+
     /// Where traces are sent: the address of a collector that takes OTLP over HTTP, without /v1/traces. The
     /// variables of OpenTelemetry hold as well; without either none are sent.
     #[arg(long, value_name = "URL")]
@@ -137,6 +147,9 @@ impl Arguments {
     /// # Errors
     /// When a flag makes no sense, or the operator cannot run.
     pub fn execute(self) -> anyhow::Result<()> {
+        if self.list_metrics {
+            return write!(std::io::stdout().lock(), "{}", page()).context("cannot write to standard output");
+        }
         telemetry::begin(self.log_format, &self.log_level)?;
         ensure!(
             self.fast_poll_interval <= self.poll_interval,
@@ -165,6 +178,7 @@ impl Arguments {
         let allowed = MICROSOFT.iter().map(ToString::to_string).chain(self.allowed_hosts).collect();
         OperatorSettings {
             health_address: self.health_address,
+            metrics_address: self.metrics_address.0,
             lease: LeaseSettings {
                 watches: self.namespaces.clone(),
                 namespace: self.lease_namespace,
@@ -199,6 +213,21 @@ impl Arguments {
     }
 }
 
+/// An address, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place(Option<SocketAddr>);
+
+/// Reads an address such as 0.0.0.0:8081, or that there is none.
+fn place(text: &str) -> Result<Place, String> {
+    match text {
+        "" | "0" | "off" => Ok(Place(None)),
+        address => address
+            .parse()
+            .map(|address| Place(Some(address)))
+            .map_err(|_| format!("{text} is neither an address such as 0.0.0.0:8081 nor off")),
+    }
+}
+
 /// Reads the address of a host: http:// or https://, and no path.
 fn address(text: &str) -> Result<String, String> {
     let wrong = || format!("{text} is not an address such as http://169.254.169.254");
@@ -227,6 +256,15 @@ mod tests {
         for wrong in ["169.254.169.254", "http://node/metadata", "ftp://node", "http://node/?a=b"] {
             assert!(address(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_place_can_be_none() {
+        for none in ["", "0", "off"] {
+            assert_eq!(place(none), Ok(Place(None)));
+        }
+        assert_eq!(place("[::]:1"), Ok(Place(Some("[::]:1".parse().unwrap()))));
+        assert!(place("8081").is_err() && place("localhost:8081").is_err());
     }
 
     #[test]

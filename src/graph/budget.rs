@@ -62,6 +62,12 @@ impl Budget {
         Err(Duration::from_secs_f64(wait.clamp(0.001, 60.0)))
     }
 
+    /// How many calls it has.
+    pub(super) fn left_at(&mut self, now: Timestamp) -> f64 {
+        self.refill(now);
+        self.left
+    }
+
     fn refill(&mut self, now: Timestamp) {
         let passed = self.at.map_or(0.0, |at| now.duration_since(at).as_secs_f64()).max(0.0);
         self.left = passed.mul_add(self.settings.per_second, self.left).min(self.settings.burst);

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::transport::TransportError;
 use crate::auth::AuthError;
 
 /// The two ids by which Microsoft's support and our log find a call.
@@ -125,6 +126,20 @@ impl GraphError {
         }
     }
 
+    /// The class in one word, for counting.
+    #[must_use]
+    pub const fn class(&self) -> &'static str {
+        match self {
+            Self::NoToken(_) => "no_token",
+            Self::Waiting(_) => "waiting",
+            Self::NotConnected(_) => "not_connected",
+            Self::Throttled { .. } => "throttled",
+            Self::Refused { .. } => "refused",
+            Self::Retired { .. } => "retired",
+            Self::Unknown { .. } => "unknown",
+        }
+    }
+
     /// How long Graph asks to wait, when it does.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
@@ -190,6 +205,30 @@ pub fn from_answer(status: u16, body: &[u8], retry_after: Option<Duration>, ids:
     }
 }
 
+/// The class of what succeeded, beside those of [`GraphError::class`].
+pub const SUCCESS: &str = "success";
+
+/// The class of what came back for a request, in one word, for counting: the status of an answer, or why there is none.
+#[must_use]
+pub fn class_of(came_back: Result<u16, &TransportError>) -> &'static str {
+    match came_back {
+        Ok(200..=299) => SUCCESS,
+        Ok(status) => from_answer(status, b"", None, CallIds::default()).class(),
+        Err(error) => from_transport(error.clone(), CallIds::default()).class(),
+    }
+}
+
+/// Sorts what came instead of an answer.
+#[must_use]
+pub fn from_transport(error: TransportError, ids: CallIds) -> GraphError {
+    match error {
+        TransportError::NotConnected(what) => GraphError::NotConnected(what),
+        TransportError::NoAnswer(what) => {
+            GraphError::Unknown { what: UnknownOutcome::NoAnswer(what), retry_after: None, ids }
+        }
+    }
+}
+
 /// The most detailed code of Graph's error body (Graph docs, "error responses": codes nest in
 /// `innerError`). Only what looks like a code counts: a word, not a sentence, and not a status again.
 pub(super) fn error_code(body: &[u8]) -> Option<String> {
@@ -243,6 +282,17 @@ mod tests {
         for status in [301, 302, 307, 308, 500, 501, 502, 503, 504, 507, 599] {
             assert_eq!(classify(status), Certainty::Unknown, "{status}");
         }
+    }
+
+    #[test]
+    fn what_came_back_has_one_class() {
+        for (status, class) in
+            [(201, "success"), (302, "unknown"), (404, "refused"), (429, "throttled"), (503, "unknown")]
+        {
+            assert_eq!(class_of(Ok(status)), class, "{status}");
+        }
+        assert_eq!(class_of(Err(&TransportError::NotConnected(String::new()))), "not_connected");
+        assert_eq!(class_of(Err(&TransportError::NoAnswer(String::new()))), "unknown");
     }
 
     #[test]

@@ -93,11 +93,21 @@ impl Gate {
         self.lock().closed_until.filter(|until| *until > now)
     }
 
-    /// No call before `wait` is over. A shorter wait does not cut a longer one.
-    pub fn close(&self, wait: Duration, now: Timestamp) {
+    /// No call before `wait` is over. A shorter wait does not cut a longer one. By how much longer the gate
+    /// is closed now.
+    pub fn close(&self, wait: Duration, now: Timestamp) -> Duration {
         let until = now.saturating_add(wait).unwrap_or(now);
         let mut state = self.lock();
-        state.closed_until = Some(state.closed_until.map_or(until, |old| old.max(until)));
+        let before = state.closed_until.map_or(now, |old| old.max(now));
+        state.closed_until = Some(before.max(until));
+        Duration::try_from(until.duration_since(before)).unwrap_or_default()
+    }
+
+    /// How many calls could be made at once.
+    #[must_use]
+    pub fn budget_left(&self, now: Timestamp) -> f64 {
+        let mut budget = self.lock().budget;
+        budget.left_at(now)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -133,10 +143,11 @@ mod tests {
         let now = Timestamp::from_second(100).unwrap();
         let gate = Gate::default();
         assert_eq!(gate.closed_for(now), None);
-        gate.close(Duration::from_secs(30), now);
-        gate.close(Duration::from_secs(3), now);
-        assert_eq!(gate.closed_for(now), Some(Duration::from_secs(30)));
-        assert_eq!(gate.closed_for(Timestamp::from_second(130).unwrap()), None);
+        let seconds = Duration::from_secs;
+        assert_eq!([30, 3, 31].map(|wait| gate.close(seconds(wait), now)), [30, 0, 1].map(seconds));
+        assert_eq!(gate.closed_for(now), Some(Duration::from_secs(31)));
+        assert_eq!(gate.closed_for(Timestamp::from_second(131).unwrap()), None);
+        assert_eq!(gate.close(seconds(5), Timestamp::from_second(200).unwrap()), seconds(5));
     }
 
     #[tokio::test(start_paused = true)]

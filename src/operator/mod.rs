@@ -1,4 +1,4 @@
-//! Wiring: the lease, the watches, the queue of passes, the probes, the end. No decision is made here.
+//! Wiring: the lease, the watches, the queue of passes, the probes, metrics, the end. No decision is made here.
 
 pub mod health;
 pub mod kube_cluster;
@@ -6,6 +6,7 @@ pub mod lease;
 pub mod mirror;
 pub mod needs;
 pub mod refresh_tokens;
+mod shown;
 pub mod telemetry;
 pub mod traces;
 pub mod watch;
@@ -25,11 +26,13 @@ use kube::runtime::events::Reporter;
 use kube::runtime::reflector;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
+use tower::layer::util::Stack;
 
 use crate::clock::Clock;
 use crate::graph::budget::BudgetSettings;
 use crate::graph::transport::{HttpTransport, Transport};
 use crate::kubernetes::{self, sentence};
+use crate::metrics::{self, CountRequests, Metrics};
 use crate::poller::{Intervals, Woken};
 use crate::reconcile::Context;
 use crate::reconcile::cached::Cached;
@@ -43,6 +46,7 @@ use needs::Place;
 use needs::inspect::Inspector;
 use needs::notice::{NoticeLayer, Suspicions};
 use refresh_tokens::KubeRefreshTokens;
+use shown::{ShownLeadership, ShownResources};
 
 /// How long passes may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(50);
@@ -54,6 +58,8 @@ pub struct OperatorSettings {
     pub namespaces: BTreeSet<String>,
     /// Where the probes are served.
     pub health_address: SocketAddr,
+    /// Where the metrics are served, if they are.
+    pub metrics_address: Option<SocketAddr>,
     /// The lease.
     pub lease: LeaseSettings,
     /// This instance, as people name it.
@@ -105,19 +111,28 @@ pub async fn run(settings: OperatorSettings) -> anyhow::Result<()> {
     let address = health::serve(settings.health_address, health.clone())
         .await
         .with_context(|| format!("cannot serve the probes at {}", settings.health_address))?;
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), %address, identity = settings.lease.identity, "starting");
+    let leadership = Arc::new(Leadership::default());
+    let metrics = Arc::new(Metrics::default());
+    metrics.watch(Arc::new(ShownLeadership(Arc::clone(&leadership))));
+    let metrics_address = serve_metrics(settings.metrics_address, &metrics).await?;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        %address,
+        metrics_address,
+        identity = settings.lease.identity,
+        "starting"
+    );
     let suspicions = Arc::new(Suspicions::new(Place {
         scopes: Scope::of(&settings.namespaces),
         home: settings.lease.namespace.clone(),
     }));
-    let client = client(&NoticeLayer(Arc::clone(&suspicions))).await?;
+    let client = client(&metrics, &suspicions).await?;
     let inspector =
         Inspector::new(client.clone(), suspicions, health.clone(), reporter(&settings), own(&settings));
     let inspecting = AbortOnDropHandle::new(tokio::spawn(inspector.run()));
     let stop = CancellationToken::new();
     let signals = tokio::spawn(stop_on_signal(stop.clone(), health.clone())?);
 
-    let leadership = Arc::new(Leadership::default());
     let port = KubeLease::new(client.clone(), &settings.lease.namespace, &settings.lease.name);
     let mut elector = Elector::new(port, settings.lease.clone(), clock, Arc::clone(&leadership));
     health.set(Stage::Standby);
@@ -130,7 +145,8 @@ pub async fn run(settings: OperatorSettings) -> anyhow::Result<()> {
     }
     tracing::info!(lease = settings.lease.name, "holding the lease");
     health.set(Stage::Reading);
-    let work = work(&settings, client, clock, leadership, &health, stop.clone());
+    let instruments = (&health, metrics);
+    let work = work(&settings, client, clock, leadership, instruments, stop.clone());
     let result = Box::pin(lead(work, &stop, &mut elector)).await;
     signals.abort();
     drop(inspecting);
@@ -193,7 +209,7 @@ async fn work(
     client: Client,
     clock: Clock,
     leadership: Arc<Leadership>,
-    health: &Health,
+    (health, metrics): (&Health, Arc<Metrics>),
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let (wake, woken) = mpsc::unbounded::<Woken>();
@@ -215,11 +231,14 @@ async fn work(
         clock,
         wake.clone(),
     )
-    .keeping_tokens_in(Arc::new(KubeRefreshTokens::new(client.clone())));
-    let context = Arc::new(Context::new(cluster, upstreams, clock, settings.settings));
+    .keeping_tokens_in(Arc::new(KubeRefreshTokens::new(client.clone())))
+    .counting_in(Arc::clone(&metrics));
+    let context = Context::new(cluster, upstreams, clock, settings.settings);
+    let context = Arc::new(context.counting_in(Arc::clone(&metrics)));
+    metrics.watch(Arc::new(ShownResources(Arc::clone(&context))));
     let (profile_queue, profile_keys) = mpsc::unbounded();
     let (connection_queue, connection_keys) = mpsc::unbounded();
-    let queues = passes::Queues { profiles: profile_queue, connections: connection_queue };
+    let queues = passes::Queues { profiles: profile_queue, connections: connection_queue, metrics };
 
     let watch_connections = passes::watch_connections(
         watch::objects(&client, &scopes),
@@ -271,14 +290,27 @@ async fn work(
     result
 }
 
-async fn client(layer: &NoticeLayer) -> anyhow::Result<Client> {
+async fn serve_metrics(
+    address: Option<SocketAddr>,
+    metrics: &Arc<Metrics>,
+) -> anyhow::Result<Option<String>> {
+    let Some(address) = address else { return Ok(None) };
+    let bound = metrics::serve(address, Arc::clone(metrics)).await.with_context(|| {
+        format!("cannot serve the metrics at {address}; --metrics-address names another place, or off")
+    })?;
+    Ok(Some(bound.to_string()))
+}
+
+/// A client whose requests are counted, and whose refusals are looked into.
+async fn client(metrics: &Arc<Metrics>, suspicions: &Arc<Suspicions>) -> anyhow::Result<Client> {
     let config = kube::Config::infer().await.map_err(|error| {
         anyhow::anyhow!(
             "no way to Kubernetes: neither inside a cluster, nor is there a kubeconfig (KUBECONFIG) that can be used: {}",
             sentence(&error)
         )
     })?;
-    kubernetes::client_through(config, layer)
+    let counts = CountRequests(Arc::clone(metrics));
+    kubernetes::client_through(config, &Stack::new(counts, NoticeLayer(Arc::clone(suspicions))))
 }
 
 /// SIGTERM and Ctrl-C end the operator.

@@ -3,6 +3,7 @@
 //! kube's scheduler holds the queue; this only says which resource, and when again.
 
 use std::fmt::Debug;
+use std::future::{Ready, ready};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender};
 use futures::{Stream, StreamExt};
 use kube::Resource;
-use kube::runtime::controller::{Action, Config, Controller};
+use kube::runtime::controller::{self, Action, Config, Controller};
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher::{self, Event};
@@ -21,6 +22,7 @@ use super::mirror::{Change, Mirror};
 use super::watch::Told;
 use crate::api::{EducationSyncProfile, GraphConnection};
 use crate::kubernetes::sentence;
+use crate::metrics::{Metrics, ResourceKind};
 use crate::poller::{Follower, FollowerKind, Woken};
 use crate::reconcile::cluster::{Cluster, ClusterError, Key, Scope};
 use crate::reconcile::{Context, Next, connection_pass_in_span, follower_of, pass_in_span};
@@ -41,15 +43,19 @@ pub struct Queues {
     pub profiles: UnboundedSender<Key>,
     /// Connections.
     pub connections: UnboundedSender<Key>,
+    /// Counts who waits.
+    pub metrics: Arc<Metrics>,
 }
 
 impl Queues {
     fn profile(&self, key: Key) {
+        self.metrics.queued(ResourceKind::Profile, &key);
         // The receiver is gone only while the process ends.
         let _ = self.profiles.unbounded_send(key);
     }
 
     fn connection(&self, key: Key) {
+        self.metrics.queued(ResourceKind::Connection, &key);
         let _ = self.connections.unbounded_send(key);
     }
 }
@@ -175,9 +181,10 @@ pub async fn run_profiles<C: Cluster>(
     limit: u16,
     stop: CancellationToken,
 ) {
+    let metrics = Arc::clone(&context.metrics);
     controller(keys, store, limit, stop)
         .run(look, |profile, error, _| action(after_error(&Key::of(&*profile), error)), context)
-        .for_each(|_| std::future::ready(()))
+        .for_each(|result| passed_over(&metrics, ResourceKind::Profile, result))
         .await;
 }
 
@@ -188,14 +195,32 @@ pub async fn run_connections<C: Cluster>(
     context: Shared<C>,
     stop: CancellationToken,
 ) {
+    let metrics = Arc::clone(&context.metrics);
     controller(keys, store, 4, stop)
         .run(
             look_at_connection,
             |connection, error, _| action(after_error(&Key::of(&*connection), error)),
             context,
         )
-        .for_each(|_| std::future::ready(()))
+        .for_each(|result| passed_over(&metrics, ResourceKind::Connection, result))
         .await;
+}
+
+/// Whoever is not there gets no pass, and does not wait for one any more.
+fn passed_over<T, E, Q>(
+    metrics: &Metrics,
+    kind: ResourceKind,
+    result: Result<T, controller::Error<E, Q>>,
+) -> Ready<()>
+where
+    E: std::error::Error + 'static,
+    Q: std::error::Error + 'static,
+{
+    if let Err(controller::Error::ObjectNotFound(absent)) = result {
+        let key = Key { namespace: absent.namespace.unwrap_or_default(), name: absent.name };
+        metrics.unqueued(kind, &key);
+    }
+    ready(())
 }
 
 /// kube's controller holds the queue: each key once, one pass at a time for each, so many at once.
@@ -226,7 +251,11 @@ async fn look_at_connection<C: Cluster>(
     connection: Arc<GraphConnection>,
     context: Shared<C>,
 ) -> Result<Action, ClusterError> {
-    connection_pass_in_span(context, Key::of(&*connection)).await.map(action)
+    let key = Key::of(&*connection);
+    let passing = context.metrics.passing(ResourceKind::Connection, &key);
+    let outcome = connection_pass_in_span(Arc::clone(&context), key).await;
+    passing.end(&outcome);
+    outcome.map(action)
 }
 
 /// Passes of one profile, until there is nothing to be done at once.
@@ -235,9 +264,12 @@ async fn look_at_connection<C: Cluster>(
 /// As [`crate::reconcile::pass`].
 pub async fn passes_of_profile<C: Cluster>(context: Shared<C>, key: Key) -> Result<Next, ClusterError> {
     for _ in 0..MOST_AT_ONCE {
-        let next = Box::pin(pass_in_span(Arc::clone(&context), key.clone())).await?;
-        if next != Next::Again {
-            return Ok(next);
+        let passing = context.metrics.passing(ResourceKind::Profile, &key);
+        let outcome = Box::pin(pass_in_span(Arc::clone(&context), key.clone())).await;
+        passing.end(&outcome);
+        match outcome {
+            Ok(Next::Again) => {}
+            ended => return ended,
         }
     }
     // No defect of a decision may become a loop without a pause.

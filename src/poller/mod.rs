@@ -110,6 +110,7 @@ struct Shared {
     wake: UnboundedSender<Woken>,
     changed: Notify,
     state: Mutex<State>,
+    began: Timestamp,
 }
 
 #[derive(Debug)]
@@ -135,7 +136,8 @@ impl Poller {
             followers: BTreeMap::new(),
             pace: Pace::new(intervals, phase),
         });
-        let shared = Arc::new(Shared { client, clock, wake, changed: Notify::new(), state });
+        let began = clock.now();
+        let shared = Arc::new(Shared { client, clock, wake, changed: Notify::new(), state, began });
         let task = tokio::spawn(Arc::clone(&shared).run()).abort_handle();
         Self { shared, task }
     }
@@ -144,6 +146,12 @@ impl Poller {
     #[must_use]
     pub fn view(&self) -> View {
         self.shared.lock().view.clone()
+    }
+
+    /// When the newest complete list came; before the first one, when this poller began.
+    #[must_use]
+    pub fn last_list(&self) -> Timestamp {
+        self.shared.lock().view.snapshot.as_ref().map_or(self.shared.began, |snapshot| snapshot.ended)
     }
 
     /// The time between two lists while everything is at rest.
@@ -238,6 +246,7 @@ impl Shared {
         let span = Span::root("poll profiles");
         span.set("server.address", host(&self.client.endpoint));
         let result = span.around(self.client.list_with_status()).await;
+        self.client.metrics.listed(&result);
         let wake = match result {
             Ok(profiles) => {
                 let ended = self.clock.now();

@@ -25,6 +25,7 @@ use std::time::Duration;
 use crate::api::GraphConnection;
 use crate::api::connection::SecretKeyReference;
 use crate::clock::Clock;
+use crate::metrics::Metrics;
 use crate::poller::{Follower, FollowerKind, Interest, Poller, View};
 use crate::trace::{self, Span, Wakes};
 use crate::upstream::Upstreams;
@@ -54,6 +55,8 @@ pub struct Context<C> {
     pub clock: Clock,
     /// Time spans.
     pub settings: Settings,
+    /// Counts what happens.
+    pub metrics: Arc<Metrics>,
     memories: Mutex<HashMap<String, Memory>>,
     claims_built: OnceLock<()>,
     following: Mutex<HashMap<Follower, Weak<Poller>>>,
@@ -92,6 +95,7 @@ impl<C: Cluster> Context<C> {
             claims: Claims::default(),
             clock,
             settings,
+            metrics: Arc::default(),
             memories: Mutex::default(),
             claims_built: OnceLock::new(),
             following: Mutex::default(),
@@ -102,6 +106,12 @@ impl<C: Cluster> Context<C> {
             wakes: Wakes::default(),
             holding: tokio::sync::Mutex::default(),
         }
+    }
+
+    /// The same, and what happens is counted there.
+    #[must_use]
+    pub fn counting_in(self, metrics: Arc<Metrics>) -> Self {
+        Self { metrics, ..self }
     }
 
     /// Changes what is remembered of a resource.

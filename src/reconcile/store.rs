@@ -12,6 +12,7 @@ use super::observation::Observation;
 use super::observe::give_up_names;
 use super::report::Report;
 use crate::api::EducationSyncProfile;
+use crate::metrics::resources::ready_after;
 
 /// Writes what was decided, and publishes its events.
 ///
@@ -25,12 +26,20 @@ pub async fn view<C: Cluster>(
     let Report { status, notices } = report;
     if o.resource.status.as_ref() != Some(&status) {
         let written = context.cluster.write_status(&o.resource, status).await?;
-        give_up_names(&context.claims, &written);
+        settled(context, &o.resource, &written);
     }
     for notice in notices {
         context.cluster.publish(&o.resource, notice).await;
     }
     Ok(())
+}
+
+/// What follows from a status that is stored.
+fn settled<C>(context: &Context<C>, before: &EducationSyncProfile, written: &EducationSyncProfile) {
+    give_up_names(&context.claims, written);
+    if let Some(after) = ready_after(before, written) {
+        context.metrics.ready(after);
+    }
 }
 
 /// Writes a fact, on whatever version the resource has by now, until it is stored. It gives up only
@@ -53,7 +62,7 @@ pub async fn fact<C: Cluster>(
         }
         match context.cluster.write_status(&latest, status).await {
             Ok(written) => {
-                give_up_names(&context.claims, &written);
+                settled(context, &latest, &written);
                 for notice in notices {
                     context.cluster.publish(&written, notice).await;
                 }

@@ -71,6 +71,7 @@ impl Upstreams {
         self.refresh_tokens.gone(TokenOwner { namespace, name, uid: uid.to_owned() });
         let mut inner = self.inner.lock().await;
         let old = inner.by_uid.remove(uid);
+        self.note_in_use(uid, None);
         drop(inner);
         if let Some(Loaded { result: Ok(old), .. }) = old {
             self.wake_all(&old.poller);

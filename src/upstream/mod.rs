@@ -15,7 +15,7 @@ pub use credentials::OperatorIdentity;
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
 use futures::channel::mpsc::UnboundedSender;
@@ -33,6 +33,8 @@ use crate::graph::learnt::Learnt;
 use crate::graph::throttle::Gate;
 use crate::graph::transport::Transport;
 use crate::graph::{GraphClient, GraphError};
+use crate::metrics::resources::InUse;
+use crate::metrics::{CountedTransport, Metrics};
 use crate::poller::{Follower, Intervals, Poller, Woken};
 use crate::reconcile::claims::Tenant;
 use crate::reconcile::cluster::Cluster;
@@ -105,7 +107,10 @@ pub struct Upstreams {
     clock: Clock,
     wake: UnboundedSender<Woken>,
     refresh_tokens: RefreshTokens,
+    metrics: Arc<Metrics>,
     inner: Mutex<Inner>,
+    /// The newest upstream of each connection, by uid, for whoever must not wait.
+    in_use: std::sync::Mutex<HashMap<String, Weak<Upstream>>>,
 }
 
 #[derive(Debug, Default)]
@@ -140,13 +145,53 @@ impl Upstreams {
         wake: UnboundedSender<Woken>,
     ) -> Self {
         let refresh_tokens = RefreshTokens::new(Arc::new(MemoryStore::default()));
-        Self { settings, transports, permission, clock, wake, refresh_tokens, inner: Mutex::default() }
+        Self {
+            settings,
+            transports,
+            permission,
+            clock,
+            wake,
+            refresh_tokens,
+            metrics: Arc::default(),
+            inner: Mutex::default(),
+            in_use: std::sync::Mutex::default(),
+        }
     }
 
     /// The same, with renewed refresh tokens kept in `store` and not in memory alone.
     #[must_use]
     pub fn keeping_tokens_in(self, store: Arc<dyn RefreshTokenStore>) -> Self {
         Self { refresh_tokens: RefreshTokens::new(store), ..self }
+    }
+
+    /// The same, with every call counted there.
+    #[must_use]
+    pub fn counting_in(self, metrics: Arc<Metrics>) -> Self {
+        Self { metrics, ..self }
+    }
+
+    /// What is known of a connection that is in use, without any waiting.
+    #[must_use]
+    pub fn in_use(&self, uid: &str) -> Option<InUse> {
+        let in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
+        let upstream = in_use.get(uid)?.upgrade()?;
+        drop(in_use);
+        let now = self.clock.now();
+        let gates = [&upstream.reads.gate, &upstream.writes.gate];
+        Some(InUse {
+            last_list: upstream.poller.last_list(),
+            rest: upstream.poller.rest_interval(),
+            budget: gates.iter().map(|gate| gate.budget_left(now)).fold(f64::INFINITY, f64::min),
+            wait: gates.iter().filter_map(|gate| gate.closed_for(now)).max().unwrap_or_default(),
+        })
+    }
+
+    fn note_in_use(&self, uid: &str, upstream: Option<&Arc<Upstream>>) {
+        let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
+        match upstream {
+            Some(upstream) => drop(in_use.insert(uid.to_owned(), Arc::downgrade(upstream))),
+            None => drop(in_use.remove(uid)),
+        }
     }
 
     /// The upstream of a connection.
@@ -185,6 +230,7 @@ impl Upstreams {
         };
         let before = inner.by_uid.get(&uid).and_then(|loaded| loaded.last_good.clone());
         let last_good = result.as_ref().ok().cloned().or(before);
+        self.note_in_use(&uid, result.as_ref().ok());
         let loaded = Loaded { generation, at: now, result: result.clone(), last_good, stale };
         let old = inner.by_uid.insert(uid, loaded);
         self.tell_followers(old, &result);
@@ -309,6 +355,7 @@ impl Upstreams {
             }
             _ => Arc::clone(transport),
         };
+        let to_tokens = Arc::new(CountedTransport { inner: to_tokens, metrics: Arc::clone(&self.metrics) });
         let place = (connection.spec.authority(), tenant.tenant_id.as_str(), tenant.endpoint.as_str());
         let tokens = TokenSource::new(place, &client_id, credential, to_tokens, self.clock);
         let dialect = connection.spec.dialect();
@@ -326,6 +373,7 @@ impl Upstreams {
             permission: Arc::clone(&self.permission),
             clock: self.clock,
             request_timeout: self.settings.request_timeout,
+            metrics: Arc::clone(&self.metrics),
         })
     }
 }

@@ -39,6 +39,8 @@ impl Scene {
             "3s",
             "--health-address",
             "127.0.0.1:0",
+            "--metrics-address",
+            "127.0.0.1:0",
             "--allowed-host",
             "127.0.0.1",
             "--log-format",

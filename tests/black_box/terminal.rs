@@ -117,7 +117,8 @@ async fn colours_and_bars_are_for_terminals() {
 #[test]
 fn a_log_for_people_has_colours_at_a_terminal_alone() {
     let log = |to, environment: &[(&str, &str)]| {
-        let arguments = ["run", "--log-format", "text", "--health-address", "127.0.0.1:0"];
+        let arguments =
+            ["run", "--log-format", "text", "--health-address", "127.0.0.1:0", "--metrics-address", "off"];
         let nowhere = [("KUBECONFIG", "/nowhere")];
         let printed = at_terminal(&arguments, (To::Pipe, to), &[&nowhere, environment].concat());
         assert_eq!(printed.code, 1);

@@ -37,6 +37,7 @@ fn pages() -> BTreeMap<PathBuf, String> {
         "charts/edusync/README.md",
     ];
     let paths = single.iter().map(|path| root().join(path)).chain(files("docs", "md"));
+    let paths = paths.chain(files("docs/runbooks", "md"));
     paths.map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
 }
 

@@ -170,7 +170,8 @@ async fn work(process: &Arc<Process>, world: &Arc<World>, leadership: Arc<Leader
     let context = Arc::new(Context::new(cluster, upstreams, world.clock, settings));
     let (profile_queue, profile_keys) = mpsc::unbounded();
     let (connection_queue, connection_keys) = mpsc::unbounded();
-    let queues = Queues { profiles: profile_queue, connections: connection_queue };
+    let metrics = Arc::clone(&context.metrics);
+    let queues = Queues { profiles: profile_queue, connections: connection_queue, metrics };
     let (all, shared) = ([Scope::All], Arc::clone(&context));
     let watch_connections = passes::watch_connections(
         events(world, process),

@@ -48,6 +48,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- printf "%s-uninstall-guard" (include "edusync.name" . | trunc 46 | trimSuffix "-") }}
 {{- end }}
 
+{{/* The Service that Prometheus finds the pods by. */}}
+{{- define "edusync.metricsName" -}}
+{{- printf "%s-metrics" (include "edusync.fullname" . | trunc 55 | trimSuffix "-") }}
+{{- end }}
+
 {{- define "edusync.image" -}}
 {{- include "edusync.imageName" (list .Values.image .Chart.AppVersion) }}
 {{- end }}

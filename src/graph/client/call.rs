@@ -11,7 +11,7 @@ use url::Url;
 use super::GraphClient;
 use crate::auth::AccessToken;
 use crate::graph::RemoteProfile;
-use crate::graph::error::{CallIds, GraphError, UnknownOutcome, error_code, from_answer};
+use crate::graph::error::{CallIds, GraphError, class_of, error_code, from_answer, from_transport};
 use crate::graph::throttle::retry_after;
 use crate::graph::transport::TransportError;
 use crate::graph::wire::RequestBody;
@@ -120,6 +120,8 @@ impl GraphClient {
         let began = Instant::now();
         let span = span_of(call);
         let result = span.around(self.transport.send(request, deadline)).await;
+        let status = result.as_ref().map(|response| response.status().as_u16());
+        self.metrics.graph_request(call.operation, class_of(status), began.elapsed());
         let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         match result {
             Err(error) => {
@@ -148,10 +150,13 @@ impl GraphClient {
         );
         let now = self.clock.now();
         let wait = retry_after(&parts.headers, now);
-        match (parts.status.as_u16(), wait) {
-            (429 | 503, Some(wait)) => self.gate.close(wait, now),
-            (429, None) => self.gate.close(WITHOUT_RETRY_AFTER, now),
-            _ => {}
+        let asked = match (parts.status.as_u16(), wait) {
+            (429 | 503, Some(wait)) => Some(wait),
+            (429, None) => Some(WITHOUT_RETRY_AFTER),
+            _ => None,
+        };
+        if let Some(wait) = asked {
+            self.metrics.throttled(self.gate.close(wait, now));
         }
         Answer {
             status: parts.status,
@@ -210,12 +215,7 @@ fn lost(call: &Call<'_>, error: TransportError, milliseconds: u64) -> GraphError
         %error,
         "Graph did not answer"
     );
-    match error {
-        TransportError::NotConnected(what) => GraphError::NotConnected(what),
-        TransportError::NoAnswer(what) => {
-            GraphError::Unknown { what: UnknownOutcome::NoAnswer(what), retry_after: None, ids }
-        }
-    }
+    from_transport(error, ids)
 }
 
 impl Answer {

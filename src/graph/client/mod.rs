@@ -26,6 +26,7 @@ use crate::api::connection::Dialect;
 use crate::auth::TokenSource;
 use crate::clock::Clock;
 use crate::graph::budget::Urgency;
+use crate::metrics::Metrics;
 
 /// May this process change Graph now?
 pub trait Permission: Send + Sync + std::fmt::Debug {
@@ -66,6 +67,8 @@ pub struct GraphClient {
     pub clock: Clock,
     /// Deadline of a call.
     pub request_timeout: Duration,
+    /// Counts the calls.
+    pub metrics: Arc<Metrics>,
 }
 
 impl GraphClient {
@@ -90,6 +93,7 @@ impl GraphClient {
             permission,
             clock,
             request_timeout: Duration::from_secs(30),
+            metrics: Arc::default(),
         }
     }
 

@@ -258,7 +258,7 @@ impl<'a> Runs<'a> {
                 self.run_with(1, "status", "", &[("KUBECONFIG", file.to_str().unwrap())]).await;
             }
             if number == 0 {
-                let line = "run --log-level trace --health-address 127.0.0.1:0";
+                let line = "run --log-level trace --health-address 127.0.0.1:0 --metrics-address off";
                 self.run_with(1, line, "", &[("KUBECONFIG", file.to_str().unwrap())]).await;
             }
         }
@@ -273,7 +273,7 @@ impl<'a> Runs<'a> {
             for line in ["status", "held"] {
                 self.run_with(1, line, "", &[("HTTPS_PROXY", &way), no_proxy]).await;
             }
-            let line = "run --log-level trace --health-address 127.0.0.1:0 --lease-name canary";
+            let line = "run --log-level trace --health-address 127.0.0.1:0 --metrics-address off --lease-name canary";
             if !way.starts_with("http:") || way.contains("nowhere") {
                 self.run_with(1, line, "", &[("HTTPS_PROXY", &way), no_proxy]).await;
             }

@@ -12,7 +12,6 @@ mod stage;
 mod tunnel;
 
 use std::collections::BTreeSet;
-use std::io::{Read, Write};
 
 use edusync::api::EducationSyncProfile;
 use http::Method;
@@ -21,6 +20,7 @@ use serde_json::{Value, json};
 use xtask::control_plane::output_of;
 
 use crate::scene::{Scene, condition, foreign_body, profile_manifest, spec};
+use crate::scrape::get;
 use commands::Runs;
 use foreign::Foreign;
 use marker::Search;
@@ -164,16 +164,11 @@ fn around(scene: &Scene) -> Printed {
         ("command line of the operator".to_owned(), read("cmdline")),
         ("environment of the operator".to_owned(), read("environ")),
     ];
-    let log = scene.operator_log();
-    let starting = log.lines().rfind(|line| line.contains("starting") && line.contains("address")).unwrap();
-    let mut words = starting.split(['=', '"', ' ']);
-    let address = words.find(|word| word.starts_with("127.0.0.1:")).unwrap();
-    for path in ["/livez", "/readyz", "/metrics", "/debug"] {
-        let mut stream = std::net::TcpStream::connect(address).unwrap();
-        stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        seen.push((format!("probe {path}"), answer));
+    for (place, field) in [("probe", "address"), ("metrics", "metrics_address")] {
+        let address = scene.address_of(field).unwrap();
+        for path in ["/livez", "/readyz", "/metrics", "/debug"] {
+            seen.push((format!("{place} {path}"), get(&address, path)));
+        }
     }
     seen
 }

@@ -1,5 +1,6 @@
-//! Where the programs of the test control plane come from: a folder named by `KUBEBUILDER_ASSETS`, the PATH, or a build
-//! of the pinned Go modules in `tools`. Nothing is downloaded as a binary and nothing is run here but version checks.
+//! Where the programs of the test control plane, and promtool, come from: a folder named by `KUBEBUILDER_ASSETS`, the
+//! PATH, or a build of the pinned Go modules in `tools`. Nothing is downloaded as a binary and nothing is run here but
+//! version checks.
 
 mod build;
 mod version;
@@ -95,8 +96,23 @@ impl Tools {
         let builder = build::Builder::new(Module::Kube)?;
         builder.build_missing(&Program::ALL, progress)?;
         build::Builder::new(Module::Helm3)?.build_missing(&[Program::Helm3], progress)?;
+        promtool(progress)?;
         Ok(builder.folder().to_path_buf())
     }
+}
+
+/// The program that checks and tests Prometheus rules: from the PATH, or built into the cache.
+///
+/// # Errors
+///
+/// When it must be built and cannot be: the error says what to install.
+pub fn promtool(progress: &Progress) -> Result<PathBuf> {
+    if let Some(path) = ready_made(Program::Promtool) {
+        return Ok(path);
+    }
+    let builder = build::Builder::new(Module::Prometheus)?;
+    builder.build_missing(&[Program::Promtool], progress)?;
+    Ok(builder.path_of(Program::Promtool))
 }
 
 /// One of the programs.
@@ -108,6 +124,8 @@ enum Program {
     Kubectl,
     Helm,
     Helm3,
+    /// It is no part of the control plane.
+    Promtool,
 }
 
 impl Program {
@@ -123,6 +141,7 @@ impl Program {
             Self::Kubectl => "kubectl",
             Self::Helm => "helm",
             Self::Helm3 => "helm3",
+            Self::Promtool => "promtool",
         }
     }
 
@@ -135,6 +154,7 @@ impl Program {
             Self::Kubectl => "k8s.io/kubernetes/cmd/kubectl",
             Self::Helm => "helm.sh/helm/v4/cmd/helm",
             Self::Helm3 => "helm.sh/helm/v3/cmd/helm",
+            Self::Promtool => "github.com/prometheus/prometheus/cmd/promtool",
         }
     }
 }

@@ -27,7 +27,9 @@ pub(super) fn is_recent_enough(program: Program, path: &Path) -> bool {
     let arguments: &[&str] = match program {
         Program::Kubectl => &["version", "--client"],
         Program::Helm | Program::Helm3 => &["version", "--short"],
-        Program::Etcd | Program::KubeApiserver | Program::KubeControllerManager => &["--version"],
+        Program::Etcd | Program::KubeApiserver | Program::KubeControllerManager | Program::Promtool => {
+            &["--version"]
+        }
     };
     let answer = Command::new(path).args(arguments).stdin(Stdio::null()).stderr(Stdio::null()).output();
     answer.is_ok_and(|output| {
@@ -44,7 +46,7 @@ fn accepts(program: Program, said: &str) -> bool {
             version >= Version(1, 33, 0)
         }
         Program::Helm => version.0 == 4,
-        Program::Helm3 => version.0 == 3,
+        Program::Helm3 | Program::Promtool => version.0 == 3,
         // Kubernetes refuses older ones from 1.34 on.
         Program::Etcd => version >= Version(3, 5, 21),
     });
@@ -80,6 +82,8 @@ mod tests {
             (Program::Etcd, "etcd Version: 3.5.20", false),
             (Program::Etcd, "etcd Version: 3.5.21", true),
             (Program::Etcd, "", false),
+            (Program::Promtool, "promtool, version 3.13.0 (branch: HEAD, revision: 0123456)", true),
+            (Program::Promtool, "promtool, version 2.53.3+ds1 (branch: debian/sid)", false),
         ];
         for (program, said, expected) in cases {
             assert_eq!(accepts(program, said), expected, "{program:?} that says {said:?}");

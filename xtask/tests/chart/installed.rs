@@ -39,6 +39,14 @@ fn what_the_chart_makes_is_taken_by_the_api_server() {
     let label = "pod-security.kubernetes.io/enforce=restricted";
     output_of(&mut control_plane.kubectl(["label", "namespace", "edusync-system", label])).unwrap();
 
+    // Whose resources a cluster may have, and this chart makes.
+    let definitions = xtask::repository_root().join("xtask/tests/chart/prometheus-operator");
+    for name in ["servicemonitors", "prometheusrules"] {
+        let file = definitions.join(format!("{name}.yaml"));
+        output_of(control_plane.kubectl(["apply", "--server-side", "--filename"]).arg(file)).unwrap();
+        let definition = format!("crd/{name}.monitoring.coreos.com");
+        output_of(&mut control_plane.kubectl(["wait", "--for=condition=Established", &definition])).unwrap();
+    }
     for (name, values) in helm_chart::value_sets().unwrap() {
         let values: Value = serde_saphyr::from_str(&std::fs::read_to_string(values).unwrap()).unwrap();
         // Theirs are definitions that are not there.

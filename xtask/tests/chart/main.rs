@@ -204,3 +204,65 @@ fn a_digest_goes_before_the_tag() {
         }
     }
 }
+
+/// Everything of `monitoring` at once.
+fn monitored() -> Vec<Value> {
+    rendered(json!({
+        "networkPolicy": {"enabled": true},
+        "monitoring": {
+            "serviceMonitor": {"enabled": true, "labels": {"release": "prometheus"}},
+            "prometheusRule": {"enabled": true},
+            "dashboard": {"enabled": true, "annotations": {"grafana_folder": "Schools"}}
+        }
+    }))
+}
+
+#[test]
+fn prometheus_finds_the_port_by_the_service_and_is_let_in() {
+    let objects = monitored();
+    let [monitor, service, policy] =
+        ["ServiceMonitor", "Service", "NetworkPolicy"].map(|kind| of_kind(&objects, kind).unwrap());
+    let template = &of_kind(&objects, "Deployment").unwrap()["spec"]["template"];
+    assert!(selects(&monitor["spec"]["selector"], service), "{monitor}");
+    assert!(selects(&json!({"matchLabels": service["spec"]["selector"]}), template), "{service}");
+    assert_eq!(monitor["metadata"]["labels"]["release"], "prometheus");
+    assert_eq!(monitor["spec"]["endpoints"][0]["port"], service["spec"]["ports"][0]["name"]);
+    let container = &template["spec"]["containers"][0];
+    let ports = container["ports"].as_array().unwrap();
+    let port = ports.iter().find(|port| port["name"] == service["spec"]["ports"][0]["targetPort"]).unwrap();
+    let number = &port["containerPort"];
+    let flag = format!("--metrics-address=0.0.0.0:{number}");
+    assert!(container["args"].as_array().unwrap().contains(&json!(flag)), "{flag}");
+    assert_eq!(policy["spec"]["ingress"], json!([{"ports": [{"port": number, "protocol": "TCP"}]}]));
+}
+
+#[test]
+fn without_monitoring_nothing_of_it_is_there() {
+    let objects = rendered(json!({
+        "networkPolicy": {"enabled": true},
+        "monitoring": {"enabled": false, "serviceMonitor": {"enabled": true}, "dashboard": {"enabled": true}}
+    }));
+    for kind in ["Service", "ServiceMonitor", "PrometheusRule"] {
+        assert_eq!(of_kind(&objects, kind), None, "{kind}");
+    }
+    let container = &of_kind(&objects, "Deployment").unwrap()["spec"]["template"]["spec"]["containers"][0];
+    assert!(container["args"].as_array().unwrap().contains(&json!("--metrics-address=off")));
+    assert_eq!(of_kind(&objects, "NetworkPolicy").unwrap()["spec"]["ingress"], json!([]));
+}
+
+/// What promtool and the parser of queries have looked at is what is installed.
+#[test]
+fn alerts_and_dashboard_are_those_of_the_files() {
+    let objects = monitored();
+    let file = |name: &str| {
+        std::fs::read_to_string(helm_chart::folder().join("files/monitoring").join(name)).unwrap()
+    };
+    let rules: Value = serde_saphyr::from_str(&file("rules.yaml")).unwrap();
+    assert_eq!(of_kind(&objects, "PrometheusRule").unwrap()["spec"], rules);
+    let map = objects.iter().find(|object| object["metadata"]["labels"]["grafana_dashboard"] == "1").unwrap();
+    let [installed, dashboard]: [Value; 2] =
+        [map["data"]["edusync.json"].as_str().unwrap(), &file("dashboard.json")]
+            .map(|text| serde_json::from_str(text).unwrap());
+    assert_eq!(installed, dashboard);
+    assert_eq!(map["metadata"]["annotations"]["grafana_folder"], "Schools");
+}

@@ -94,7 +94,12 @@ impl Stage {
 
     fn start_operator(&mut self, program: &Path) -> Result<()> {
         let kubeconfig = self.control_plane.service_account_kubeconfig(SYSTEM, RELEASE)?;
-        let own = ["--fast-poll-interval=1s", "--health-address=127.0.0.1:0", "--log-level=info"];
+        let own = [
+            "--fast-poll-interval=1s",
+            "--health-address=127.0.0.1:0",
+            "--metrics-address=127.0.0.1:0",
+            "--log-level=info",
+        ];
         self.operator = Some(parts::spawn_operator(program, &kubeconfig, &self.operator_log(), &own)?);
         let mut outcome = Ok(());
         let ready = poll_until(READY_LIMIT, POLL, || {

@@ -31,13 +31,14 @@ pub(super) const TENANTS: [&str; 3] = [
 
 /// The operator's flags that differ from its defaults, so that minutes show what would take hours. The guard against many
 /// deletions is a person's affair, and a soak deletes all the time.
-const OPERATOR_FLAGS: [&str; 8] = [
+const OPERATOR_FLAGS: [&str; 9] = [
     "--fast-poll-interval=1s",
     "--poll-interval=5s",
     "--settle-window=10s",
     "--request-timeout=5s",
     "--most-deletions=1000000",
     "--health-address=127.0.0.1:0",
+    "--metrics-address=127.0.0.1:0",
     "--log-level=info,edusync=debug",
     "--instance=soak",
 ];

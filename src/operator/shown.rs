@@ -1,0 +1,37 @@
+//! What of the running operator is shown as metrics: read when Prometheus asks, without any waiting.
+
+use std::sync::Arc;
+
+use super::lease::Leadership;
+use crate::graph::client::Permission as _;
+use crate::metrics::resources::{of_connection, of_profile, open_creations};
+use crate::metrics::{Sample, Source, table};
+use crate::reconcile::Context;
+use crate::reconcile::cluster::Cluster;
+
+/// Whether this instance is the leader.
+pub(super) struct ShownLeadership(pub(super) Arc<Leadership>);
+
+/// How the resources stand.
+pub(super) struct ShownResources<C>(pub(super) Arc<Context<C>>);
+
+impl Source for ShownLeadership {
+    fn samples(&self) -> Vec<Sample> {
+        let leads = if self.0.may_write() { 1.0 } else { 0.0 };
+        vec![Sample::new(&table::LEADER, [""; 0], leads)]
+    }
+}
+
+impl<C: Cluster> Source for ShownResources<C> {
+    fn samples(&self) -> Vec<Sample> {
+        let cluster = &self.0.cluster;
+        let profiles = cluster.profiles();
+        let mut samples = vec![open_creations(profiles.iter().map(|profile| &**profile))];
+        samples.extend(profiles.iter().flat_map(|profile| of_profile(profile)));
+        for connection in cluster.connections() {
+            let uid = connection.metadata.uid.as_deref().unwrap_or_default();
+            samples.extend(of_connection(&connection, self.0.upstreams.in_use(uid).as_ref()));
+        }
+        samples
+    }
+}
