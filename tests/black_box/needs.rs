@@ -38,6 +38,20 @@ impl Scene {
     }
 
     /// Reason, note, and how often each event on the operator's pod was seen.
+    /// The events on the pod, once there are so many: the last one follows the probe by a moment.
+    async fn so_many_events_on_pod(&self, count: usize) -> Vec<(String, String)> {
+        let waited = tokio::time::timeout(std::time::Duration::from_mins(1), async {
+            loop {
+                let events = self.events_on_pod().await;
+                if events.len() >= count {
+                    return events;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+        });
+        waited.await.expect("as many events as there are to be")
+    }
+
     async fn events_on_pod(&self) -> Vec<(String, String)> {
         let api: Api<Event> = Api::namespaced(self.client.clone(), RELEASE);
         let mut events = api.list(&ListParams::default()).await.unwrap().items;
@@ -101,7 +115,7 @@ async fn definitions_that_are_missing_are_named_and_waited_for() {
     assert_eq!(said(&scene, &sentence), 1, "{}", scene.operator_log());
     let found = "this is there now: definition educationsyncprofiles.edusync.dev".to_owned();
     let told = [("DefinitionMissing".to_owned(), sentence), ("Found".to_owned(), found)];
-    assert_eq!(scene.events_on_pod().await, told);
+    assert_eq!(scene.so_many_events_on_pod(2).await, told);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -122,7 +136,7 @@ async fn a_definition_of_an_older_version_is_named_before_it_loses_anything() {
     scene.admin(&["apply", "--server-side", "--force-conflicts", "-f", crds.to_str().unwrap()]);
     scene.until_readyz((200, "ok: working\n")).await;
     assert_eq!(
-        scene.events_on_pod().await.iter().map(|(reason, _)| reason.as_str()).collect::<Vec<_>>(),
+        scene.so_many_events_on_pod(2).await.iter().map(|(reason, _)| reason.as_str()).collect::<Vec<_>>(),
         ["DefinitionOutdated", "Found"]
     );
 }
@@ -196,7 +210,8 @@ async fn permissions_that_are_missing_are_named_and_waited_for() {
     scene.until_readyz((503, &lines(&profiles))).await;
     set(&scene, &give_back);
     scene.until_readyz((200, "ok: working\n")).await;
-    let reasons: Vec<_> = scene.events_on_pod().await.into_iter().map(|(reason, _)| reason).collect();
+    let reasons: Vec<_> =
+        scene.so_many_events_on_pod(14).await.into_iter().map(|(reason, _)| reason).collect();
     assert_eq!(reasons.iter().filter(|reason| *reason == "PermissionMissing").count(), 7, "{reasons:?}");
     assert_eq!(reasons.iter().filter(|reason| *reason == "Found").count(), 7, "{reasons:?}");
 }

@@ -176,12 +176,11 @@ impl Rules {
     fn resets(&self, world: &World, change: &Change) {
         let resources = world.server.list::<EducationSyncProfile>();
         let owner = resources.iter().find(|one| bound_id(one).is_some_and(|id| id == change.id));
-        // Somebody may have taken it back a moment ago; what it was is recorded before the call.
-        let recorded = |one: &&EducationSyncProfile| {
-            just_changed(world, one).then(|| one.status.as_ref()?.handled_triggers.as_ref()?.reset.clone())?
-        };
-        let asked = owner.and_then(|owner| owner.spec.triggers.as_ref()?.reset.clone());
-        let Some(value) = asked.or_else(|| owner.as_ref().and_then(recorded)) else {
+        // What it is for is recorded before the call. A token may be long in coming, and the manifest ask for something
+        // else by then.
+        let recorded =
+            owner.and_then(|owner| owner.status.as_ref()?.handled_triggers.as_ref()?.reset.clone());
+        let Some(value) = recorded else {
             self.story.broken(format!("nobody asked for a reset of {}", change.id));
             return;
         };
@@ -223,11 +222,14 @@ impl Rules {
             self.story.broken(format!("{id} was created without a recorded intent"));
             return;
         };
-        let made = self.notes().made.clone();
+        let made = self.made();
+        let retained = self.retained();
         let is_namesake =
             |profile: &Value| NameKey::of(profile["displayName"].as_str().unwrap_or_default()) == name;
-        let twin =
-            alive(world).into_iter().find(|(id, profile)| made.contains_key(id) && is_namesake(profile));
+        // One that its resource has left behind is nobody's, like one that people make: a list that is behind may not
+        // show it yet, and nothing else tells of it.
+        let is_ours = |id: &String| made.contains_key(id) && !retained.contains(id);
+        let twin = alive(world).into_iter().find(|(id, profile)| is_ours(id) && is_namesake(profile));
         if let Some((twin, _)) = twin {
             self.story.broken(format!("two profiles of one name: {twin} and {id}"));
         }
