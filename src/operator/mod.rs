@@ -118,7 +118,7 @@ pub async fn run(settings: OperatorSettings) -> anyhow::Result<()> {
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         %address,
-        metrics_address,
+        metrics_address = metrics_address.map(tracing::field::display),
         identity = settings.lease.identity,
         "starting"
     );

@@ -15,10 +15,8 @@ const POD: (&str, &str) = ("edusync-7d4b9c-x2x", "0f6d3c4e-1c1a-4f0e-9d3e-8f1f2f
 impl Scene {
     /// What a probe of the operator that was started last answers.
     pub async fn probe(&self, path: &str) -> (u16, String) {
-        let log = self.operator_log();
-        let address = log.rsplit_once("address=").and_then(|(_, rest)| rest.split_whitespace().next());
         // It may not have begun yet, or be the one that has ended.
-        let Some(address) = address else { return (0, log) };
+        let Some(address) = self.address_of("address") else { return (0, self.operator_log()) };
         let Ok(answer) = reqwest::get(format!("http://{address}{path}")).await else {
             return (0, format!("{address} does not answer"));
         };
@@ -37,7 +35,6 @@ impl Scene {
         assert!(in_time.await.is_ok(), "{wanted:?}, but {shown:?}\n{}", self.operator_says());
     }
 
-    /// Reason, note, and how often each event on the operator's pod was seen.
     /// The events on the pod, once there are so many: the last one follows the probe by a moment.
     async fn so_many_events_on_pod(&self, count: usize) -> Vec<(String, String)> {
         let waited = tokio::time::timeout(std::time::Duration::from_mins(1), async {
@@ -52,6 +49,7 @@ impl Scene {
         waited.await.expect("as many events as there are to be")
     }
 
+    /// Reason and note of each event on the operator's pod.
     async fn events_on_pod(&self) -> Vec<(String, String)> {
         let api: Api<Event> = Api::namespaced(self.client.clone(), RELEASE);
         let mut events = api.list(&ListParams::default()).await.unwrap().items;
