@@ -40,6 +40,34 @@ impl Span {
         Self::begin(name.into(), SpanKind::Client, &Context::current())
     }
 
+    /// The same by the conventions of OpenTelemetry for HTTP clients. `template` stands for the URL, which may hold a
+    /// name.
+    #[must_use]
+    pub fn http<B>(request: &http::Request<B>, template: impl Into<String>) -> Self {
+        let (method, uri, template) = (request.method().as_str(), request.uri(), template.into());
+        let span = Self::request(format!("{method} {template}"));
+        span.set("http.request.method", method.to_owned());
+        span.set("url.template", template);
+        span.set("server.address", uri.host().unwrap_or_default().to_owned());
+        let usual = if uri.scheme_str() == Some("http") { 80 } else { 443 };
+        span.set("server.port", i64::from(uri.port_u16().unwrap_or(usual)));
+        span
+    }
+
+    /// Says what came of a request over HTTP.
+    pub fn answered<B>(&self, result: &Result<http::Response<B>, impl std::fmt::Debug>) {
+        match result {
+            Err(error) => self.fail(variant(error)),
+            Ok(response) => {
+                let status = response.status();
+                self.set("http.response.status_code", i64::from(status.as_u16()));
+                if status.is_client_error() || status.is_server_error() {
+                    self.fail(status.as_str());
+                }
+            }
+        }
+    }
+
     fn begin(name: String, kind: SpanKind, parent: &Context) -> Self {
         let tracer = global::tracer("edusync");
         let span = tracer.span_builder(name).with_kind(kind).start_with_context(&tracer, parent);

@@ -324,21 +324,9 @@ async fn send(
     template: &'static str,
     deadline: Duration,
 ) -> Result<http::Response<Bytes>, AuthError> {
-    let span = Span::request(format!("{} {template}", request.method()));
-    span.set("http.request.method", request.method().to_string());
-    span.set("url.template", template);
-    span.set("server.address", request.uri().host().unwrap_or_default().to_owned());
+    let span = Span::http(&request, template);
     let result = span.around(transport.send(request, deadline)).await;
-    match &result {
-        Ok(response) => {
-            let status = response.status().as_u16();
-            span.set("http.response.status_code", i64::from(status));
-            if status >= 400 {
-                span.fail(status.to_string());
-            }
-        }
-        Err(error) => span.fail(trace::variant(error)),
-    }
+    span.answered(&result);
     result.map_err(unreachable)
 }
 

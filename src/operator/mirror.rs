@@ -44,6 +44,8 @@ struct Tracked<T> {
 pub enum Change<T> {
     /// The object is new, or different in what matters.
     Changed(T),
+    /// The object is the same, and somebody else has written its status.
+    Rewritten(T),
     /// The object, of this uid, is gone.
     Gone(String, T),
 }
@@ -85,16 +87,17 @@ impl<K: Resource<DynamicType = ()> + Clone + 'static, T: Clone> Mirror<K, T> {
         let tracked = Tracked { uid: uid.clone(), what: what.clone(), version };
         let key = Key::of(&object);
         let stored = self.store.as_reader().get(&ObjectRef::new(&key.name).within(&key.namespace));
-        let is_news = self.live.get(&key).is_none_or(|before| before.version != version)
-            || stored.is_none_or(|stored| !(self.says_the_same)(&stored, &object) && !is_ours(&object));
+        let is_rewritten =
+            stored.is_none_or(|stored| !(self.says_the_same)(&stored, &object) && !is_ours(&object));
         let before = self.live.insert(key, tracked);
         self.store.apply_watcher_event(&Event::Apply(object));
         match before {
-            Some(before) if before.uid == uid && !is_news => Vec::new(),
             // Its deletion was not seen, but two objects cannot have one name.
             Some(before) if before.uid != uid => {
                 vec![Change::Gone(before.uid, before.what), Change::Changed(what)]
             }
+            Some(before) if before.version == version && is_rewritten => vec![Change::Rewritten(what)],
+            Some(before) if before.version == version => Vec::new(),
             _ => vec![Change::Changed(what)],
         }
     }
@@ -254,16 +257,19 @@ mod tests {
     #[test]
     fn a_status_that_somebody_else_writes_is_news() {
         let mut stage = watching(&[]);
-        let mut is_news = |annotations: &Value| {
-            let meta = json!({"namespace": "n", "name": "1", "uid": "1", "annotations": annotations});
-            !stage.tell(&Scope::All, Event::Apply(connection(&meta))).is_empty()
+        let mut told = |generation: u8, annotations: &Value| {
+            let meta = json!({
+                "namespace": "n", "name": "1", "uid": "1", "generation": generation, "annotations": annotations
+            });
+            stage.tell(&Scope::All, Event::Apply(connection(&meta))).join(" ")
         };
-        assert!(is_news(&json!({})), "it is new");
-        assert!(!is_news(&json!({"status": "ours"})), "we write it");
-        assert!(!is_news(&json!({"status": "ours, newer"})));
-        assert!(is_news(&json!({"status": "theirs"})));
-        assert!(!is_news(&json!({"status": "theirs"})), "once");
-        assert!(is_news(&json!({})), "somebody has taken it away");
+        assert_eq!(told(1, &json!({})), r#"Changed("1")"#, "it is new");
+        assert_eq!(told(1, &json!({"status": "ours"})), "", "we write it");
+        assert_eq!(told(1, &json!({"status": "ours, newer"})), "");
+        assert_eq!(told(1, &json!({"status": "theirs"})), r#"Rewritten("1")"#);
+        assert_eq!(told(1, &json!({"status": "theirs"})), "", "once");
+        assert_eq!(told(1, &json!({})), r#"Rewritten("1")"#, "somebody has taken it away");
+        assert_eq!(told(2, &json!({"status": "theirs"})), r#"Changed("1")"#, "and another spec");
     }
 
     #[test]

@@ -88,7 +88,7 @@ pub async fn watch_profiles<C: Cluster>(
         let Some(event) = told(event, &scope, "EducationSyncProfiles") else { continue };
         for change in mirror.take(&scope, event, |profile| context.cluster.has_written_profile(profile)) {
             match change {
-                Change::Changed((key, _)) => {
+                Change::Changed((key, _)) | Change::Rewritten((key, _)) => {
                     context.wakes.note(follower_of(&key), "watch", Cause::default());
                     queues.profile(key);
                 }
@@ -124,6 +124,8 @@ pub async fn watch_connections<C: Cluster>(
                     queue_users(&context, &queues, &key);
                     queues.connection(key);
                 }
+                // No profile depends on what a connection's status says.
+                Change::Rewritten(key) => queues.connection(key),
                 Change::Gone(uid, key) => {
                     context.cluster.forget(&uid);
                     context.forget_connection(&uid, &key).await;

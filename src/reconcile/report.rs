@@ -99,7 +99,7 @@ pub fn standing(o: &Observation, standing: &Standing, notices: &Notices) -> Opti
     let standing = &discreet(o, standing);
     let mut status = o.status().clone();
     if let Some(state) = notices.state {
-        status.state = Some(state);
+        status.state = state;
         keep_name(o, &mut status);
     }
     if let Some(day) = &notices.expiration_date {

@@ -66,7 +66,9 @@ async fn who_only_observes_shows_a_portal_rename_and_keeps_its_profile() {
     assert!(condition(&stalled, "Stalled").unwrap().2.contains(&id));
     // Somebody deletes it: the one that observes says so, the one that wants the name gets it.
     assert!(scene.simulator.remove(&id));
-    scene.until_ready_is("contoso", "False", "ProfileNotFound").await;
+    let gone = scene.until_ready_is("contoso", "False", "ProfileNotFound").await;
+    assert_eq!(gone.status.as_ref().unwrap().state, None, "nothing is told of what is not there");
+    assert_eq!(condition(&gone, "Drifted"), None);
     let changes = ["PUT", "PATCH", "DELETE"].map(|method| scene.requests(method).len());
     assert_eq!(changes, [0, 1, 0], "none but the rename");
 }

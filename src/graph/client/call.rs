@@ -15,7 +15,7 @@ use crate::graph::error::{CallIds, GraphError, class_of, error_code, from_answer
 use crate::graph::throttle::retry_after;
 use crate::graph::transport::TransportError;
 use crate::graph::wire::RequestBody;
-use crate::trace::{self, Span};
+use crate::trace::Span;
 
 /// How long a 429 holds that does not say so itself (Graph docs, "throttling": back off).
 const WITHOUT_RETRY_AFTER: Duration = Duration::from_secs(10);
@@ -118,22 +118,20 @@ impl GraphClient {
             return Err(GraphError::NotConnected("this process does not hold the lease any more".to_owned()));
         }
         let began = Instant::now();
-        let span = span_of(call);
+        let span = Span::http(&request, template(&call.url));
+        span.set("edusync.graph.operation", call.operation);
+        span.set("edusync.graph.client_request_id", call.client_request_id.clone());
         let result = span.around(self.transport.send(request, deadline)).await;
+        span.answered(&result);
         let status = result.as_ref().map(|response| response.status().as_u16());
         self.metrics.graph_request(call.operation, class_of(status), began.elapsed());
         let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        match result {
-            Err(error) => {
-                span.fail(trace::variant(&error));
-                Err(lost(call, error, milliseconds))
-            }
-            Ok(response) => {
-                let answer = self.answered(call, response, milliseconds);
-                note(&span, &answer);
-                Ok(answer)
-            }
+        let response = result.map_err(|error| lost(call, error, milliseconds))?;
+        let answer = self.answered(call, response, milliseconds);
+        if let Some(id) = &answer.ids.request_id {
+            span.set("edusync.graph.request_id", id.clone());
         }
+        Ok(answer)
     }
 
     fn answered(&self, call: &Call<'_>, response: http::Response<Bytes>, milliseconds: u64) -> Answer {
@@ -165,31 +163,6 @@ impl GraphClient {
             retry_after: wait,
             challenge: challenge(&parts.headers),
         }
-    }
-}
-
-/// The span of a call, by the conventions of OpenTelemetry for HTTP clients. The whole URL is left out: a query may
-/// hold a name.
-fn span_of(call: &Call<'_>) -> Span {
-    let template = template(&call.url);
-    let span = Span::request(format!("{} {template}", call.method));
-    span.set("http.request.method", call.method.to_string());
-    span.set("url.template", template);
-    span.set("server.address", call.url.host_str().unwrap_or_default().to_owned());
-    span.set("server.port", i64::from(call.url.port_or_known_default().unwrap_or_default()));
-    span.set("edusync.graph.operation", call.operation);
-    span.set("edusync.graph.client_request_id", call.client_request_id.clone());
-    span
-}
-
-fn note(span: &Span, answer: &Answer) {
-    let status = answer.status.as_u16();
-    span.set("http.response.status_code", i64::from(status));
-    if let Some(id) = &answer.ids.request_id {
-        span.set("edusync.graph.request_id", id.clone());
-    }
-    if status >= 400 {
-        span.fail(status.to_string());
     }
 }
 

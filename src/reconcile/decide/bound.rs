@@ -47,7 +47,7 @@ fn follow(o: &Observation, connection: &ConnectionFacts, profile: &RemoteProfile
         notices: Notices {
             drift: (!is_behind).then(|| correct::drift(o, &correction)),
             duplicates: Some(duplicates(o, profile)),
-            state: (!is_behind).then_some(profile.state),
+            state: (!is_behind).then_some(Some(profile.state)),
             expiration_date: (!is_behind).then(|| profile.expiration_date()),
             sync: is_sync_known(o, profile).then(|| running::known(o, profile).cloned()),
         },
@@ -143,7 +143,8 @@ fn unseen(o: &Observation, id: &str) -> Verdict {
 fn vanished(o: &Observation, id: &str) -> Verdict {
     if o.resource.spec.is_observed_only() {
         let message = format!("The profile {id} is gone from Microsoft Graph: somebody deleted it.");
-        return Verdict::watching(Standing::Stalled(Reason::ProfileNotFound, message), false);
+        let standing = Standing::Stalled(Reason::ProfileNotFound, message);
+        return Verdict { notices: Notices::of_none(), ..Verdict::watching(standing, false) };
     }
     // A tenant that is suddenly empty may be a service that has lost its list.
     if (o.list.empty || !o.list_is_whole()) && !o.is_confirmed_gone(id) {

@@ -113,7 +113,7 @@ fn bound(o: &Observation, connection: &ConnectionFacts, binding: &Binding) -> Ve
     };
     // A list that is behind the DELETE must not take the status back to before it.
     let is_behind = o.memory.delete_sent.is_some() && is_alive(profile.state);
-    let notices = Notices { state: (!is_behind).then_some(profile.state), ..Notices::default() };
+    let notices = Notices { state: (!is_behind).then_some(Some(profile.state)), ..Notices::default() };
     Verdict { notices, ..listed(o, connection, binding, profile) }
 }
 

@@ -165,12 +165,25 @@ pub struct Notices {
     pub drift: Option<Drift>,
     /// Ids of unclaimed profiles with our name. None: not known at this look.
     pub duplicates: Option<Vec<String>>,
-    /// State of the profile in Graph, where it has been seen.
-    pub state: Option<ProfileState>,
+    /// State of the profile in Graph, where it has been seen; within: None for a profile that is proven gone.
+    pub state: Option<Option<ProfileState>>,
     /// Last day of the profile as Graph has it, where it has been seen; within: None for no end.
     pub expiration_date: Option<Option<String>>,
     /// The synchronization, where it is known; within: None while nothing has run.
     pub sync: Option<Option<ProfileStatus>>,
+}
+
+impl Notices {
+    /// All that was told of a profile which is proven gone, and which is still named.
+    const fn of_none() -> Self {
+        Self {
+            drift: Some(Drift { fields: Vec::new(), outlook: Outlook::Observed }),
+            duplicates: Some(Vec::new()),
+            state: Some(None),
+            expiration_date: Some(None),
+            sync: Some(None),
+        }
+    }
 }
 
 /// Decides.

@@ -178,7 +178,7 @@ fn a_deletion_is_woken_by_what_it_waits_for() {
     o.memory.seen = true;
     o.bound = Some(remote("p", "deleting"));
     let verdict = decide(&o);
-    assert_eq!((verdict.interest, verdict.notices.state), (lists(true), Some(ProfileState::Deleting)));
+    assert_eq!((verdict.interest, verdict.notices.state), (lists(true), Some(Some(ProfileState::Deleting))));
     o.bound = Some(remote("p", "deletionFailed"));
     o.memory.delete_sent = Some(at(NOW - 600));
     let verdict = decide(&o);
