@@ -17,7 +17,7 @@ use crate::world::World;
 /// How long a look is repeated until it shows what the page shows: numbers of a connection are told seconds later.
 const SETTLING: Duration = Duration::from_secs(15);
 /// Commands that change nothing, so that they can be repeated.
-const LOOKS: [&str; 2] = ["kubectl get ", "edusync status"];
+const LOOKS: [&str; 3] = ["kubectl get ", "kubectl describe ", "edusync status"];
 
 /// A command of a page, and what it prints.
 #[derive(Debug, PartialEq, Eq)]
@@ -63,10 +63,11 @@ fn lasting(output: &str) -> Vec<Vec<String>> {
             Some((before, _)) => format!("{before}127.0.0.1"),
             None if is_age => "AGE".to_owned(),
             None if bare.parse::<uuid::Uuid>().is_ok() => word.replace(bare, "ID"),
+            None if bare.parse::<jiff::Timestamp>().is_ok() => word.replace(bare, "TIME"),
             None => word.to_owned(),
         }
     };
-    output.lines().map(|line| line.split_whitespace().map(word).collect()).collect()
+    output.trim_end().lines().map(|line| line.split_whitespace().map(word).collect()).collect()
 }
 
 /// Where a person is who follows the pages.

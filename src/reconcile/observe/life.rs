@@ -6,6 +6,7 @@ use super::{binding, place};
 use crate::api::EducationSyncProfile;
 use crate::graph::RemoteProfile;
 use crate::reconcile::claims::{Claims, Tenant};
+use crate::reconcile::decide::ABSENCES_THAT_PROVE;
 use crate::reconcile::observation::{Memory, is_alive};
 use crate::reconcile::trust::Trust;
 
@@ -36,6 +37,8 @@ pub(super) fn note_life(
     } else if bound.is_some() || is_known_alive(resource, memory) {
         // Without a list that shows it: it may have counted as going while its connection could not be used.
         claims.set_alive(&place, id, now);
+    } else if resource.spec.is_observed_only() && memory.absences >= ABSENCES_THAT_PROVE {
+        claims.set_told_gone(&place, id);
     }
 }
 
@@ -56,8 +59,8 @@ mod tests {
     use super::super::{owner, record};
     use super::*;
 
-    #[test]
-    fn a_profile_that_the_list_shows_as_going_is_not_known_to_be_alive() {
+    /// A resource with a profile, its tenant, and the time.
+    fn bound() -> (EducationSyncProfile, Tenant, Timestamp) {
         let resource: EducationSyncProfile = serde_json::from_value(json!({
             "apiVersion": "edusync.dev/v1alpha1", "kind": "EducationSyncProfile",
             "metadata": {"name": "contoso", "namespace": "n", "uid": "u"},
@@ -71,19 +74,42 @@ mod tests {
         }))
         .unwrap();
         let tenant = place(binding(&resource).unwrap());
-        let now = Timestamp::UNIX_EPOCH;
+        (resource, tenant, Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn a_profile_that_the_list_shows_as_going_is_not_known_to_be_alive() {
+        let (resource, tenant, now) = bound();
         let claims = Claims::default();
         record(&claims, &resource, &owner(&resource), now);
         let memory = Memory { seen: true, ..Memory::default() };
         let alive = |state: &str| {
             let listed = RemoteProfile::read(&json!({"id": "p", "state": state})).unwrap();
             note_life(&claims, &resource, &Trust::Own, Some(&tenant), (Some(&listed), &memory), now);
-            claims.alive(&tenant, now, |_| false).0
+            claims.presence(&tenant, now, |_| false).alive
         };
         assert_eq!((alive("provisioned"), alive("deleting"), alive("provisioned")), (1, 0, 1));
         note_life(&claims, &resource, &Trust::Own, None, (None, &memory), now);
-        assert_eq!(claims.alive(&tenant, now, |_| false).0, 0, "nobody can look at it");
+        assert_eq!(claims.presence(&tenant, now, |_| false).alive, 0, "nobody can look at it");
         note_life(&claims, &resource, &Trust::Own, Some(&tenant), (None, &memory), now);
-        assert_eq!(claims.alive(&tenant, now, |_| false).0, 1, "a list without it is suspicious again");
+        assert_eq!(
+            claims.presence(&tenant, now, |_| false).alive,
+            1,
+            "a list without it is suspicious again"
+        );
+    }
+
+    #[test]
+    fn who_only_observes_tells_of_a_profile_that_is_proven_gone() {
+        let untold = |policy: &str, absences: u32| {
+            let (mut resource, tenant, now) = bound();
+            resource.spec.management_policy = serde_json::from_value(json!(policy)).unwrap();
+            let claims = Claims::default();
+            record(&claims, &resource, &owner(&resource), now);
+            let memory = Memory { absences, ..Memory::default() };
+            note_life(&claims, &resource, &Trust::Own, Some(&tenant), (None, &memory), now);
+            claims.presence(&tenant, now, |_| false).untold
+        };
+        assert_eq!([untold("Observe", 1), untold("Observe", 2), untold("Manage", 2)], [1, 0, 1]);
     }
 }
