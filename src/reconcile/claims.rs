@@ -90,19 +90,6 @@ struct ProfileHold {
     uid: String,
     /// Since when it is known to be alive.
     alive: Option<Timestamp>,
-    /// Its resource says itself that it is gone.
-    told_gone: bool,
-}
-
-/// What a list has of the profiles that were known to be alive when it began.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Presence {
-    /// How many they are.
-    pub alive: usize,
-    /// How many of them it lacks.
-    pub missing: usize,
-    /// How many of those no resource tells of.
-    pub untold: usize,
 }
 
 impl Claims {
@@ -193,7 +180,7 @@ impl Claims {
             table.profiles.remove(&(tenant.clone(), before));
         }
         table.know(owner).profiles.insert(tenant.clone(), id.to_owned());
-        table.profiles.insert(key, ProfileHold { uid: owner.uid.clone(), alive, told_gone: false });
+        table.profiles.insert(key, ProfileHold { uid: owner.uid.clone(), alive });
         None
     }
 
@@ -234,15 +221,6 @@ impl Claims {
     pub fn set_alive(&self, tenant: &Tenant, id: &str, now: Timestamp) {
         if let Some(hold) = self.lock().profiles.get_mut(&(tenant.clone(), id.to_owned())) {
             hold.alive.get_or_insert(now);
-            hold.told_gone = false;
-        }
-    }
-
-    /// Remembers that a profile is proven gone, and that its resource says so and keeps to it. For others it is missing
-    /// as before.
-    pub fn set_told_gone(&self, tenant: &Tenant, id: &str) {
-        if let Some(hold) = self.lock().profiles.get_mut(&(tenant.clone(), id.to_owned())) {
-            hold.told_gone = true;
         }
     }
 
@@ -263,19 +241,12 @@ impl Claims {
         }
     }
 
-    /// What a list that `began` then, and has what `listed` says, shows of the profiles that were alive.
-    pub fn presence(&self, tenant: &Tenant, began: Timestamp, listed: impl Fn(&str) -> bool) -> Presence {
+    /// How many profiles were alive when a list began, and how many of them `listed` does not have.
+    pub fn alive(&self, tenant: &Tenant, began: Timestamp, listed: impl Fn(&str) -> bool) -> (usize, usize) {
         let table = self.lock();
         let was_alive = |hold: &ProfileHold| hold.alive.is_some_and(|since| since <= began);
         let alive = table.profiles.iter().filter(|((place, _), hold)| place == tenant && was_alive(hold));
-        alive.fold(Presence::default(), |sum, ((_, id), hold)| {
-            let is_missing = !listed(id);
-            Presence {
-                alive: sum.alive + 1,
-                missing: sum.missing + usize::from(is_missing),
-                untold: sum.untold + usize::from(is_missing && !hold.told_gone),
-            }
-        })
+        alive.fold((0, 0), |(all, missing), ((_, id), _)| (all + 1, missing + usize::from(!listed(id))))
     }
 
     /// Everything of a resource that is gone.

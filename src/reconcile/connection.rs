@@ -13,7 +13,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::cached::Cached;
-use super::claims::Presence;
 use super::cluster::{Cluster, ClusterError, Key};
 use super::{Context, Next, observe};
 use crate::api::conditions::READY;
@@ -106,14 +105,14 @@ async fn look<C: Cluster>(context: &Context<C>, connection: &GraphConnection, up
 
 fn sight<C: Cluster>(context: &Context<C>, upstream: &Upstream, view: View) -> Sight {
     let now = context.clock.now();
-    let presence = view.snapshot.as_ref().map_or_else(Presence::default, |list| {
+    let (alive, missing) = view.snapshot.as_ref().map_or((0, 0), |list| {
         observe::build_claims_once(context, now);
-        context.claims.presence(&upstream.facts.tenant, list.began, |id| list.profiles.contains_key(id))
+        context.claims.alive(&upstream.facts.tenant, list.began, |id| list.profiles.contains_key(id))
     });
     let gates = [&upstream.reads.gate, &upstream.writes.gate];
     let closed_until = gates.iter().filter_map(|gate| gate.closed_until(now)).max();
     let rest = upstream.poller.rest_interval();
-    Sight { view, closed_until, rest, presence, now }
+    Sight { view, closed_until, rest, alive, missing, now }
 }
 
 /// Does the status say of these very credentials that Graph answers?

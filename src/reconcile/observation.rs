@@ -157,6 +157,8 @@ pub struct Namesake {
 /// What this process remembers of a resource. All of it can be lost at any time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
+    /// Id of the profile that most of this is about.
+    pub profile_id: Option<String>,
     /// Since when this process looks for the outcome of an attempt.
     pub resolving: Option<(String, Timestamp)>,
     /// When this process bound the profile, or first looked for it.
@@ -189,6 +191,19 @@ pub struct Memory {
     pub setbacks: u32,
     /// The request for which a list has been asked.
     pub asked_for: Option<String>,
+}
+
+impl Memory {
+    /// What was learned of another profile says nothing of this one, however the status came to name it: the answer to
+    /// the write that changed it may have been lost.
+    pub fn turn_to(&mut self, profile_id: Option<&str>) {
+        if self.profile_id.as_deref() == profile_id {
+            return;
+        }
+        let Self { resolving, not_before, setbacks, asked_for, .. } = std::mem::take(self);
+        let profile_id = profile_id.map(str::to_owned);
+        *self = Self { profile_id, resolving, not_before, setbacks, asked_for, ..Self::default() };
+    }
 }
 
 impl Observation {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::Context;
-use super::claims::{Claims, NameClaim, Owner, Presence, Tenant};
+use super::claims::{Claims, NameClaim, Owner, Tenant};
 use super::cluster::{Cluster, ClusterError, Key};
 use super::observation::{
     ListFacts, Memory, Namesake, Observation, SourceSecret, is_alive, is_own, is_to_be_deleted, names_in,
@@ -331,8 +331,8 @@ pub(super) fn list_facts(
     };
     // Our own profile proves nothing about itself.
     let own = binding(resource).map(|binding| binding.profile_id.as_str());
-    let is_listed = |id: &str| Some(id) == own || snapshot.profiles.contains_key(id);
-    let Presence { alive, missing, .. } = claims.presence(tenant, snapshot.began, is_listed);
+    let (alive, missing) =
+        claims.alive(tenant, snapshot.began, |id| Some(id) == own || snapshot.profiles.contains_key(id));
     ListFacts {
         began: Some(snapshot.began),
         ended: Some(snapshot.ended),
@@ -352,6 +352,7 @@ fn update_memory<C: Cluster>(
     let uid = resource.metadata.uid.as_deref().unwrap_or_default();
     let open = resource.status.as_ref().and_then(|status| status.creation.as_ref());
     context.remember(uid, |memory| {
+        memory.turn_to(binding(resource).map(|binding| binding.profile_id.as_str()));
         match (open, &memory.resolving) {
             (None, _) => memory.resolving = None,
             (Some(attempt), Some((known, _))) if *known == attempt.attempt => {}

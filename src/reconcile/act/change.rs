@@ -8,7 +8,7 @@ use crate::graph::name::NameKey;
 use crate::graph::wire::update_bodies;
 use crate::graph::{Certainty, GraphError};
 use crate::reconcile::cluster::{Cluster, ClusterError};
-use crate::reconcile::observation::{Memory, Observation};
+use crate::reconcile::observation::Observation;
 use crate::reconcile::observe::owner;
 use crate::reconcile::report::{self, Asked, Decided};
 use crate::reconcile::{Context, Next, store};
@@ -72,7 +72,6 @@ pub(super) async fn forget<C: Cluster>(
         context.claims.release_profile(&upstream.facts.tenant, &binding.profile_id, o.uid());
     }
     store::view(context, o, report::vanished(o)).await?;
-    context.remember(o.uid(), |memory| *memory = Memory::default());
     Ok(Done::LookAgain(Next::Again))
 }
 

@@ -132,6 +132,7 @@ async fn create<C: Cluster>(
         Ok(profile) => {
             context.claims.claim_profile(&upstream.facts.tenant, &profile.id, &owner, None);
             context.remember(&owner.uid, |memory| {
+                memory.turn_to(Some(&profile.id));
                 memory.bound_at = Some(now);
                 (memory.setbacks, memory.not_before) = (0, None);
             });

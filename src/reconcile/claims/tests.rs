@@ -86,31 +86,13 @@ fn who_is_older_goes_by_what_is_known_last() {
     assert_eq!(claims.wish(&tenant, &name, &second, at(12)), NameClaim::TakenBy(first));
 }
 
-/// Alive, missing and untold by a list that began then, and has all or nothing.
-fn of_list(claims: &Claims, began: i64, has_all: bool) -> [usize; 3] {
-    let Presence { alive, missing, untold } = claims.presence(&tenant(), at(began), |_| has_all);
-    [alive, missing, untold]
-}
-
-#[test]
-fn what_its_resource_says_is_gone_is_missing_and_told() {
-    let (claims, tenant) = (Claims::default(), tenant());
-    claims.claim_profile(&tenant, "p", &owner("1", 1), Some(at(1)));
-    claims.claim_profile(&tenant, "q", &owner("2", 1), Some(at(1)));
-    claims.set_told_gone(&tenant, "p");
-    assert_eq!(of_list(&claims, 2, false), [2, 2, 1]);
-    assert_eq!(of_list(&claims, 2, true), [2, 0, 0]);
-    claims.set_alive(&tenant, "p", at(3));
-    assert_eq!(of_list(&claims, 2, false), [2, 2, 2], "it has turned up again");
-}
-
 #[test]
 fn what_nobody_looks_at_is_not_known_to_be_alive() {
     let (claims, tenant) = (Claims::default(), tenant());
     claims.claim_profile(&tenant, "p", &owner("1", 1), Some(at(1)));
     claims.claim_profile(&tenant, "q", &owner("2", 1), Some(at(1)));
     claims.set_all_going("1");
-    assert_eq!(of_list(&claims, 2, true), [1, 0, 0]);
+    assert_eq!(claims.alive(&tenant, at(2), |_| true), (1, 0));
 }
 
 #[test]
@@ -119,13 +101,13 @@ fn a_profile_belongs_to_one_resource() {
     assert_eq!(claims.claim_profile(&tenant, "p", &owner("1", 1), None), None);
     assert_eq!(claims.claim_profile(&tenant, "p", &owner("1", 1), None), None);
     assert_eq!(claims.claim_profile(&tenant, "p", &owner("2", 0), None).unwrap().uid, "1");
-    assert_eq!(of_list(&claims, 9, false), [0, 0, 0]);
+    assert_eq!(claims.alive(&tenant, at(9), |_| false), (0, 0));
     claims.set_alive(&tenant, "p", at(5));
-    assert_eq!(of_list(&claims, 4, false), [0, 0, 0], "the list is from before");
-    assert_eq!(of_list(&claims, 5, false), [1, 1, 1]);
-    assert_eq!(of_list(&claims, 5, true), [1, 0, 0]);
+    assert_eq!(claims.alive(&tenant, at(4), |_| false), (0, 0), "the list is from before");
+    assert_eq!(claims.alive(&tenant, at(5), |_| false), (1, 1));
+    assert_eq!(claims.alive(&tenant, at(5), |_| true), (1, 0));
     claims.set_going(&tenant, "p");
-    assert_eq!(of_list(&claims, 9, false), [0, 0, 0]);
+    assert_eq!(claims.alive(&tenant, at(9), |_| false), (0, 0));
     assert_eq!(claims.claim_profile(&tenant, "q", &owner("1", 1), None), None);
     assert_eq!(claims.profile_of(&tenant, "1").as_deref(), Some("q"), "one at a time");
     assert_eq!(claims.owner_of(&tenant, "p"), None);

@@ -8,7 +8,6 @@ use crate::api::conditions::{Reason, whole_seconds};
 use crate::auth::refresh::StoreError;
 use crate::graph::GraphError;
 use crate::poller::View;
-use crate::reconcile::claims::Presence;
 use crate::reconcile::observation::ConnectionProblem;
 
 /// Graph asks to wait for a moment now and then. It is worth saying when no list came for so many intervals.
@@ -37,8 +36,10 @@ pub(super) struct Sight {
     pub(super) closed_until: Option<Timestamp>,
     /// Time between two lists at rest.
     pub(super) rest: Duration,
-    /// What the newest list shows of the profiles that were known to be alive when it began.
-    pub(super) presence: Presence,
+    /// Profiles that were known to be alive when the newest list began.
+    pub(super) alive: usize,
+    /// How many of them it lacks.
+    pub(super) missing: usize,
     /// The time.
     pub(super) now: Timestamp,
 }
@@ -76,12 +77,12 @@ fn again_and_again(sight: &Sight) -> Option<Health> {
 
 /// Is the list plausible?
 fn presence(sight: &Sight) -> Health {
-    let Presence { alive, missing, untold } = sight.presence;
-    let what = if untold == 0 {
+    let Sight { alive, missing, .. } = sight;
+    let what = if *missing == 0 {
         return Health::Well(None);
     } else if sight.view.snapshot.as_ref().is_some_and(|snapshot| snapshot.profiles.is_empty()) {
         format!("Microsoft Graph lists no profile at all, although {alive} are known to be there")
-    } else if missing >= SUSPICIOUSLY_MANY {
+    } else if *missing >= SUSPICIOUSLY_MANY {
         format!("Microsoft Graph's list lacks {missing} of {alive} profiles that are known to be there")
     } else {
         return Health::Well(None);

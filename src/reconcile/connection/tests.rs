@@ -17,7 +17,7 @@ use crate::auth::AuthError;
 use crate::graph::access::Shown;
 use crate::graph::{CallIds, GraphError, RemoteProfile};
 use crate::poller::{Snapshot, View};
-use crate::reconcile::claims::{Presence, Tenant};
+use crate::reconcile::claims::Tenant;
 use crate::reconcile::cluster::Key;
 use crate::reconcile::observation::ConnectionFacts;
 
@@ -48,7 +48,7 @@ fn throttled() -> GraphError {
 }
 
 fn seen(view: View) -> Sight {
-    Sight { view, closed_until: None, rest: REST, presence: Presence::default(), now: at(0) }
+    Sight { view, closed_until: None, rest: REST, alive: 0, missing: 0, now: at(0) }
 }
 
 fn told(health: Option<&Health>) -> Option<(Reason, &str)> {
@@ -75,8 +75,8 @@ fn a_connection_stands_as_the_newest_list_says() {
 #[test]
 fn a_list_that_lacks_what_is_known_to_be_alive_is_suspicious() {
     let of = |names: &[&str], alive, missing| {
-        let presence = Presence { alive, missing, untold: missing };
-        health::of(&Sight { presence, ..seen(list(names)) }).unwrap()
+        let sight = Sight { alive, missing, ..seen(list(names)) };
+        health::of(&sight).unwrap()
     };
     assert_eq!(of(&["a", "b"], 2, 0), Health::Well(None));
     assert_eq!(of(&["a", "b"], 3, 1), Health::Well(None), "somebody may have deleted one");
@@ -87,11 +87,6 @@ fn a_list_that_lacks_what_is_known_to_be_alive_is_suspicious() {
         assert_eq!(reason, Reason::UpstreamEmpty);
         assert!(message.contains(what), "{message}");
         assert!(matches!(suspicious, Health::Broken(..)), "a person should look");
-    }
-    for (names, alive) in [(&[][..], 1), (&["a"], 3)] {
-        let presence = Presence { alive, missing: alive - names.len(), untold: 0 };
-        let told = health::of(&Sight { presence, ..seen(list(names)) });
-        assert_eq!(told, Some(Health::Well(None)), "their resources tell of it");
     }
 }
 

@@ -30,15 +30,14 @@ pub(super) fn note_life(
         // What nobody can look at is not known to be alive.
         _ if tenant != Some(&place) => true,
         Some(bound) => !is_alive(bound.state) || memory.delete_sent.is_some(),
-        None => false,
+        // Also when it has just been claimed anew by what the status says: that it is gone could not be written.
+        None => memory.absences >= ABSENCES_THAT_PROVE,
     };
     if is_going {
         claims.set_going(&place, id);
     } else if bound.is_some() || is_known_alive(resource, memory) {
         // Without a list that shows it: it may have counted as going while its connection could not be used.
         claims.set_alive(&place, id, now);
-    } else if resource.spec.is_observed_only() && memory.absences >= ABSENCES_THAT_PROVE {
-        claims.set_told_gone(&place, id);
     }
 }
 
@@ -86,30 +85,25 @@ mod tests {
         let alive = |state: &str| {
             let listed = RemoteProfile::read(&json!({"id": "p", "state": state})).unwrap();
             note_life(&claims, &resource, &Trust::Own, Some(&tenant), (Some(&listed), &memory), now);
-            claims.presence(&tenant, now, |_| false).alive
+            claims.alive(&tenant, now, |_| false).0
         };
         assert_eq!((alive("provisioned"), alive("deleting"), alive("provisioned")), (1, 0, 1));
         note_life(&claims, &resource, &Trust::Own, None, (None, &memory), now);
-        assert_eq!(claims.presence(&tenant, now, |_| false).alive, 0, "nobody can look at it");
+        assert_eq!(claims.alive(&tenant, now, |_| false).0, 0, "nobody can look at it");
         note_life(&claims, &resource, &Trust::Own, Some(&tenant), (None, &memory), now);
-        assert_eq!(
-            claims.presence(&tenant, now, |_| false).alive,
-            1,
-            "a list without it is suspicious again"
-        );
+        assert_eq!(claims.alive(&tenant, now, |_| false).0, 1, "a list without it is suspicious again");
     }
 
     #[test]
-    fn who_only_observes_tells_of_a_profile_that_is_proven_gone() {
-        let untold = |policy: &str, absences: u32| {
-            let (mut resource, tenant, now) = bound();
-            resource.spec.management_policy = serde_json::from_value(json!(policy)).unwrap();
+    fn what_is_proven_gone_is_not_alive_for_what_the_status_still_says() {
+        let (resource, tenant, now) = bound();
+        let alive = |absences: u32| {
             let claims = Claims::default();
             record(&claims, &resource, &owner(&resource), now);
-            let memory = Memory { absences, ..Memory::default() };
+            let memory = Memory { seen: true, absences, ..Memory::default() };
             note_life(&claims, &resource, &Trust::Own, Some(&tenant), (None, &memory), now);
-            claims.presence(&tenant, now, |_| false).untold
+            claims.alive(&tenant, now, |_| false).0
         };
-        assert_eq!([untold("Observe", 1), untold("Observe", 2), untold("Manage", 2)], [1, 0, 1]);
+        assert_eq!((alive(1), alive(ABSENCES_THAT_PROVE)), (1, 0));
     }
 }

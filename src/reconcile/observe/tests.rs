@@ -46,36 +46,64 @@ fn what_has_the_name_of_anothers_open_attempt_is_no_candidate() {
     assert_eq!(candidates(), 0, "it is the other's");
 }
 
+fn resource(name: &str, status: &serde_json::Value) -> EducationSyncProfile {
+    serde_json::from_value(json!({
+        "apiVersion": "edusync.dev/v1alpha1", "kind": "EducationSyncProfile",
+        "metadata": {"name": name, "namespace": "school", "uid": name},
+        "spec": {
+            "displayName": "Contoso", "dataProvider": {"csv": {}}, "identitySynchronizationConfiguration": {}
+        },
+        "status": status
+    }))
+    .unwrap()
+}
+
+/// The tenant of the connection in the tests' world.
+fn place_of_world() -> Tenant {
+    Tenant {
+        endpoint: "https://graph.microsoft.com".to_owned(),
+        tenant_id: "5d1e9d1f-7a11-4f53-9a53-b6f0c5b22c7a".to_owned(),
+    }
+}
+
+/// A resource of this name that has the profile `p`.
+fn with_profile(name: &str) -> EducationSyncProfile {
+    let Tenant { endpoint, tenant_id } = place_of_world();
+    let binding = json!({
+        "uid": name, "endpoint": endpoint, "tenantId": tenant_id, "profileId": "p", "displayName": "Contoso"
+    });
+    resource(name, &json!({"binding": binding}))
+}
+
+fn key(name: &str) -> Key {
+    Key { namespace: "school".to_owned(), name: name.to_owned() }
+}
+
+/// The answer to the write that says so may be lost, and the next pass finds another profile in the status.
+#[tokio::test(start_paused = true)]
+async fn that_one_profile_is_gone_proves_nothing_of_the_next() {
+    let resources = vec![with_profile("contoso")];
+    let context = context_with(world(), connection(1, &application()), resources, upstreams(&Arc::default()));
+    let context = &context;
+    let absences_of = async |profile: &str| {
+        context.remember("contoso", |memory| {
+            memory.turn_to(Some(profile));
+            (memory.absences, memory.setbacks) = (2, 3);
+        });
+        let (observation, _) = observe(context, &key("contoso")).await.unwrap();
+        (observation.memory.absences, observation.memory.setbacks)
+    };
+    assert_eq!(absences_of("p").await, (2, 3), "it is remembered");
+    assert_eq!(absences_of("earlier").await, (0, 3), "it was another; that Graph is to be left alone holds");
+}
+
 /// After a start the resource whose pass comes first may want what another one has.
 #[tokio::test(start_paused = true)]
 async fn before_the_first_look_the_claims_of_all_are_known() {
-    let resource = |name: &str, status: serde_json::Value| -> EducationSyncProfile {
-        serde_json::from_value(json!({
-            "apiVersion": "edusync.dev/v1alpha1", "kind": "EducationSyncProfile",
-            "metadata": {"name": name, "namespace": "school", "uid": name},
-            "spec": {
-                "displayName": "Contoso", "dataProvider": {"csv": {}},
-                "identitySynchronizationConfiguration": {}
-            },
-            "status": status
-        }))
-        .unwrap()
-    };
-    let place = Tenant {
-        endpoint: "https://graph.microsoft.com".to_owned(),
-        tenant_id: "5d1e9d1f-7a11-4f53-9a53-b6f0c5b22c7a".to_owned(),
-    };
-    let bound = resource(
-        "bound",
-        json!({"binding": {
-            "uid": "bound", "endpoint": place.endpoint, "tenantId": place.tenant_id, "profileId": "p",
-            "displayName": "Contoso"
-        }}),
-    );
-    let resources = vec![bound, resource("first", json!({}))];
+    let place = place_of_world();
+    let resources = vec![with_profile("bound"), resource("first", &json!({}))];
     let context = context_with(world(), connection(1, &application()), resources, upstreams(&Arc::default()));
-    let key = Key { namespace: "school".to_owned(), name: "first".to_owned() };
-    let (observation, _) = observe(&context, &key).await.unwrap();
+    let (observation, _) = observe(&context, &key("first")).await.unwrap();
     assert!(matches!(&observation.name, Some(NameClaim::TakenBy(owner)) if owner.uid == "bound"));
     assert_eq!(context.claims.owner_of(&place, "p").unwrap().uid, "bound");
 }
