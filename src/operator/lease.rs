@@ -81,6 +81,14 @@ struct Seen {
     version: Option<String>,
     duration: Duration,
     since: Instant,
+    acquired: Option<MicroTime>,
+    transitions: i32,
+}
+
+impl Seen {
+    fn is_of(&self, identity: &str) -> bool {
+        self.holder.as_deref() == Some(identity)
+    }
 }
 
 /// What to do next.
@@ -187,10 +195,8 @@ impl<P: LeasePort> Elector<P> {
     }
 
     async fn give_back(&mut self) -> Result<(), ClusterError> {
-        while let Some(Seen { holder: Some(holder), version: Some(version), .. }) = &self.seen
-            && *holder == self.settings.identity
-        {
-            match self.port.replace(&self.lease(Some(version.clone()), String::new())).await {
+        while self.seen.as_ref().is_some_and(|seen| seen.is_of(&self.settings.identity)) {
+            match self.port.replace(&self.lease(String::new())).await {
                 // A renewal of our own was broken off, and the server has carried it out all the same.
                 Err(ClusterError::Conflict) => self.look(self.port.get().await?),
                 result => return result.map(drop),
@@ -220,14 +226,8 @@ impl<P: LeasePort> Elector<P> {
                 self.leadership.set(None);
                 return Ok(false);
             }
-            Step::Create => {
-                let lease = self.lease(None, self.settings.identity.clone());
-                self.port.create(&lease).await
-            }
-            Step::Renew | Step::Take => {
-                let version = self.seen.as_ref().and_then(|seen| seen.version.clone());
-                self.port.replace(&self.lease(version, self.settings.identity.clone())).await
-            }
+            Step::Create => self.port.create(&self.lease(self.settings.identity.clone())).await,
+            Step::Renew | Step::Take => self.port.replace(&self.lease(self.settings.identity.clone())).await,
         };
         match lease {
             Ok(lease) => {
@@ -258,16 +258,26 @@ impl<P: LeasePort> Elector<P> {
             version,
             duration: seconds.map_or(self.settings.duration, Duration::from_secs),
             since: Instant::now(),
+            acquired: spec.acquire_time,
+            transitions: spec.lease_transitions.unwrap_or_default(),
         });
     }
 
-    fn lease(&self, version: Option<String>, holder: String) -> Lease {
+    /// The lease as it was seen last, with this holder.
+    fn lease(&self, holder: String) -> Lease {
         let now = MicroTime(self.clock.now());
+        let seen = self.seen.as_ref();
+        let ours = seen.filter(|seen| seen.is_of(&self.settings.identity));
+        let transitions = match (ours, seen) {
+            (Some(ours), _) => ours.transitions,
+            (None, Some(other)) => other.transitions.saturating_add(1),
+            (None, None) => 0,
+        };
         Lease {
             metadata: ObjectMeta {
                 name: Some(self.settings.name.clone()),
                 namespace: Some(self.settings.namespace.clone()),
-                resource_version: version,
+                resource_version: seen.and_then(|seen| seen.version.clone()),
                 labels: Some(BTreeMap::from([(LABEL.0.to_owned(), LABEL.1.to_owned())])),
                 annotations: (!self.settings.watches.is_empty())
                     .then(|| BTreeMap::from([(WATCHES.to_owned(), self.settings.watches.join(","))])),
@@ -277,8 +287,9 @@ impl<P: LeasePort> Elector<P> {
                 holder_identity: Some(holder),
                 // Rounded up: others must respect it for longer than we believe in it.
                 lease_duration_seconds: i32::try_from(self.settings.duration.as_millis().div_ceil(1000)).ok(),
-                acquire_time: Some(now.clone()),
+                acquire_time: ours.and_then(|ours| ours.acquired.clone()).or_else(|| Some(now.clone())),
                 renew_time: Some(now),
+                lease_transitions: Some(transitions),
                 ..LeaseSpec::default()
             }),
         }
@@ -286,110 +297,4 @@ impl<P: LeasePort> Elector<P> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn seen(holder: &str, since: Instant) -> Seen {
-        Seen {
-            holder: Some(holder.to_owned()),
-            version: Some("1".to_owned()),
-            duration: Duration::from_secs(15),
-            since,
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_lease_runs_out_by_our_own_clock() {
-        let start = Instant::now();
-        assert_eq!(next_step(None, "me", start), Step::Create);
-        assert_eq!(next_step(Some(&seen("me", start)), "me", start), Step::Renew);
-        assert_eq!(next_step(Some(&seen("", start)), "me", start), Step::Take);
-        let other = seen("other", start);
-        assert_eq!(next_step(Some(&other), "me", start + Duration::from_millis(14_999)), Step::Respect);
-        assert_eq!(next_step(Some(&other), "me", start + Duration::from_secs(15)), Step::Take);
-    }
-
-    /// A Lease in memory; some answers never come.
-    #[derive(Default)]
-    struct Memory {
-        lease: Mutex<Option<Lease>>,
-        lost: std::sync::atomic::AtomicU32,
-    }
-
-    impl LeasePort for Arc<Memory> {
-        async fn get(&self) -> Result<Option<Lease>, ClusterError> {
-            use std::sync::atomic::Ordering::SeqCst;
-            if self.lost.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok() {
-                std::future::pending::<()>().await;
-            }
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            Ok(self.lease.lock().unwrap().clone())
-        }
-
-        async fn create(&self, lease: &Lease) -> Result<Lease, ClusterError> {
-            self.replace(lease).await
-        }
-
-        async fn replace(&self, lease: &Lease) -> Result<Lease, ClusterError> {
-            let mut stored = self.lease.lock().unwrap();
-            if stored.as_ref().is_some_and(|stored| stored.resource_version() != lease.resource_version()) {
-                return Err(ClusterError::Conflict);
-            }
-            let mut new = lease.clone();
-            let version =
-                lease.metadata.resource_version.as_ref().map_or(0, |old| old.parse::<u32>().unwrap());
-            new.metadata.resource_version = Some((version + 1).to_string());
-            *stored = Some(new.clone());
-            Ok(new)
-        }
-    }
-
-    fn settings(duration: Duration) -> LeaseSettings {
-        let text = || "edusync".to_owned();
-        LeaseSettings { watches: Vec::new(), namespace: text(), name: text(), identity: text(), duration }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn one_lost_answer_does_not_cost_the_lease_and_many_do() {
-        let (memory, leadership) = (Arc::new(Memory::default()), Arc::new(Leadership::default()));
-        let clock = Clock::starting_at(jiff::Timestamp::UNIX_EPOCH);
-        let settings = settings(Duration::from_secs(15));
-        let mut elector = Elector::new(Arc::clone(&memory), settings, clock, Arc::clone(&leadership));
-        elector.acquire().await;
-        memory.lost.store(1, std::sync::atomic::Ordering::SeqCst);
-        let held = tokio::time::timeout(Duration::from_mins(1), elector.hold()).await;
-        assert!(held.is_err() && leadership.may_write(), "it is held still");
-        memory.lost.store(9, std::sync::atomic::Ordering::SeqCst);
-        let held = tokio::time::timeout(Duration::from_mins(1), elector.hold()).await;
-        assert!(held.is_ok() && !leadership.may_write(), "nobody knows whose it is");
-    }
-
-    /// Or the successor would wait until the lease has run out.
-    #[tokio::test(start_paused = true)]
-    async fn a_renewal_that_was_broken_off_does_not_keep_the_lease_from_being_given_back() {
-        let (memory, leadership) = (Arc::new(Memory::default()), Arc::new(Leadership::default()));
-        let clock = Clock::starting_at(jiff::Timestamp::UNIX_EPOCH);
-        let settings = settings(Duration::from_secs(15));
-        let mut elector = Elector::new(Arc::clone(&memory), settings, clock, leadership);
-        elector.acquire().await;
-        let holder = || memory.lease.lock().unwrap().clone().unwrap().spec.unwrap().holder_identity.unwrap();
-        assert_eq!(holder(), "edusync");
-        // The server has renewed it, and nobody has heard the answer.
-        let ours = memory.lease.lock().unwrap().clone().unwrap();
-        memory.replace(&ours).await.unwrap();
-        elector.release().await;
-        assert_eq!(holder(), "");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_leader_believes_for_a_shorter_time_than_others_respect() {
-        let settings = settings(Duration::from_secs(15));
-        assert!(settings.renew_deadline() + settings.retry_period() < settings.duration);
-        let leadership = Leadership::default();
-        assert!(!leadership.may_write());
-        leadership.set(Some(Instant::now() + settings.renew_deadline()));
-        assert!(leadership.may_write());
-        tokio::time::advance(settings.renew_deadline()).await;
-        assert!(!leadership.may_write());
-    }
-}
+mod tests;
