@@ -31,7 +31,9 @@ fn outlook(o: &Observation) -> Option<Outlook> {
 #[test]
 fn a_difference_is_corrected() {
     let o = following();
-    assert_eq!(decide(&o).action, update(&["displayName"], &[]));
+    let verdict = decide(&o);
+    assert_eq!(verdict.action, update(&["displayName"], &[]));
+    assert!(matches!(verdict.interest, Some(Interest::Profile { .. })), "it is followed meanwhile");
     assert_eq!(outlook(&o), Some(Outlook::Corrected));
 }
 
@@ -108,6 +110,7 @@ fn after_an_update_lists_may_be_behind() {
         (verdict.action, verdict.standing, verdict.notices.state),
         (Action::Nothing, Standing::Silent, None)
     );
+    assert_eq!((verdict.notices.expiration_date, verdict.notices.drift), (None, None));
     (o.memory.updated_at, o.memory.updated_generation) = (Some(at(NOW - 10)), 1);
     let waiting = decide(&o);
     assert_eq!(waiting.action, Action::Nothing, "the list is newer, and may be behind all the same");
@@ -234,7 +237,9 @@ fn who_adopts_what_another_one_has_is_told_of_the_profile_and_not_of_its_name() 
 fn a_profile_is_adopted_by_its_name_if_it_is_the_only_one() {
     let mut o = adopting(json!({"byDisplayName": true}));
     assert_eq!(reason(&decide(&o)), Some(("stalled", Reason::AdoptionFailed)));
-    o.namesakes = vec![unclaimed("p", "provisioned")];
+    let mut of_another_name = unclaimed("r", "provisioned");
+    of_another_name.profile.name = NameKey::of("Fabrikam");
+    o.namesakes = vec![unclaimed("p", "provisioned"), of_another_name];
     assert_eq!(decide(&o).action, Action::Adopt { id: "p".to_owned() });
     o.namesakes.push(unclaimed("q", "provisioned"));
     assert_eq!(reason(&decide(&o)), Some(("stalled", Reason::AdoptionFailed)));

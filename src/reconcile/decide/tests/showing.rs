@@ -136,6 +136,9 @@ fn who_only_observes_hears_that_its_profile_is_gone_and_holds_nothing() {
     (o.memory.seen, o.memory.bound_at, o.memory.absences) = (true, Some(at(1)), 2);
     assert_eq!(reason(&decide(&o)), Some(("stalled", Reason::ProfileNotFound)));
     assert_eq!(decide(&o).interest, Some(Interest::Every { fast: false }));
+    let told = decide(&o).notices;
+    assert_eq!((told.state, told.expiration_date, told.sync), (Some(None), Some(None), Some(None)));
+    assert_eq!((told.drift.map(|drift| drift.fields), told.duplicates), (Some(Vec::new()), Some(Vec::new())));
 }
 
 #[test]
