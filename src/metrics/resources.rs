@@ -111,8 +111,8 @@ fn conditions(
     .collect()
 }
 
-/// How long a profile has taken to become Ready, if this write says that it is: since the resource was created or,
-/// if it had run before, since it was not Ready any more.
+/// How long a profile has taken to become Ready, if this write says that it is: since it was said not to be Ready, which
+/// begins with the first look at a new resource.
 #[must_use]
 pub fn ready_after(before: &EducationSyncProfile, after: &EducationSyncProfile) -> Option<Duration> {
     let ready = |profile: &EducationSyncProfile| {
@@ -124,9 +124,7 @@ pub fn ready_after(before: &EducationSyncProfile, after: &EducationSyncProfile) 
     if earlier.as_ref().is_some_and(|condition| condition.status == "True") {
         return None;
     }
-    // The state of its synchronization is known of a profile that was provisioned once.
-    let has_run = before.status.as_ref().is_some_and(|status| status.sync.is_some());
-    let since = match earlier.filter(|_| has_run) {
+    let since = match earlier {
         Some(condition) => condition.last_transition_time.0,
         None => after.metadata.creation_timestamp.as_ref()?.0,
     };
@@ -204,11 +202,12 @@ mod tests {
         let ready = |status: &str, at: &str| condition("Ready", status, "Provisioned", at);
         let new = profile(&json!({"conditions": [ready("False", "2026-11-22T12:00:05Z")]}));
         let is_ready = profile(&json!({"conditions": [ready("True", "2026-11-22T12:03:00Z")]}));
-        assert_eq!(ready_after(&new, &is_ready), Some(Duration::from_mins(3)));
+        assert_eq!(ready_after(&profile(&json!({})), &is_ready), Some(Duration::from_mins(3)));
+        assert_eq!(ready_after(&new, &is_ready), Some(Duration::from_secs(175)));
         assert_eq!(ready_after(&is_ready, &is_ready), None);
         assert_eq!(ready_after(&is_ready, &new), None);
-        let lost =
-            json!({"sync": {"status": "success"}, "conditions": [ready("False", "2026-11-22T12:02:00Z")]});
+        // Also of one that has never synchronized anything.
+        let lost = json!({"conditions": [ready("False", "2026-11-22T12:02:00Z")]});
         assert_eq!(ready_after(&profile(&lost), &is_ready), Some(Duration::from_mins(1)));
     }
 

@@ -54,7 +54,7 @@ pub static LEADER: Metric = metric(
     "edusync_leader",
     Kind::Gauge,
     &[],
-    "1 on the instance that holds the lease and works, 0 on one that stands by",
+    "1 on the instance that holds the lease and is ready, as /readyz has it; 0 on one that stands by or cannot work",
 );
 /// What is running.
 pub static BUILD_INFO: Metric = metric(
@@ -124,7 +124,7 @@ pub static READY_DURATION: Metric = metric(
     "edusync_profile_ready_duration_seconds",
     Kind::Histogram(READY),
     &[],
-    "How long EducationSyncProfiles took to become Ready: since they were created, or since they were not Ready any more",
+    "How long EducationSyncProfiles took to become Ready: since they were said not to be Ready, which begins with the first look at a new one",
 );
 /// Conditions of profiles.
 pub static PROFILE_CONDITION: Metric = metric(

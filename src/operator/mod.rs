@@ -113,7 +113,7 @@ pub async fn run(settings: OperatorSettings) -> anyhow::Result<()> {
         .with_context(|| format!("cannot serve the probes at {}", settings.health_address))?;
     let leadership = Arc::new(Leadership::default());
     let metrics = Arc::new(Metrics::default());
-    metrics.watch(Arc::new(ShownLeadership(Arc::clone(&leadership))));
+    metrics.watch(Arc::new(ShownLeadership(Arc::clone(&leadership), health.clone())));
     let metrics_address = serve_metrics(settings.metrics_address, &metrics).await?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::health::Health;
 use super::lease::Leadership;
 use crate::graph::client::Permission as _;
 use crate::metrics::resources::{of_connection, of_profile, open_creations};
@@ -9,15 +10,15 @@ use crate::metrics::{Sample, Source, table};
 use crate::reconcile::Context;
 use crate::reconcile::cluster::Cluster;
 
-/// Whether this instance is the leader.
-pub(super) struct ShownLeadership(pub(super) Arc<Leadership>);
+/// Whether this instance is the leader, and able to work.
+pub(super) struct ShownLeadership(pub(super) Arc<Leadership>, pub(super) Health);
 
 /// How the resources stand.
 pub(super) struct ShownResources<C>(pub(super) Arc<Context<C>>);
 
 impl Source for ShownLeadership {
     fn samples(&self) -> Vec<Sample> {
-        let leads = if self.0.may_write() { 1.0 } else { 0.0 };
+        let leads = if self.0.may_write() && self.1.is_ready() { 1.0 } else { 0.0 };
         vec![Sample::new(&table::LEADER, [""; 0], leads)]
     }
 }

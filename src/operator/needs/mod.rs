@@ -45,7 +45,7 @@ impl Access {
         }
     }
 
-    /// As `kubectl auth can-i` takes it.
+    /// Verb and resource, a subresource after a slash, as rules of a Role have them.
     fn what(&self) -> String {
         let dot = if self.group.is_empty() { "" } else { "." };
         let (resource, sub) = self.resource.split_once('/').unwrap_or((&self.resource, ""));
