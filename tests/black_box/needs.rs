@@ -105,9 +105,12 @@ async fn definitions_that_are_missing_are_named_and_waited_for() {
         "[+]stage: working\n[-]definition educationsyncprofiles.edusync.dev: {sentence}\nreadyz check failed\n"
     );
     assert_eq!((code, checks), (503, expected));
+    // It holds the lease, and the alert that nobody works has to fire.
+    assert_eq!(scene.scrape().await.value("edusync_leader", &[]), Some(0.0));
 
     scene.admin(&["apply", "--server-side", "-f", file.to_str().unwrap()]);
     scene.until_readyz((200, "ok: working\n")).await;
+    assert_eq!(scene.scrape().await.value("edusync_leader", &[]), Some(1.0));
     scene.create("fabrikam", spec("Fabrikam SDS")).await;
     scene.until_ready_is("fabrikam", "True", "Provisioned").await;
     assert_eq!(said(&scene, &sentence), 1, "{}", scene.operator_log());
