@@ -247,9 +247,10 @@ async fn a_standby_says_that_it_stands_by_and_nothing_of_resources() {
     assert!(!standby.text.contains("resource_namespace="), "{}", standby.text);
     assert_eq!(standby.all("edusync_build_info", &[]).count(), 1);
     assert!(first.terminate().unwrap().success());
-    let told = |scrape: &Scrape| scrape.text.contains("name=\"contoso\"");
-    let scrape = scene.until_metrics("the successor tells of resources", told).await;
-    assert_eq!(scrape.value("edusync_leader", &[]), Some(1.0));
+    let works = |scrape: &Scrape| {
+        scrape.text.contains("name=\"contoso\"") && scrape.value("edusync_leader", &[]) == Some(1.0)
+    };
+    let scrape = scene.until_metrics("the successor works, and tells of resources", works).await;
     // It was Ready before.
     assert_eq!(scrape.value("edusync_profile_ready_duration_seconds_count", &[]), None);
 }
