@@ -54,7 +54,10 @@ fn helper() {
 /// Starts the helper in a process group of its own and waits for the id of the program that it guards.
 fn start_helper(folder: &Path) -> (Helper, u32) {
     let id_file = folder.join("id");
-    let helper = Command::new(env::current_exe().unwrap())
+    // Whoever runs the tests in the background, by nohup say, may ignore interrupts, and what is started inherits that.
+    let helper = Command::new("env")
+        .arg("--default-signal=INT")
+        .arg(env::current_exe().unwrap())
         .args(["--exact", "helper", "--ignored", "--nocapture"])
         .env(ID_FILE, &id_file)
         .stdout(Stdio::null())
