@@ -54,8 +54,7 @@ impl Health {
 
     /// Does `/readyz` say so?
     pub(super) fn is_ready(&self) -> bool {
-        let missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
-        self.stage().0 && missing.as_ref().is_some_and(BTreeMap::is_empty)
+        self.answer(false).0 == StatusCode::OK
     }
 
     /// The stage as one line, and whether it is a ready one.
@@ -72,7 +71,7 @@ impl Health {
     fn answer(&self, verbose: bool) -> (StatusCode, String) {
         let missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (at_stage, stage) = self.stage();
-        let is_ready = self.is_ready();
+        let is_ready = at_stage && missing.as_ref().is_some_and(BTreeMap::is_empty);
         let code = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         if verbose {
             return (code, checks(at_stage, stage, missing.as_ref(), is_ready));

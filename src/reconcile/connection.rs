@@ -109,8 +109,7 @@ fn sight<C: Cluster>(context: &Context<C>, upstream: &Upstream, view: View) -> S
         observe::build_claims_once(context, now);
         context.claims.alive(&upstream.facts.tenant, list.began, |id| list.profiles.contains_key(id))
     });
-    let gates = [&upstream.reads.gate, &upstream.writes.gate];
-    let closed_until = gates.iter().filter_map(|gate| gate.closed_until(now)).max();
+    let closed_until = upstream.gates().iter().filter_map(|gate| gate.closed_until(now)).max();
     let rest = upstream.poller.rest_interval();
     Sight { view, closed_until, rest, alive, missing, now }
 }

@@ -6,6 +6,7 @@
 mod allowed;
 mod care;
 mod credentials;
+mod in_use;
 mod key;
 mod secrets;
 #[cfg(test)]
@@ -15,7 +16,7 @@ pub use credentials::OperatorIdentity;
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures::channel::mpsc::UnboundedSender;
@@ -33,7 +34,6 @@ use crate::graph::learnt::Learnt;
 use crate::graph::throttle::Gate;
 use crate::graph::transport::Transport;
 use crate::graph::{GraphClient, GraphError};
-use crate::metrics::resources::InUse;
 use crate::metrics::{CountedTransport, Metrics};
 use crate::poller::{Follower, Intervals, Poller, Woken};
 use crate::reconcile::claims::Tenant;
@@ -98,6 +98,14 @@ pub struct Upstream {
     pub certificate_end: Option<Timestamp>,
 }
 
+impl Upstream {
+    /// What lets its calls through; the two may be one.
+    #[must_use]
+    pub fn gates(&self) -> [&Arc<Gate>; 2] {
+        [&self.reads.gate, &self.writes.gate]
+    }
+}
+
 /// All connections that are in use.
 #[derive(Debug)]
 pub struct Upstreams {
@@ -110,7 +118,7 @@ pub struct Upstreams {
     metrics: Arc<Metrics>,
     inner: Mutex<Inner>,
     /// The newest upstream of each connection, by uid, for whoever must not wait.
-    in_use: std::sync::Mutex<HashMap<String, Weak<Upstream>>>,
+    in_use: in_use::NewestByUid,
 }
 
 #[derive(Debug, Default)]
@@ -154,7 +162,7 @@ impl Upstreams {
             refresh_tokens,
             metrics: Arc::default(),
             inner: Mutex::default(),
-            in_use: std::sync::Mutex::default(),
+            in_use: in_use::NewestByUid::default(),
         }
     }
 
@@ -168,30 +176,6 @@ impl Upstreams {
     #[must_use]
     pub fn counting_in(self, metrics: Arc<Metrics>) -> Self {
         Self { metrics, ..self }
-    }
-
-    /// What is known of a connection that is in use, without any waiting.
-    #[must_use]
-    pub fn in_use(&self, uid: &str) -> Option<InUse> {
-        let in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
-        let upstream = in_use.get(uid)?.upgrade()?;
-        drop(in_use);
-        let now = self.clock.now();
-        let gates = [&upstream.reads.gate, &upstream.writes.gate];
-        Some(InUse {
-            last_list: upstream.poller.last_list(),
-            rest: upstream.poller.rest_interval(),
-            budget: gates.iter().map(|gate| gate.budget_left(now)).fold(f64::INFINITY, f64::min),
-            wait: gates.iter().filter_map(|gate| gate.closed_for(now)).max().unwrap_or_default(),
-        })
-    }
-
-    fn note_in_use(&self, uid: &str, upstream: Option<&Arc<Upstream>>) {
-        let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
-        match upstream {
-            Some(upstream) => drop(in_use.insert(uid.to_owned(), Arc::downgrade(upstream))),
-            None => drop(in_use.remove(uid)),
-        }
     }
 
     /// The upstream of a connection.
