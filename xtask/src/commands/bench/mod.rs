@@ -4,8 +4,14 @@ mod bare;
 mod calm;
 mod create;
 mod delete;
+mod figures;
+mod goals;
 mod hands;
 mod meter;
+mod micro;
+mod page;
+mod picture;
+mod reckon;
 mod report;
 mod round;
 mod sampler;
@@ -55,7 +61,13 @@ pub(crate) struct Arguments {
     /// How long a rest is measured, in seconds. Whole minutes, or the lists at its edges count for too much
     #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u32).range(60..))]
     rest: u32,
-    /// The folder of the reports
+    /// Run the micro-benchmarks (`cargo bench`) too
+    #[arg(long)]
+    micro: bool,
+    /// Measure nothing: write page and pictures anew from the reports that are there
+    #[arg(long, conflicts_with_all = ["profiles", "per_tenant", "scenarios", "micro"])]
+    draw: bool,
+    /// The folder of the reports, the page (README.md) and the pictures
     #[arg(long, value_name = "FOLDER", default_value = "docs/benchmarks")]
     output: PathBuf,
 }
@@ -74,16 +86,21 @@ Each round is a cluster of its own. Its scenarios run one after the other, in th
 with 1,000 profiles: most of that is waiting for polls that are a minute apart. Close everything else meanwhile.
 
 Reports are kept in the folder as soon as a scenario has ended, one JSON file for each shape. A later run replaces what
-it measures and leaves the rest. Ctrl-C ends everything; what was measured stays.
+it measures and leaves the rest; page and pictures are made of all of them. Ctrl-C ends everything; what was measured
+stays.
 
 Examples:
   cargo xtask bench
   cargo xtask bench --profiles 1000 --per-tenant 3 --scenario create rest bare
   cargo xtask bench --profiles 10000
+  cargo xtask bench --draw
   CARGO_PROFILE_RELEASE_LTO=false cargo xtask bench --profiles 10 --output target/bench   # quick to build; the report says so";
 
 /// Runs the subcommand.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    if arguments.draw {
+        return draw(arguments);
+    }
     if cfg!(debug_assertions) {
         return as_release();
     }
@@ -128,7 +145,7 @@ fn perform(arguments: &Arguments, folder: &TempDir, interrupt: &Interrupt) -> Re
             let rest = Duration::from_secs(arguments.rest.into());
             anyhow::Ok(Round::new(stage, shape, rest, interrupt, &progress))
         };
-        screen::heading(&title(&shape));
+        screen::heading(&shape.title());
         let run = Run::now(&programs.operator)?;
         let mut tell = |outcome: Outcome| {
             show(&outcome);
@@ -150,9 +167,18 @@ fn perform(arguments: &Arguments, folder: &TempDir, interrupt: &Interrupt) -> Re
             round.stage.stop()?;
         }
     }
+    if arguments.micro {
+        micro::run(&output)?;
+    }
+    draw(arguments).map(drop)
+}
+
+/// Writes the page and the pictures.
+fn draw(arguments: &Arguments) -> Result<ExitCode> {
+    let page = page::write(&repository_root().join(&arguments.output))?;
     screen::line("");
-    screen::sentence(&format!("The reports: {}", output.display()));
-    Ok(())
+    screen::sentence(&format!("The page: {}", page.display()));
+    Ok(ExitCode::SUCCESS)
 }
 
 /// All combinations; those that come to the same are one.
@@ -173,14 +199,17 @@ fn shapes(arguments: &Arguments) -> Vec<Shape> {
     shapes
 }
 
-fn title(shape: &Shape) -> String {
-    format!("{} profiles, {} tenants", shape.profiles, shape.tenants())
-}
-
 fn show(outcome: &Outcome) {
-    for (name, value) in &outcome.figures {
-        screen::answer(&format!("{name:<36} {value:>12.3}"));
+    let (title, figures) = figures::shown(outcome.scenario);
+    screen::line("");
+    screen::sentence(title);
+    for figure in figures {
+        if let Some(value) = outcome.figures.get(figure.name) {
+            let shown = figures::number(*value, figure.digits);
+            screen::answer(&format!("{:<58} {shown:>10} {}", figure.title, figure.unit));
+        }
     }
+    screen::line("");
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -109,15 +109,10 @@ fn rounded(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
 }
 
-/// Where the report of a shape is.
-fn file(folder: &Path, shape: &Shape) -> PathBuf {
-    folder.join(format!("{}x{}.json", shape.profiles, shape.per_tenant))
-}
-
 /// Adds an outcome to the report of its shape.
 pub(super) fn keep(folder: &Path, shape: &Shape, run: &Run, outcome: Outcome) -> Result<Report> {
     fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
-    let path = file(folder, shape);
+    let path = folder.join(shape.file("json"));
     let mut report = if path.exists() {
         load(&path)?
     } else {

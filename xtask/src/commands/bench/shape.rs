@@ -18,6 +18,26 @@ impl Shape {
         self.profiles.div_ceil(self.per_tenant.max(1)).max(1)
     }
 
+    /// For people.
+    pub(super) fn title(&self) -> String {
+        let plural = |number: usize, one: &str| {
+            let shown = super::figures::number(xtask::numbers::count(number), 0);
+            format!("{shown} {one}{}", if number == 1 { "" } else { "s" })
+        };
+        format!("{}, {}", plural(self.profiles, "profile"), plural(self.tenants(), "tenant"))
+    }
+
+    /// For the head of a column: profiles, and tenants.
+    pub(super) fn short(&self) -> String {
+        let shown = |number| super::figures::number(xtask::numbers::count(number), 0);
+        format!("{} in {}", shown(self.profiles), shown(self.tenants()))
+    }
+
+    /// The name of its files.
+    pub(super) fn file(&self, extension: &str) -> String {
+        format!("{}x{}.{extension}", self.profiles, self.per_tenant)
+    }
+
     /// The id of a tenant.
     pub(super) fn tenant(&self, number: usize) -> String {
         format!("00000000-0000-4000-8000-{number:012}")
