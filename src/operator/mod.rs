@@ -2,11 +2,11 @@
 
 pub mod health;
 pub mod kube_cluster;
+mod lean;
 pub mod lease;
 pub mod mirror;
 pub mod needs;
 pub mod refresh_tokens;
-mod lean;
 mod shown;
 pub mod telemetry;
 pub mod traces;

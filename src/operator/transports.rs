@@ -6,12 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use crate::graph::transport::{HttpTransport, Transport};
 use crate::upstream::Transports;
 
+/// Authorities that are trusted besides the system's; PEM.
+type ExtraCa = Option<Box<[u8]>>;
+
 /// Transports over HTTP. Connections that trust the same authorities share one: each would hold a copy of the system's
 /// authorities, 180 KB, and sockets of its own to the same host. Tokens go with each request and not with a socket.
 #[derive(Debug, Default)]
 pub(crate) struct HttpTransports {
-    /// By the authorities that are trusted besides the system's.
-    shared: Mutex<HashMap<Option<Box<[u8]>>, Weak<HttpTransport>>>,
+    shared: Mutex<HashMap<ExtraCa, Weak<HttpTransport>>>,
 }
 
 impl Transports for HttpTransports {

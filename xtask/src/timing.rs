@@ -30,7 +30,10 @@ impl Stopwatch {
 
 /// The time on the wall, to compare with what other programs have written down.
 #[must_use]
-#[allow(clippy::disallowed_methods, reason = "other programs note the real time: a clock of our own would not match")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "other programs note the real time: a clock of our own would not match"
+)]
 pub fn now() -> Timestamp {
     Timestamp::now()
 }

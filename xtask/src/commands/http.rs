@@ -47,12 +47,7 @@ impl Client {
     }
 
     /// The same, for a server that has so much to do that an answer may take this long.
-    pub(crate) fn waiting(
-        base: &str,
-        ca_pem: &str,
-        token: Option<&str>,
-        timeout: Duration,
-    ) -> Result<Self> {
+    pub(crate) fn waiting(base: &str, ca_pem: &str, token: Option<&str>, timeout: Duration) -> Result<Self> {
         let mut roots = Vec::new();
         for item in ureq::tls::parse_pem(ca_pem.as_bytes()) {
             if let PemItem::Certificate(certificate) = item.context("the certificate authority is no PEM")? {

@@ -35,14 +35,7 @@ impl Portal {
     }
 
     /// Whatever goes wrong, the person gives up and signs in anew the next time.
-    fn call(
-        &mut self,
-        graph: &Client,
-        tenant: &str,
-        method: &str,
-        path: &str,
-        body: Option<&Value>,
-    ) -> bool {
+    fn call(&mut self, graph: &Client, tenant: &str, method: &str, path: &str, body: Option<&Value>) -> bool {
         let answer = self.try_call(graph, tenant, method, path, body);
         let done = answer.as_ref().is_ok_and(Answer::is_success);
         if !done {

@@ -15,9 +15,11 @@ use super::hands;
 use super::meter::Account;
 use super::report::Figures;
 use super::round::Round;
+use super::shape;
 use super::stage::{Behaviour, Stage};
 use crate::commands::http::{Client, Sent};
 use crate::commands::portal;
+use crate::commands::tenant::set;
 
 /// As many resources as the operator works on at once.
 const WRITERS: usize = 16;
@@ -55,17 +57,17 @@ impl Pattern {
 
 /// The events of the first profile, as many as there are for each profile.
 fn events(round: &Round<'_>, account: &Account) -> Result<Vec<Value>> {
-    let namespace = round.shape.namespace(0);
+    let namespace = shape::namespace(0);
     let client = round.stage.hands.first().context("there are no hands")?;
     let list = client.get(&format!("{EVENTS}/{namespace}/events"))?;
-    let name = round.shape.name(0);
+    let name = shape::resource(0);
     let mut own = list.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
     own.retain(|event| event.pointer("/regarding/name").and_then(Value::as_str) == Some(&name));
     ensure!(!own.is_empty(), "the first profile has no event");
     for event in &mut own {
-        event["metadata"] = json!({"namespace": namespace});
-        event["apiVersion"] = json!("events.k8s.io/v1");
-        event["kind"] = json!("Event");
+        set(event, "metadata", json!({"namespace": namespace}));
+        set(event, "apiVersion", json!("events.k8s.io/v1"));
+        set(event, "kind", json!("Event"));
     }
     let each = account.writes_to("events") / count(round.shape.profiles.max(1));
     let wanted = (1..=64).find(|number| count(*number) + 0.5 > each).unwrap_or(1);
@@ -75,7 +77,8 @@ fn events(round: &Round<'_>, account: &Account) -> Result<Vec<Value>> {
 pub(super) fn run(round: &mut Round<'_>) -> Result<Figures> {
     let pattern = round.pattern.take().context("nothing was created whose writes could be repeated")?;
     round.stage.stop_operator()?;
-    let step = round.progress.step(format!("A bare client writes the same for {} profiles", round.shape.profiles));
+    let step =
+        round.progress.step(format!("A bare client writes the same for {} profiles", round.shape.profiles));
     let seconds = write_all(round, &pattern)?;
     step.done();
     let step = round.progress.step(format!("A bare client sends {} POSTs", round.shape.profiles));
@@ -134,12 +137,13 @@ fn write_all(round: &Round<'_>, pattern: &Pattern) -> Result<f64> {
 fn write(client: &Client, path: &str, mut now: Value, pattern: &Pattern) -> Result<()> {
     for number in 0..pattern.patches {
         // A finalizer would have to be taken off again; this is as large.
-        let body = json!({"metadata": {"annotations": {"edusync.dev/profile": number.to_string()}}}).to_string();
+        let body =
+            json!({"metadata": {"annotations": {"edusync.dev/profile": number.to_string()}}}).to_string();
         let sent = Sent { content_type: "application/merge-patch+json", body: &body, headers: &[] };
         now = client.send("PATCH", path, sent)?.wanted()?;
     }
     for status in &pattern.statuses {
-        now["status"] = status.clone();
+        set(&mut now, "status", status.clone());
         let body = now.to_string();
         let sent = Sent { content_type: "application/json", body: &body, headers: &[] };
         now = client.send("PUT", &format!("{path}/status"), sent)?.wanted()?;
@@ -148,9 +152,11 @@ fn write(client: &Client, path: &str, mut now: Value, pattern: &Pattern) -> Resu
     let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
     for (number, event) in pattern.events.iter().enumerate() {
         let mut event = event.clone();
-        event["metadata"] = json!({"namespace": namespace, "name": format!("{name}.{number}")});
-        event["regarding"]["namespace"] = json!(namespace);
-        event["regarding"]["name"] = json!(name);
+        set(&mut event, "metadata", json!({"namespace": namespace, "name": format!("{name}.{number}")}));
+        if let Some(regarding) = event.get_mut("regarding") {
+            set(regarding, "namespace", json!(namespace));
+            set(regarding, "name", json!(name));
+        }
         client.post(&format!("{EVENTS}/{namespace}/events"), &event)?;
     }
     Ok(())
@@ -162,7 +168,7 @@ fn post_all(round: &Round<'_>) -> Result<f64> {
     let mut simulator = round.stage.second_simulator(&shape, Behaviour { provisioning: 0, expand: true })?;
     let clients = Stage::clients_of(&simulator, WRITERS)?;
     let first = clients.first().context("there is no client")?;
-    let tokens = (0..shape.tenants()).map(|tenant| portal::sign_in(first, &shape.tenant(tenant)));
+    let tokens = (0..shape.tenants()).map(|tenant| portal::sign_in(first, &shape::tenant_id(tenant)));
     let tokens = tokens.collect::<Result<Vec<_>>>()?;
     let profiles: Vec<usize> = (0..shape.profiles).collect();
     let watch = Stopwatch::start();

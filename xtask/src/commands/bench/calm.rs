@@ -8,12 +8,12 @@ use serde_json::json;
 use xtask::numbers::count;
 use xtask::timing;
 
+use super::create;
 use super::hands;
 use super::meter::{Account, Call};
 use super::report::Figures;
 use super::round::Round;
 use super::sampler::{cpu_percent, memory, peak};
-use super::create;
 use crate::commands::tenant;
 
 /// So many Secrets that the operator has nothing to do with.

@@ -5,6 +5,9 @@ use super::micro::Micro;
 use super::report::Report;
 use super::shape::Shape;
 
+/// Where, and how much.
+type Measured = Vec<(String, f64)>;
+
 /// A goal, and where it is measured.
 struct Goal {
     title: &'static str,
@@ -12,7 +15,7 @@ struct Goal {
     unit: &'static str,
     digits: usize,
     /// The worst value counts.
-    measured: fn(&[Report], &Micro) -> Vec<(String, f64)>,
+    measured: fn(&[Report], &Micro) -> Measured,
 }
 
 /// A goal with what was measured.

@@ -91,9 +91,8 @@ impl Meter {
     /// When the operator wrote last, but for its lease.
     pub(super) fn last_write(&mut self) -> Result<Option<Timestamp>> {
         self.read()?;
-        let is_write = |entry: &&Entry| {
-            entry.user == OPERATOR && entry.is_write() && entry.resource != "leases"
-        };
+        let is_write =
+            |entry: &&Entry| entry.user == OPERATOR && entry.is_write() && entry.resource != "leases";
         Ok(self.requests.iter().rev().find(is_write).map(|entry| entry.time))
     }
 

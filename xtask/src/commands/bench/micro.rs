@@ -30,7 +30,7 @@ pub(super) struct Benchmark {
 pub(super) fn run(output: &Path) -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["bench", "--package", "edusync", "--benches"]).current_dir(repository_root());
+    command.args(["bench", "--package", "edusync", "--bench", "steps"]).current_dir(repository_root());
     let status = command.status().context("cannot run cargo")?;
     ensure!(status.success(), "`cargo bench` failed ({status}): see above");
     let mut benchmarks = Vec::new();

@@ -188,9 +188,8 @@ fn shapes(arguments: &Arguments) -> Vec<Shape> {
     for profiles in arguments.profiles.iter().map(size) {
         for per_tenant in arguments.per_tenant.iter().map(size) {
             let shape = Shape { profiles, per_tenant };
-            let is_same = |other: &Shape| {
-                other.profiles == profiles && other.tenants() == 1 && shape.tenants() == 1
-            };
+            let is_same =
+                |other: &Shape| other.profiles == profiles && other.tenants() == 1 && shape.tenants() == 1;
             if !shapes.iter().any(is_same) {
                 shapes.push(shape);
             }

@@ -200,11 +200,11 @@ fn tenants() -> String {
          | Interval | Calls per tenant and day, 3 profiles | Per profile-hour | 300 profiles | Per profile-hour |\n\
          |---|---:|---:|---:|---:|\n",
     );
-    for (name, seconds) in [("60 s, the default", 60.0), ("5 min", 300.0), ("15 min", 900.0), ("1 h", 3600.0)] {
+    for (name, seconds) in [("60 s, the default", 60.0), ("5 min", 300.0), ("15 min", 900.0), ("1 h", 3600.0)]
+    {
         let day = |profiles| 86_400.0 / seconds * count(pages(profiles));
         let hour = |profiles| day(profiles) / 24.0 / count(profiles);
-        let cells =
-            [number(day(3), 0), number(hour(3), 2), number(day(300), 0), number(hour(300), 2)];
+        let cells = [number(day(3), 0), number(hour(3), 2), number(day(300), 0), number(hour(300), 2)];
         let mut all = vec![name];
         all.extend(cells.iter().map(String::as_str));
         row(&mut text, &all);

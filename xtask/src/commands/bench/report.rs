@@ -113,11 +113,8 @@ fn rounded(value: f64) -> f64 {
 pub(super) fn keep(folder: &Path, shape: &Shape, run: &Run, outcome: Outcome) -> Result<Report> {
     fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
     let path = folder.join(shape.file("json"));
-    let mut report = if path.exists() {
-        load(&path)?
-    } else {
-        Report { shape: *shape, scenarios: BTreeMap::new() }
-    };
+    let mut report =
+        if path.exists() { load(&path)? } else { Report { shape: *shape, scenarios: BTreeMap::new() } };
     let figures = outcome.figures.iter().map(|(name, value)| ((*name).to_owned(), rounded(*value)));
     let samples = outcome.samples.iter().map(|sample| Sample {
         seconds: rounded(sample.seconds),
@@ -149,8 +146,9 @@ pub(super) fn all(folder: &Path) -> Result<Vec<Report>> {
     let mut reports = Vec::new();
     for entry in fs::read_dir(folder).with_context(context)? {
         let path = entry.with_context(context)?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if name.ends_with(".json") && name.starts_with(|first: char| first.is_ascii_digit()) {
+        let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+        let is_shape = name.starts_with(|first: char| first.is_ascii_digit());
+        if is_shape && path.extension().is_some_and(|extension| extension == "json") {
             reports.push(load(&path)?);
         }
     }
@@ -181,13 +179,16 @@ mod tests {
         let shape = Shape { profiles: 100, per_tenant: 3 };
         let run = Run::now(&std::env::current_exe().unwrap()).unwrap();
         assert!(run.cores > 0 && run.binary_mib > 0.0 && run.memory_gib > 0.0, "{run:?}");
-        for one in [outcome(Scenario::Create, 1.0), outcome(Scenario::Rest, 2.0), outcome(Scenario::Rest, 3.0)] {
+        for one in
+            [outcome(Scenario::Create, 1.0), outcome(Scenario::Rest, 2.0), outcome(Scenario::Rest, 3.0)]
+        {
             keep(folder.path(), &shape, &run, one).unwrap();
         }
         let reports = all(folder.path()).unwrap();
         assert_eq!(reports.len(), 1);
         assert_eq!(reports[0].scenarios.len(), 2);
-        assert_eq!(reports[0].scenarios[&Scenario::Rest].figures["rest.cpu_percent"], 3.0);
+        let rest = &reports[0].scenarios[&Scenario::Rest];
+        assert!((rest.figures["rest.cpu_percent"] - 3.0).abs() < 1e-9);
         assert_eq!(reports[0].shape, shape);
     }
 }

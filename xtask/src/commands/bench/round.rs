@@ -140,8 +140,7 @@ impl<'a> Round<'a> {
 
     /// An operator, and namespaces with connections that it has seen.
     fn surround(&mut self) -> Result<()> {
-        let [namespaces, inside] =
-            self.shape.surroundings(&self.stage.simulator.url, &self.stage.graph_ca);
+        let [namespaces, inside] = self.shape.surroundings(&self.stage.simulator.url, &self.stage.graph_ca);
         let step = self.progress.step("The operator starts, in an empty cluster");
         self.stage.start_operator()?;
         let from = self.stage.sampler.now();
@@ -230,7 +229,9 @@ impl<'a> Round<'a> {
             let minute = Duration::from_mins(1);
             let since = timing::now().checked_sub(minute).unwrap_or(begun);
             match round.stage.meter.lists_since(since) {
-                Ok(lists) if since >= begun => (lists <= tenants * 1.05 + 1.0, format!("{lists} lists a minute")),
+                Ok(lists) if since >= begun => {
+                    (lists <= tenants * 1.05 + 1.0, format!("{lists} lists a minute"))
+                }
                 Ok(_) => (false, "a minute without changes".to_owned()),
                 Err(failure) => {
                     error = Some(failure);

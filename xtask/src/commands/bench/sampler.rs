@@ -120,7 +120,8 @@ mod tests {
 
     #[test]
     fn processor_time_is_a_share_of_the_time_that_passed() {
-        let sample = |seconds, cpu_ms, memory_mib| Sample { seconds, process: 1, memory_mib, cpu_ms, open_files: 9 };
+        let sample =
+            |seconds, cpu_ms, memory_mib| Sample { seconds, process: 1, memory_mib, cpu_ms, open_files: 9 };
         let samples = [sample(10.0, 500, 20.0), sample(11.0, 520, 40.0), sample(20.0, 600, 30.0)];
         assert!((cpu_percent(&samples) - 1.0).abs() < 1e-9);
         assert!((memory(&samples) - 30.0).abs() < 1e-9);

@@ -38,34 +38,20 @@ impl Shape {
         format!("{}x{}.{extension}", self.profiles, self.per_tenant)
     }
 
-    /// The id of a tenant.
-    pub(super) fn tenant(&self, number: usize) -> String {
-        format!("00000000-0000-4000-8000-{number:012}")
-    }
-
-    pub(super) fn namespace(&self, tenant: usize) -> String {
-        format!("school-{tenant:05}")
-    }
-
     /// In which tenant a profile is.
     pub(super) fn tenant_of(&self, profile: usize) -> usize {
         profile / self.per_tenant.max(1)
     }
 
-    /// Name of the resource.
-    pub(super) fn name(&self, profile: usize) -> String {
-        format!("profile-{profile:06}")
-    }
-
     /// The resource as [`super::watch::Watch`] names it.
     pub(super) fn key(&self, profile: usize) -> String {
-        format!("{}/{}", self.namespace(self.tenant_of(profile)), self.name(profile))
+        format!("{}/{}", namespace(self.tenant_of(profile)), resource(profile))
     }
 
     /// The resource with this prefix of its name, instead of `profile`.
     pub(super) fn object(&self, profile: usize, prefix: &str, expires: Option<&str>) -> Object {
-        let namespace = self.namespace(self.tenant_of(profile));
-        let name = self.name(profile).replace("profile", prefix);
+        let namespace = namespace(self.tenant_of(profile));
+        let name = resource(profile).replace("profile", prefix);
         let mut spec = tenant::csv_spec(&format!("School {prefix} {profile}"));
         tenant::set(&mut spec, "expirationDate", expires.map_or(Value::Null, Value::from));
         Object {
@@ -76,12 +62,12 @@ impl Shape {
 
     /// Everything that profiles need, in the order in which it is needed: namespaces, then what is in them.
     pub(super) fn surroundings(&self, graph_url: &str, graph_ca: &str) -> [Vec<Object>; 2] {
-        let names = || (0..self.tenants()).map(|tenant| (tenant, self.namespace(tenant)));
+        let names = || (0..self.tenants()).map(|tenant| (tenant, namespace(tenant)));
         let inside = names().flat_map(|(number, name)| {
             [
                 tenant::authority(&name, graph_ca),
                 tenant::credentials(&name, CLIENT_SECRET),
-                tenant::connection(&name, &self.tenant(number), graph_url, None),
+                tenant::connection(&name, &tenant_id(number), graph_url, None),
             ]
         });
         [names().map(|(_, name)| tenant::namespace(&name)).collect(), inside.collect()]
@@ -92,6 +78,21 @@ impl Shape {
         let wanted = wanted.min(self.profiles);
         (0..wanted).map(|number| number * self.profiles / wanted.max(1)).collect()
     }
+}
+
+/// The id of a tenant.
+pub(super) fn tenant_id(tenant: usize) -> String {
+    format!("00000000-0000-4000-8000-{tenant:012}")
+}
+
+/// The namespace of a tenant.
+pub(super) fn namespace(tenant: usize) -> String {
+    format!("school-{tenant:05}")
+}
+
+/// Name of the resource of a profile.
+pub(super) fn resource(profile: usize) -> String {
+    format!("profile-{profile:06}")
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use xtask::tools::Tools;
 
 use super::meter::Meter;
 use super::sampler::Sampler;
-use super::shape::Shape;
+use super::shape::{self, Shape};
 use super::watch::Watch;
 use crate::commands::http::Client;
 use crate::commands::interrupt::Interrupt;
@@ -26,7 +26,7 @@ pub(super) const OPERATOR_FLAGS: [&str; 3] =
 /// People who apply and delete at once.
 pub(super) const HANDS: usize = 8;
 /// How long one answer may take while everything is busy.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How the simulator behaves in a round.
 #[derive(Debug, Clone, Copy)]
@@ -91,7 +91,7 @@ impl Stage {
         let hands = clients(&control_plane, &administrator, HANDS)?;
         let watch = |kind: &str| {
             let client = parts::administrator(&control_plane)?;
-            Watch::start(client, &format!("/apis/edusync.dev/v1alpha1/{kind}"))
+            Watch::start(&client, &format!("/apis/edusync.dev/v1alpha1/{kind}"))
         };
         Ok(Self {
             operator: None,
@@ -185,9 +185,8 @@ fn start_simulator(
 ) -> Result<Simulator> {
     let provisioning = format!("{}s", behaviour.provisioning);
     let expand = if behaviour.expand { "allow" } else { "refuse" };
-    let mut flags =
-        vec!["--log-format", "json", "--provisioning-time", &provisioning, "--expand", expand];
-    let tenants: Vec<String> = (0..shape.tenants()).map(|number| shape.tenant(number)).collect();
+    let mut flags = vec!["--log-format", "json", "--provisioning-time", &provisioning, "--expand", expand];
+    let tenants: Vec<String> = (0..shape.tenants()).map(shape::tenant_id).collect();
     for tenant in &tenants {
         flags.extend(["--extra-tenant", tenant]);
     }
@@ -195,7 +194,6 @@ fn start_simulator(
 }
 
 fn clients(control_plane: &ControlPlane, token: &str, count: usize) -> Result<Vec<Client>> {
-    let client =
-        |_| Client::waiting(control_plane.url(), control_plane.ca_pem(), Some(token), PATIENCE);
+    let client = |_| Client::waiting(control_plane.url(), control_plane.ca_pem(), Some(token), PATIENCE);
     (0..count).map(client).collect()
 }

@@ -13,6 +13,7 @@ use super::hands;
 use super::meter::{self, Account, Call};
 use super::report::Figures;
 use super::round::Round;
+use super::shape;
 use crate::commands::portal::Portal;
 
 /// So many profiles are changed, if there are as many.
@@ -36,7 +37,7 @@ pub(super) fn drift(round: &mut Round<'_>) -> Result<Figures> {
     for profile in &chosen {
         let seen = round.stage.profiles.get(&round.shape.key(*profile));
         let id = seen.and_then(|seen| seen.profile_id).context("a profile has no id in its status")?;
-        let tenant = round.shape.tenant(round.shape.tenant_of(*profile));
+        let tenant = shape::tenant_id(round.shape.tenant_of(*profile));
         let body = json!({"displayName": format!("By hand {profile}")});
         anyhow::ensure!(portal.edit(&round.stage.graph, &tenant, &id, &body), "Graph does not take a change");
         changed.insert(id, timing::now());
@@ -114,10 +115,7 @@ pub(super) fn throttle(round: &mut Round<'_>) -> Result<Figures> {
     let despite = meter::calls_despite_retry_after(&account.calls, WAIT);
     Ok(Figures::from([
         ("throttle.calls_despite_retry_after", count(despite)),
-        (
-            "throttle.calls_per_tenant_minute",
-            storm.calls(|_| true) / count(round.shape.tenants()) / minutes,
-        ),
+        ("throttle.calls_per_tenant_minute", storm.calls(|_| true) / count(round.shape.tenants()) / minutes),
         ("throttle.writes_meanwhile", count(storm.writes().count())),
         ("throttle.changes", count(expected)),
         ("throttle.done_after_seconds", last.duration_since(ended).as_secs_f64().max(0.0)),
@@ -150,10 +148,7 @@ pub(super) fn away(round: &mut Round<'_>) -> Result<Figures> {
     let last = good.values().max().map_or(0.0, |last| last.duration_since(back).as_secs_f64());
     let steady = account.within(back.checked_add(MINUTE).unwrap_or(back), MINUTE);
     Ok(Figures::from([
-        (
-            "away.calls_per_tenant_minute",
-            trouble.calls(|_| true) / tenants / (TROUBLE.as_secs_f64() / 60.0),
-        ),
+        ("away.calls_per_tenant_minute", trouble.calls(|_| true) / tenants / (TROUBLE.as_secs_f64() / 60.0)),
         ("away.writes_meanwhile", count(trouble.writes().count())),
         ("away.profile_writes", account.writes_to("educationsyncprofiles")),
         ("away.tenants_back", count(good.len())),
@@ -167,6 +162,10 @@ fn fault(round: &Round<'_>, spec: &str) -> Result<()> {
 }
 
 fn calm(round: &Round<'_>) -> Result<()> {
-    round.stage.graph.send("DELETE", "/_simulator/faults", crate::commands::http::Sent::default())?.wanted()?;
+    round
+        .stage
+        .graph
+        .send("DELETE", "/_simulator/faults", crate::commands::http::Sent::default())?
+        .wanted()?;
     Ok(())
 }

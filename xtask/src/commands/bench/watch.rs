@@ -87,7 +87,7 @@ struct Binding {
 
 impl Watch {
     /// Watches what is at `path`, from now on and including what is there.
-    pub(super) fn start(client: Client, path: &str) -> Result<Self> {
+    pub(super) fn start(client: &Client, path: &str) -> Result<Self> {
         let seen = Arc::<Mutex<Seen>>::default();
         // The server takes a moment to serve a kind that is new to it, and answers 429 until then.
         let mut lines = client.stream(&format!("{path}?watch=true"));
@@ -232,7 +232,9 @@ mod tests {
     #[test]
     fn the_versions_of_one_status_are_kept() {
         let mut seen = Seen { followed: Some("a/b".to_owned()), ..Seen::default() };
-        for line in [told("ADDED", 1, -1, "Unknown"), told("MODIFIED", 1, 1, "False"), told("MODIFIED", 1, 1, "True")] {
+        for line in
+            [told("ADDED", 1, -1, "Unknown"), told("MODIFIED", 1, 1, "False"), told("MODIFIED", 1, 1, "True")]
+        {
             seen.take(&line).unwrap();
             seen.take(&line).unwrap();
         }

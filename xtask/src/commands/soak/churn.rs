@@ -252,7 +252,9 @@ impl Churn {
         }
         self.foreign += 1;
         let tenant = TENANTS.get(self.rng.usize(..TENANTS.len()))?;
-        self.portal.create(&hands.stage.graph, tenant, &portal::csv_body(&format!("Portal {}", self.foreign))).then_some(())
+        self.portal
+            .create(&hands.stage.graph, tenant, &portal::csv_body(&format!("Portal {}", self.foreign)))
+            .then_some(())
     }
 
     /// A wrong client secret for a while, or another one for the sources.

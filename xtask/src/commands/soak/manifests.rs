@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::stage::TENANTS;
-pub(super) use crate::commands::tenant::{CLIENT_SECRET, Object, set};
 use crate::commands::tenant;
+pub(super) use crate::commands::tenant::{CLIENT_SECRET, Object, set};
 
 /// The namespace of a tenant.
 pub(super) fn namespace(tenant: usize) -> String {
