@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use jiff::{SignedDuration, Timestamp};
@@ -18,6 +19,9 @@ use super::sampler;
 
 /// How long a profile is set up where that is followed, in seconds.
 pub(super) const SET_UP: u32 = 10;
+/// So many profiles are followed, if there are as many; one after the other, so far apart.
+const FOLLOWED: usize = 200;
+const PACE: Duration = Duration::from_millis(200);
 
 /// Graph sets them up at once.
 pub(super) fn run(round: &mut Round<'_>) -> Result<Figures> {
@@ -33,31 +37,44 @@ pub(super) fn run(round: &mut Round<'_>) -> Result<Figures> {
     Ok(figures)
 }
 
-/// Graph takes a while, and the status follows.
+/// Graph takes a while, and the status follows. Applied one after the other, so that it is the way of the news that is
+/// measured, and not a queue.
 pub(super) fn follow(round: &mut Round<'_>) -> Result<Figures> {
-    let begun = burst(round)?;
+    let shape = round.shape;
+    let chosen = shape.some(FOLLOWED);
+    let step =
+        round.progress.step(format!("{} profiles are applied slowly, and set up slowly", chosen.len()));
+    let begun = timing::now();
+    for profile in &chosen {
+        let object = shape.object(*profile, "profile", None);
+        hands::apply(round.stage.hands.get(..1).unwrap_or_default(), &[object])?;
+        round.pass(&step, PACE)?;
+    }
+    round.until(&step, |round| {
+        let ready = round.stage.profiles.ready();
+        (ready >= chosen.len(), format!("{ready} are Ready"))
+    })?;
+    round.until_quiet(&step)?;
+    step.done();
     let account = round.account(begun)?;
     let changed = set_up_at(round)?;
-    let mut late = Vec::new();
-    for profile in 0..round.shape.profiles {
-        let Some(seen) = round.stage.profiles.get(&round.shape.key(profile)) else { continue };
-        let id = seen.profile_id.as_deref().unwrap_or_default();
-        if let (Some(since), Some(at)) = (seen.ready_since, changed.get(id)) {
-            late.push(since.duration_since(*at).as_secs_f64());
-        }
-    }
-    let costs = costs(round, &account, begun);
-    let kept = |name: &'static str, from: &str| (name, costs.get(from).copied().unwrap_or_default());
+    let late = chosen.iter().filter_map(|profile| {
+        let seen = round.stage.profiles.get(&shape.key(*profile))?;
+        let at = changed.get(seen.profile_id.as_deref()?)?;
+        Some(seen.ready_since?.duration_since(*at).as_secs_f64())
+    });
+    let late: Vec<f64> = late.collect();
+    let costs = Costs::of(&account, chosen.len());
     Ok(Figures::from([
+        ("follow.profiles", count(late.len())),
         ("follow.status_p50_seconds", quantile(late.clone(), 0.5)),
         ("follow.status_p99_seconds", quantile(late.clone(), 0.99)),
-        ("follow.status_max_seconds", quantile(late.clone(), 1.0)),
-        ("follow.followed", count(late.len())),
-        kept("follow.writes_per_profile", "create.writes_per_profile"),
-        kept("follow.most_writes_of_a_profile", "create.most_writes_of_a_profile"),
-        kept("follow.events_per_profile", "create.events_per_profile"),
-        kept("follow.posts_per_profile", "create.posts_per_profile"),
-        kept("follow.other_calls_per_profile", "create.other_calls_per_profile"),
+        ("follow.status_max_seconds", quantile(late, 1.0)),
+        ("follow.writes_per_profile", costs.writes),
+        ("follow.most_writes_of_a_profile", costs.most_writes),
+        ("follow.events_per_profile", costs.events),
+        ("follow.posts_per_profile", costs.posts),
+        ("follow.other_calls_per_profile", costs.other_calls),
     ]))
 }
 
@@ -84,7 +101,6 @@ fn burst(round: &mut Round<'_>) -> Result<Timestamp> {
 
 fn costs(round: &Round<'_>, account: &Account, begun: Timestamp) -> Figures {
     let shape = round.shape;
-    let profiles = count(shape.profiles);
     let applied = account.applied();
     let ready = |profile: &usize| round.stage.profiles.get(&shape.key(*profile))?.ready_since;
     let seconds = |from: Timestamp, to: Timestamp| to.duration_since(from).as_secs_f64();
@@ -94,8 +110,7 @@ fn costs(round: &Round<'_>, account: &Account, begun: Timestamp) -> Figures {
     let last_ready = (0..shape.profiles).filter_map(|profile| ready(&profile)).max();
     let posts: Vec<&Call> = account.graph().filter(|call| call.operation == "create").collect();
     let span = posts.iter().map(|call| call.came()).min().zip(posts.iter().map(|call| call.answered).max());
-    let most = account.writes_by_profile().values().map(Vec::len).max().unwrap_or_default();
-    let lists = account.calls(Call::is_list);
+    let costs = Costs::of(account, shape.profiles);
     Figures::from([
         ("create.seconds", last_ready.map_or(0.0, |last| seconds(begun, last))),
         ("create.applied_seconds", applied.values().max().map_or(0.0, |last| seconds(begun, *last))),
@@ -103,20 +118,42 @@ fn costs(round: &Round<'_>, account: &Account, begun: Timestamp) -> Figures {
         ("create.posts_seconds", span.map_or(0.0, |(first, last)| seconds(first, last))),
         ("create.ready_p50_seconds", quantile(waits.clone(), 0.5)),
         ("create.ready_p99_seconds", quantile(waits, 0.99)),
-        ("create.writes_per_profile", account.writes_to("educationsyncprofiles") / profiles),
-        ("create.most_writes_of_a_profile", count(most)),
-        ("create.events_per_profile", account.writes_to("events") / profiles),
+        ("create.writes_per_profile", costs.writes),
+        ("create.most_writes_of_a_profile", costs.most_writes),
+        ("create.events_per_profile", costs.events),
         ("create.writes", count(account.writes().count())),
         ("create.connection_writes", account.writes_to("graphconnections")),
         ("create.conflicts", account.answered_with(409)),
-        ("create.posts_per_profile", count(posts.len()) / profiles),
-        ("create.lists_per_tenant", lists / count(shape.tenants())),
-        (
-            "create.other_calls_per_profile",
-            account.calls(|call| !call.is_list() && call.operation != "create") / profiles,
-        ),
+        ("create.posts_per_profile", costs.posts),
+        ("create.lists_per_tenant", account.calls(Call::is_list) / count(shape.tenants())),
+        ("create.other_calls_per_profile", costs.other_calls),
         ("create.tokens", account.tokens()),
     ])
+}
+
+/// What each of so many profiles took.
+struct Costs {
+    writes: f64,
+    most_writes: f64,
+    events: f64,
+    posts: f64,
+    /// But for lists.
+    other_calls: f64,
+}
+
+impl Costs {
+    fn of(account: &Account, profiles: usize) -> Self {
+        let each = |number: f64| number / count(profiles.max(1));
+        let most = account.writes_by_profile().values().map(Vec::len).max().unwrap_or_default();
+        let is_post = |call: &Call| call.operation == "create";
+        Self {
+            writes: each(account.writes_to("educationsyncprofiles")),
+            most_writes: count(most),
+            events: each(account.writes_to("events")),
+            posts: each(account.calls(is_post)),
+            other_calls: each(account.calls(|call| !call.is_list() && !is_post(call))),
+        }
+    }
 }
 
 fn cpu_seconds(samples: &[sampler::Sample]) -> f64 {

@@ -156,6 +156,7 @@ const DELETE: &[Figure] = &[
 ];
 
 const FOLLOW: &[Figure] = &[
+    figure("follow.profiles", "Profiles applied, five a second", "", 0),
     figure("follow.status_p50_seconds", "Set up in Graph to Ready, median", "s", 2),
     figure("follow.status_p99_seconds", "Set up in Graph to Ready, p99", "s", 2),
     figure("follow.status_max_seconds", "Set up in Graph to Ready, longest", "s", 2),

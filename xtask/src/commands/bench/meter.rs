@@ -91,9 +91,8 @@ impl Meter {
     /// When the operator wrote last, but for its lease.
     pub(super) fn last_write(&mut self) -> Result<Option<Timestamp>> {
         self.read()?;
-        let is_write =
-            |entry: &&Entry| entry.user == OPERATOR && entry.is_write() && entry.resource != "leases";
-        Ok(self.requests.iter().rev().find(is_write).map(|entry| entry.time))
+        let is_own = |entry: &&Entry| entry.user == OPERATOR && is_counted(entry);
+        Ok(self.requests.iter().rev().find(is_own).map(|entry| entry.time))
     }
 
     /// How many lists have begun since this moment; their further pages are not counted.
@@ -151,7 +150,7 @@ impl Account {
 
     /// Writes that were carried out or refused, but for renewals of the lease.
     pub(super) fn writes(&self) -> impl Iterator<Item = &Entry> {
-        self.requests.iter().filter(|entry| entry.is_write() && entry.resource != "leases")
+        self.requests.iter().filter(|entry| is_counted(entry))
     }
 
     /// Writes to resources of this kind: `educationsyncprofiles`.
@@ -189,6 +188,12 @@ impl Account {
     pub(super) fn answered_with(&self, code: u16) -> f64 {
         count(self.requests.iter().filter(|entry| entry.code == code).count())
     }
+}
+
+/// Is it a write that somebody else can see? A question about one's own rights is sent as one, and leaves nothing; the lease
+/// is renewed all the time, whatever there is to do.
+fn is_counted(entry: &Entry) -> bool {
+    entry.is_write() && entry.resource != "leases" && entry.resource != "selfsubjectaccessreviews"
 }
 
 /// Calls to a tenant that came while an earlier answer had asked it to wait for so long.

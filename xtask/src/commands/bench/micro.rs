@@ -7,6 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use xtask::control_plane::output_of;
 use xtask::repository_root;
 
 const FILE: &str = "micro.json";
@@ -15,6 +16,16 @@ const FILE: &str = "micro.json";
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Micro {
     pub(super) benchmarks: Vec<Benchmark>,
+    #[serde(default)]
+    pub(super) counts: Vec<Count>,
+}
+
+/// Something that is counted and not timed: allocations, bytes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Count {
+    pub(super) name: String,
+    pub(super) unit: String,
+    pub(super) value: u64,
 }
 
 /// One of them: the median, and the ends of its 95 % confidence interval.
@@ -28,18 +39,23 @@ pub(super) struct Benchmark {
 
 /// Runs them, and keeps what they found in the folder of the reports.
 pub(super) fn run(output: &Path) -> Result<()> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.args(["bench", "--package", "edusync", "--bench", "steps"]).current_dir(repository_root());
-    let status = command.status().context("cannot run cargo")?;
+    let status = bench("steps").status().context("cannot run cargo")?;
     ensure!(status.success(), "`cargo bench` failed ({status}): see above");
+    let told = output_of(&mut bench("allocations"))?;
+    let counts = told.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let mut benchmarks = Vec::new();
     find(&repository_root().join("target/criterion"), &mut benchmarks)?;
     benchmarks.sort_by(|one: &Benchmark, other| one.name.cmp(&other.name));
-    let text = serde_json::to_string_pretty(&Micro { benchmarks }).context("cannot write JSON")?;
+    let text = serde_json::to_string_pretty(&Micro { benchmarks, counts }).context("cannot write JSON")?;
     fs::create_dir_all(output).with_context(|| format!("cannot make {}", output.display()))?;
     let path = output.join(FILE);
     fs::write(&path, text + "\n").with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn bench(name: &str) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(["bench", "--package", "edusync", "--bench", name]).current_dir(repository_root());
+    command
 }
 
 /// What was kept; nothing if there is no file.

@@ -179,6 +179,13 @@ fn micros(micro: &Micro) -> String {
     for one in &micro.benchmarks {
         row(&mut text, &[&one.name, &time(one.nanoseconds), &time(one.from), &time(one.to)]);
     }
+    if !micro.counts.is_empty() {
+        text.push_str("\nCounted, not timed:\n\n| What | |\n|---|---:|\n");
+    }
+    for one in &micro.counts {
+        let shown = format!("{} {}", number(xtask::numbers::number(one.value), 0), one.unit);
+        row(&mut text, &[&one.name, &shown]);
+    }
     text
 }
 
