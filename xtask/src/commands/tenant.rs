@@ -20,6 +20,11 @@ pub(super) fn profiles_path(namespace: &str) -> String {
     format!("/apis/edusync.dev/v1alpha1/namespaces/{namespace}/educationsyncprofiles")
 }
 
+/// Path of the connection of a namespace.
+pub(super) fn connection_path(namespace: &str) -> String {
+    format!("/apis/edusync.dev/v1alpha1/namespaces/{namespace}/graphconnections/default")
+}
+
 /// A namespace.
 pub(super) fn namespace(name: &str) -> Object {
     Object {
@@ -60,7 +65,7 @@ pub(super) fn connection(
     let mut graph = json!({"endpoint": graph_url});
     set(&mut graph, "pollInterval", poll_interval.map_or(Value::Null, Value::from));
     Object {
-        path: format!("/apis/edusync.dev/v1alpha1/namespaces/{namespace}/graphconnections/default"),
+        path: connection_path(namespace),
         manifest: json!({
             "apiVersion": "edusync.dev/v1alpha1", "kind": "GraphConnection",
             "metadata": {"name": "default", "namespace": namespace},

@@ -19,7 +19,7 @@ use super::shape;
 use super::stage::{Behaviour, Stage};
 use crate::commands::http::{Client, Sent};
 use crate::commands::portal;
-use crate::commands::tenant::set;
+use crate::commands::tenant::{self, set};
 
 /// As many resources as the operator works on at once.
 const WRITERS: usize = 16;
@@ -32,6 +32,9 @@ pub(super) struct Pattern {
     /// Each version of its status.
     statuses: Vec<Value>,
     events: Vec<Value>,
+    /// Writes beside, for all profiles together: to connections, which say how many use them, and to what they hold.
+    beside: usize,
+    profiles: usize,
 }
 
 impl Pattern {
@@ -47,11 +50,23 @@ impl Pattern {
         let updates = usual.iter().filter(|write| *write == "update status").count();
         ensure!(!seen.is_empty(), "no version of the first profile's status was seen");
         let statuses = seen.iter().cycle().take(updates).cloned().collect();
-        Ok(Self { patches: usual.len() - updates, statuses, events: events(round, account)? })
+        let (patches, events) = (usual.len() - updates, events(round, account)?);
+        let others = account
+            .writes()
+            .filter(|entry| entry.resource != "educationsyncprofiles" && entry.resource != "events");
+        let (beside, profiles) = (others.count(), round.shape.profiles);
+        Ok(Self { patches, statuses, events, beside, profiles })
     }
 
-    fn writes(&self) -> usize {
-        self.patches + self.statuses.len() + self.events.len()
+    fn writes(&self) -> f64 {
+        let each = count(self.beside) / count(self.profiles.max(1));
+        count(self.patches + self.statuses.len() + self.events.len()) + each
+    }
+
+    /// How many of the writes beside come with this profile: evenly spread, and as many in all.
+    fn beside(&self, profile: usize) -> usize {
+        let until = |profiles: usize| profiles * self.beside / self.profiles.max(1);
+        until(profile + 1) - until(profile)
     }
 }
 
@@ -86,7 +101,7 @@ pub(super) fn run(round: &mut Round<'_>) -> Result<Figures> {
     step.done();
     let mut figures = Figures::from([
         ("bare.seconds", seconds),
-        ("bare.writes_per_profile", count(pattern.writes())),
+        ("bare.writes_per_profile", pattern.writes()),
         ("bare.posts_seconds", posting),
     ]);
     if round.created_in > 0.0 && seconds > 0.0 {
@@ -98,9 +113,9 @@ pub(super) fn run(round: &mut Round<'_>) -> Result<Figures> {
 /// Applies all, and writes for each what the operator wrote, as soon as it is there. How long that took.
 fn write_all(round: &Round<'_>, pattern: &Pattern) -> Result<f64> {
     let shape = round.shape;
-    let objects: Vec<_> = (0..shape.profiles).map(|profile| shape.object(profile, "bare", None)).collect();
+    let profiles: Vec<usize> = (0..shape.profiles).collect();
     let writers = round.stage.as_operator(WRITERS)?;
-    let (sender, receiver) = mpsc::channel::<(String, Value)>();
+    let (sender, receiver) = mpsc::channel::<(usize, String, Value)>();
     let (receiver, sender) = (Mutex::new(receiver), Mutex::new(Some(sender)));
     let watch = Stopwatch::start();
     thread::scope(|scope| {
@@ -111,17 +126,19 @@ fn write_all(round: &Round<'_>, pattern: &Pattern) -> Result<f64> {
                     loop {
                         let next = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
                         // Nobody applies any more.
-                        let Ok((path, applied)) = next else { return Ok(()) };
+                        let Ok((profile, path, applied)) = next else { return Ok(()) };
                         write(writer, &path, applied, pattern)?;
+                        write_beside(writer, shape.tenant_of(profile), pattern.beside(profile))?;
                     }
                 })
             })
             .collect();
-        let applied = hands::each(&round.stage.hands, &objects, |client, object| {
-            let applied = hands::apply_one(client, object)?;
+        let applied = hands::each(&round.stage.hands, &profiles, |client, profile| {
+            let object = shape.object(*profile, "bare", None);
+            let applied = hands::apply_one(client, &object)?;
             let sender = sender.lock().unwrap_or_else(PoisonError::into_inner);
             // When nobody takes it, somebody has failed and says why.
-            let _ = sender.as_ref().map(|sender| sender.send((object.path.clone(), applied)));
+            let _ = sender.as_ref().map(|sender| sender.send((*profile, object.path, applied)));
             Ok(())
         });
         sender.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -158,6 +175,18 @@ fn write(client: &Client, path: &str, mut now: Value, pattern: &Pattern) -> Resu
             set(regarding, "name", json!(name));
         }
         client.post(&format!("{EVENTS}/{namespace}/events"), &event)?;
+    }
+    Ok(())
+}
+
+/// Writes to a connection, as large as the operator's.
+fn write_beside(client: &Client, tenant: usize, times: usize) -> Result<()> {
+    let path = tenant::connection_path(&shape::namespace(tenant));
+    for number in 0..times {
+        let body =
+            json!({"metadata": {"annotations": {"edusync.dev/in-use": number.to_string()}}}).to_string();
+        let sent = Sent { content_type: "application/merge-patch+json", body: &body, headers: &[] };
+        client.send("PATCH", &path, sent)?.wanted()?;
     }
     Ok(())
 }

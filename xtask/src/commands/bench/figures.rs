@@ -78,7 +78,7 @@ const CREATE: &[Figure] = &[
 
 const BARE: &[Figure] = &[
     figure("bare.seconds", "The same applies and writes", "s", 1),
-    figure("bare.writes_per_profile", "Writes and events per profile", "", 0),
+    figure("bare.writes_per_profile", "Writes per profile, events and connections included", "", 2),
     figure("bare.create_ratio", "edusync's time, compared with it", "times", 2),
     figure("bare.posts_seconds", "The same POSTs", "s", 1),
 ];

@@ -82,7 +82,7 @@ nothing synchronizes. People are eight clients at once, who apply as `kubectl ap
 
 Programs, API server, etcd and clients share one machine. So a time says little by itself, and stands beside the time of a
 bare client in the same run: it applies as many resources, and writes for each exactly what the operator wrote (the versions
-of its status, its events), 16 at once, with the operator's own account and place in the API server's queues. It decides
+of its status, its events), and as many writes to connections, 16 at once, with the operator's own account and place in the API server's queues. It decides
 nothing, checks nothing and calls no Graph.
 ";
 
