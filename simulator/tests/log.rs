@@ -83,6 +83,7 @@ fn the_log_tells_who_asked_what_and_leaves_out_the_own_pages() {
     assert_eq!(kept[0]["principal"], "delegated");
     assert_eq!(kept[1]["method"], "POST");
     assert_eq!((&kept[1]["status"], &kept[1]["principal"]), (&json!(201), &json!("delegated")));
+    assert_eq!((&kept[1]["tenant"], &kept[2]["tenant"]), (&json!(EXAMPLE_TENANT), &Value::Null));
     assert_eq!(kept[2]["path"], format!("{BETA}/{id}"));
     let last = (&kept[2]["query"], &kept[2]["status"], &kept[2]["clientRequestId"], &kept[2]["principal"]);
     assert_eq!(last, (&json!("x=1"), &json!(401), &json!("mine"), &Value::Null));

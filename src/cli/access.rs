@@ -198,8 +198,9 @@ impl Kube {
         let clock = Clock::of_this_machine();
         // Nobody follows: nothing is polled, and nobody is woken.
         let (wake, _) = mpsc::unbounded();
-        let upstreams = Upstreams::new(settings, Box::new(HttpTransports), Arc::new(Always), clock, wake)
-            .keeping_tokens_in(Arc::new(KubeRefreshTokens::new(self.client.clone())));
+        let upstreams =
+            Upstreams::new(settings, Box::<HttpTransports>::default(), Arc::new(Always), clock, wake)
+                .keeping_tokens_in(Arc::new(KubeRefreshTokens::new(self.client.clone())));
         let upstream =
             upstreams.resolve(&cluster, &usable).await.map_err(|problem| problem_sentence(&problem))?;
         Ok(Reached { connection, upstream })

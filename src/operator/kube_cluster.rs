@@ -11,6 +11,7 @@ use kube::{Client, Resource, ResourceExt};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
+use super::lean::lean;
 use super::lease::LeasePort;
 use crate::api::connection::GraphConnectionStatus;
 use crate::api::status::EducationSyncProfileStatus;
@@ -81,8 +82,8 @@ impl KubeCluster {
 
 impl Cluster for KubeCluster {
     async fn fetch_profile(&self, key: &Key) -> Result<EducationSyncProfile, ClusterError> {
-        traced("get educationsyncprofiles", &key.namespace, self.profile_api(&key.namespace).get(&key.name))
-            .await
+        let api = self.profile_api(&key.namespace);
+        traced("get educationsyncprofiles", &key.namespace, api.get(&key.name)).await.map(lean)
     }
 
     async fn secret(&self, namespace: &str, name: &str, key: &str) -> Result<SecretValue, ClusterError> {
@@ -109,7 +110,7 @@ impl Cluster for KubeCluster {
         let api = self.profile_api(&namespace);
         let patch = Patch::Merge(finalizer_patch(resource, &finalizers));
         let (name, params) = (resource.name_any(), PatchParams::default());
-        traced("patch educationsyncprofiles", &namespace, api.patch(&name, &params, &patch)).await
+        traced("patch educationsyncprofiles", &namespace, api.patch(&name, &params, &patch)).await.map(lean)
     }
 
     async fn write_connection_finalizers(
@@ -121,7 +122,7 @@ impl Cluster for KubeCluster {
         let patch = Patch::Merge(finalizer_patch(connection, &finalizers));
         let (name, params) = (connection.name_any(), PatchParams::default());
         let namespace = connection.namespace().unwrap_or_default();
-        traced("patch graphconnections", &namespace, api.patch(&name, &params, &patch)).await
+        traced("patch graphconnections", &namespace, api.patch(&name, &params, &patch)).await.map(lean)
     }
 
     async fn write_status(
@@ -134,7 +135,7 @@ impl Cluster for KubeCluster {
         let wanted = EducationSyncProfile { status: Some(status), ..resource.clone() };
         let (name, params) = (resource.name_any(), PostParams::default());
         let call = api.replace_status(&name, &params, &wanted);
-        traced("update educationsyncprofiles/status", &namespace, call).await
+        traced("update educationsyncprofiles/status", &namespace, call).await.map(lean)
     }
 
     async fn write_connection_status(
@@ -147,7 +148,7 @@ impl Cluster for KubeCluster {
         let (name, params) = (connection.name_any(), PostParams::default());
         let namespace = connection.namespace().unwrap_or_default();
         let call = api.replace_status(&name, &params, &wanted);
-        traced("update graphconnections/status", &namespace, call).await
+        traced("update graphconnections/status", &namespace, call).await.map(lean)
     }
 
     async fn publish(&self, resource: &EducationSyncProfile, notice: Notice) {

@@ -2,6 +2,7 @@
 
 pub mod health;
 pub mod kube_cluster;
+mod lean;
 pub mod lease;
 pub mod mirror;
 pub mod needs;
@@ -9,6 +10,7 @@ pub mod refresh_tokens;
 mod shown;
 pub mod telemetry;
 pub mod traces;
+mod transports;
 pub mod watch;
 
 pub mod passes;
@@ -30,7 +32,6 @@ use tower::layer::util::Stack;
 
 use crate::clock::Clock;
 use crate::graph::budget::BudgetSettings;
-use crate::graph::transport::{HttpTransport, Transport};
 use crate::kubernetes::{self, sentence};
 use crate::metrics::{self, CountRequests, Metrics};
 use crate::poller::{Intervals, Woken};
@@ -38,7 +39,7 @@ use crate::reconcile::Context;
 use crate::reconcile::cached::Cached;
 use crate::reconcile::cluster::Scope;
 use crate::reconcile::observation::Settings;
-use crate::upstream::{OperatorIdentity, Transports, UpstreamSettings, Upstreams};
+use crate::upstream::{OperatorIdentity, UpstreamSettings, Upstreams};
 use health::{Health, Stage};
 use kube_cluster::{KubeCluster, KubeLease};
 use lease::{Elector, Leadership, LeasePort, LeaseSettings};
@@ -47,6 +48,7 @@ use needs::inspect::Inspector;
 use needs::notice::{NoticeLayer, Suspicions};
 use refresh_tokens::KubeRefreshTokens;
 use shown::{ShownLeadership, ShownResources};
+pub(crate) use transports::HttpTransports;
 
 /// How long passes may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(50);
@@ -85,20 +87,6 @@ pub struct Instance {
     pub name: String,
     /// The pod's uid, if it runs in one.
     pub pod_uid: Option<String>,
-}
-
-/// Transports over HTTP.
-#[derive(Debug)]
-pub(crate) struct HttpTransports;
-
-impl Transports for HttpTransports {
-    fn transport(&self, extra_ca: Option<&[u8]>) -> Result<Arc<dyn Transport>, String> {
-        Ok(Arc::new(HttpTransport::new(extra_ca)?))
-    }
-
-    fn metadata_service(&self, endpoint: &str) -> Result<Arc<dyn Transport>, String> {
-        Ok(Arc::new(HttpTransport::to_metadata_service(endpoint)?))
-    }
 }
 
 /// Runs the operator until SIGTERM, Ctrl-C, or the loss of the lease.
@@ -226,7 +214,7 @@ async fn work(
             operator_identity: settings.operator_identity.clone(),
             budget: settings.budget,
         },
-        Box::new(HttpTransports),
+        Box::<HttpTransports>::default(),
         leadership,
         clock,
         wake.clone(),

@@ -13,6 +13,7 @@ use kube::runtime::{WatchStreamExt, watcher as watch};
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 
+use super::lean::lean;
 use crate::reconcile::cluster::Scope;
 
 /// What a watch tells, and which watch it is.
@@ -59,7 +60,7 @@ where
 /// The event, unless its object cannot be read: that one is left alone and named in the log.
 fn readable<K: Resource<DynamicType = ()>>(event: Event<DeserializeGuard<K>>) -> Option<Event<K>> {
     let read = |guard: DeserializeGuard<K>| match guard.0 {
-        Ok(object) => Some(object),
+        Ok(object) => Some(lean(object)),
         Err(invalid) => {
             let (namespace, name) = (invalid.metadata.namespace.clone(), invalid.metadata.name.clone());
             tracing::error!(kind = %K::kind(&()), ?namespace, ?name, error = %invalid.error, "this object cannot be read and is left alone: apply it again");

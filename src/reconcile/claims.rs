@@ -65,7 +65,8 @@ struct Table {
     /// By uid.
     resources: HashMap<String, Resource>,
     names: HashMap<NameAt, NameHold>,
-    profiles: HashMap<(Tenant, String), ProfileHold>,
+    /// By tenant and id: what is asked of all profiles is asked of those of one tenant.
+    profiles: HashMap<Tenant, HashMap<String, ProfileHold>>,
 }
 
 type NameAt = (Tenant, NameKey);
@@ -172,22 +173,22 @@ impl Claims {
     ) -> Option<Owner> {
         let mut table = self.lock();
         let before = table.know(owner).profiles.get(tenant).cloned();
-        let key = (tenant.clone(), id.to_owned());
-        if let Some(hold) = table.profiles.get(&key) {
+        if let Some(hold) = table.hold(tenant, id) {
             return table.owner(&hold.uid).filter(|holder| holder.uid != owner.uid).cloned();
         }
         if let Some(before) = before {
-            table.profiles.remove(&(tenant.clone(), before));
+            table.free_profile(tenant, &before);
         }
         table.know(owner).profiles.insert(tenant.clone(), id.to_owned());
-        table.profiles.insert(key, ProfileHold { uid: owner.uid.clone(), alive });
+        let hold = ProfileHold { uid: owner.uid.clone(), alive };
+        table.profiles.entry(tenant.clone()).or_default().insert(id.to_owned(), hold);
         None
     }
 
     /// Does a resource have this profile?
     #[must_use]
     pub fn has_profile(&self, tenant: &Tenant, id: &str, uid: &str) -> bool {
-        self.lock().has_profile(&(tenant.clone(), id.to_owned()), uid)
+        self.lock().has_profile(tenant, id, uid)
     }
 
     /// The profile that a resource has in a tenant.
@@ -199,9 +200,8 @@ impl Claims {
     /// Gives up a profile that is gone.
     pub fn release_profile(&self, tenant: &Tenant, id: &str, uid: &str) {
         let mut table = self.lock();
-        let key = (tenant.clone(), id.to_owned());
-        if table.has_profile(&key, uid) {
-            table.profiles.remove(&key);
+        if table.has_profile(tenant, id, uid) {
+            table.free_profile(tenant, id);
             if let Some(resource) = table.resources.get_mut(uid) {
                 resource.profiles.remove(tenant);
             }
@@ -212,21 +212,21 @@ impl Claims {
     #[must_use]
     pub fn owner_of(&self, tenant: &Tenant, id: &str) -> Option<Owner> {
         let table = self.lock();
-        let hold = table.profiles.get(&(tenant.clone(), id.to_owned()))?;
+        let hold = table.hold(tenant, id)?;
         table.owner(&hold.uid).cloned()
     }
 
     /// Remembers that a profile is known to be alive since `now` at least: a later list without it
     /// is not to be trusted.
     pub fn set_alive(&self, tenant: &Tenant, id: &str, now: Timestamp) {
-        if let Some(hold) = self.lock().profiles.get_mut(&(tenant.clone(), id.to_owned())) {
+        if let Some(hold) = self.lock().hold_mut(tenant, id) {
             hold.alive.get_or_insert(now);
         }
     }
 
     /// Remembers that a profile is going or gone.
     pub fn set_going(&self, tenant: &Tenant, id: &str) {
-        if let Some(hold) = self.lock().profiles.get_mut(&(tenant.clone(), id.to_owned())) {
+        if let Some(hold) = self.lock().hold_mut(tenant, id) {
             hold.alive = None;
         }
     }
@@ -235,7 +235,7 @@ impl Claims {
     pub fn set_all_going(&self, uid: &str) {
         let Table { resources, profiles, .. } = &mut *self.lock();
         for (tenant, id) in resources.get(uid).iter().flat_map(|resource| &resource.profiles) {
-            if let Some(hold) = profiles.get_mut(&(tenant.clone(), id.clone())) {
+            if let Some(hold) = profiles.get_mut(tenant).and_then(|there| there.get_mut(id)) {
                 hold.alive = None;
             }
         }
@@ -245,8 +245,8 @@ impl Claims {
     pub fn alive(&self, tenant: &Tenant, began: Timestamp, listed: impl Fn(&str) -> bool) -> (usize, usize) {
         let table = self.lock();
         let was_alive = |hold: &ProfileHold| hold.alive.is_some_and(|since| since <= began);
-        let alive = table.profiles.iter().filter(|((place, _), hold)| place == tenant && was_alive(hold));
-        alive.fold((0, 0), |(all, missing), ((_, id), _)| (all + 1, missing + usize::from(!listed(id))))
+        let alive = table.profiles.get(tenant).into_iter().flatten().filter(|(_, hold)| was_alive(hold));
+        alive.fold((0, 0), |(all, missing), (id, _)| (all + 1, missing + usize::from(!listed(id))))
     }
 
     /// Everything of a resource that is gone.
@@ -258,15 +258,33 @@ impl Claims {
         for key in &resource.names {
             table.names.remove(key);
         }
-        for key in resource.profiles {
-            table.profiles.remove(&key);
+        for (tenant, id) in &resource.profiles {
+            table.free_profile(tenant, id);
         }
     }
 }
 
 impl Table {
-    fn has_profile(&self, key: &(Tenant, String), uid: &str) -> bool {
-        self.profiles.get(key).is_some_and(|hold| hold.uid == uid)
+    fn hold(&self, tenant: &Tenant, id: &str) -> Option<&ProfileHold> {
+        self.profiles.get(tenant)?.get(id)
+    }
+
+    fn hold_mut(&mut self, tenant: &Tenant, id: &str) -> Option<&mut ProfileHold> {
+        self.profiles.get_mut(tenant)?.get_mut(id)
+    }
+
+    fn has_profile(&self, tenant: &Tenant, id: &str, uid: &str) -> bool {
+        self.hold(tenant, id).is_some_and(|hold| hold.uid == uid)
+    }
+
+    /// Nobody has it any more. A tenant of which nothing is left is forgotten.
+    fn free_profile(&mut self, tenant: &Tenant, id: &str) {
+        if let Some(there) = self.profiles.get_mut(tenant) {
+            there.remove(id);
+            if there.is_empty() {
+                self.profiles.remove(tenant);
+            }
+        }
     }
 
     fn owner(&self, uid: &str) -> Option<&Owner> {

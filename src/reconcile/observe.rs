@@ -263,8 +263,7 @@ fn deletions<C: Cluster>(context: &Context<C>, resource: &EducationSyncProfile, 
     }
     let going: BTreeSet<String> = context
         .cluster
-        .profiles()
-        .iter()
+        .profiles_unordered()
         .filter(|other| is_to_be_deleted(other))
         .filter_map(|other| other.metadata.uid.clone())
         .collect();

@@ -30,16 +30,16 @@ impl<K> Default for Overlay<K> {
 impl<K: ResourceExt> Overlay<K> {
     /// The stored version, unless it is one that we have superseded ourselves.
     pub fn newest(&self, stored: Arc<K>) -> Arc<K> {
-        let (Some(uid), Some(version)) = (stored.uid(), stored.resource_version()) else { return stored };
+        let meta = stored.meta();
+        let (Some(uid), Some(version)) = (&meta.uid, &meta.resource_version) else { return stored };
         let mut written = self.lock();
-        match written.get(&uid) {
-            Some(ours) if ours.superseded.contains(&version) => Arc::clone(&ours.newest),
-            Some(_) => {
-                written.remove(&uid);
-                stored
-            }
-            None => stored,
+        match written.get(uid) {
+            Some(ours) if ours.superseded.contains(version) => return Arc::clone(&ours.newest),
+            Some(_) => drop(written.remove(uid)),
+            None => {}
         }
+        drop(written);
+        stored
     }
 
     /// Is this version one that we have written, and that the store may not have yet?

@@ -11,6 +11,7 @@
 //! - [`footprint`]: what a process takes of the machine
 //! - [`guard`]: child processes that never outlive this one
 //! - [`helm_chart`]: the chart, rendered with each of its value sets
+//! - [`numbers`]: from counts and samples to what is shown
 //! - [`progress`]: what a person sees while something takes long
 //! - [`timing`]: deadlines and elapsed time
 //! - [`wire`]: a connection between programs that can be cut
@@ -24,6 +25,7 @@ pub mod follow;
 pub mod footprint;
 pub mod guard;
 pub mod helm_chart;
+pub mod numbers;
 pub mod progress;
 pub mod timing;
 pub mod tools;

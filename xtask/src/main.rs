@@ -21,6 +21,8 @@ enum Chore {
     Demo(commands::demo::Arguments),
     /// Run the operator under churn and faults for as long as you like, and draw what it took
     Soak(commands::soak::Arguments),
+    /// Measure what the operator costs: calls, writes, memory, time
+    Bench(commands::bench::Arguments),
     /// Run a Kubernetes control plane of your own: etcd, API server, controller manager
     ControlPlane(commands::control_plane::Arguments),
     /// Write all generated files anew: resource definitions (CRDs), reference, what the chart tells of itself
@@ -37,6 +39,7 @@ fn main() -> Result<ExitCode> {
     match Cli::parse().chore {
         Chore::Demo(arguments) => return commands::demo::run(&arguments),
         Chore::Soak(arguments) => return commands::soak::run(&arguments),
+        Chore::Bench(arguments) => return commands::bench::run(&arguments),
         Chore::ControlPlane(arguments) => commands::control_plane::run(&arguments)?,
         Chore::Image(arguments) => commands::image::run(&arguments)?,
         Chore::Generate(arguments) => commands::generate::run(&arguments)?,

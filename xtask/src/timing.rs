@@ -8,6 +8,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+
 /// Measures from when it was made.
 #[derive(Debug, Clone, Copy)]
 pub struct Stopwatch(Instant);
@@ -24,6 +26,16 @@ impl Stopwatch {
     pub fn elapsed(&self) -> Duration {
         self.0.elapsed()
     }
+}
+
+/// The time on the wall, to compare with what other programs have written down.
+#[must_use]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "other programs note the real time: a clock of our own would not match"
+)]
+pub fn now() -> Timestamp {
+    Timestamp::now()
 }
 
 /// Asks `condition` again and again, `pause` apart, until it holds. False when it did not within `limit`.

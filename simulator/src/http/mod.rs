@@ -250,6 +250,8 @@ impl Simulator {
         }
         let mut inner = if reads { self.lock() } else { self.change() };
         let named = operation::name(&parts.method, incoming.path, incoming.query);
+        // Asked before a fault may take the token back.
+        let principal = graph::principal(&inner.model, &incoming, &envelope);
         let served = inner.serve(service, &named, &incoming, &envelope);
         // Some reads change something: a permission to upload is kept, and a fault may end a token or a profile.
         let changed = named.operation == Operation::UploadUrl || served.changed;
@@ -264,6 +266,7 @@ impl Simulator {
             cut: served.travel.cut,
             faults: served.travel.faults,
             principal: answered.principal,
+            tenant: principal.ok().map(|principal| principal.tenant),
             grant: answered.grant,
             body: if self.settings.log_bodies { answered.body } else { None },
             ..RecordedRequest::of(&parts, answered.response.status(), &named, envelope)

@@ -47,6 +47,8 @@ pub struct RecordedRequest {
     pub faults: Vec<String>,
     /// Whom the token spoke for; `None` without a valid token. For a token request: whom the new token speaks for.
     pub principal: Option<PrincipalKind>,
+    /// The tenant that the token was issued for; `None` without a valid token.
+    pub tenant: Option<String>,
     /// For a token request: its grant type.
     pub grant: Option<String>,
     /// The request id the simulator gave it.
@@ -72,6 +74,7 @@ impl RecordedRequest {
             operation: named.operation.as_str(),
             faults: Vec::new(),
             principal: None,
+            tenant: None,
             grant: None,
             request_id: envelope.request_id,
             client_request_id: header(&parts.headers, "client-request-id").map(str::to_owned),
@@ -90,6 +93,7 @@ impl RecordedRequest {
             operation = self.operation,
             cut = self.cut.map(Cut::as_str),
             faults = (!self.faults.is_empty()).then(|| self.faults.join(" ")),
+            tenant = self.tenant.as_deref(),
             ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             request_id = %self.request_id,
             client_request_id = self.client_request_id.as_deref(),
@@ -251,6 +255,7 @@ mod tests {
             operation: "",
             faults: Vec::new(),
             principal: None,
+            tenant: None,
             grant: None,
             request_id: String::new(),
             client_request_id: None,

@@ -1,6 +1,7 @@
 //! An HTTP client for the servers of a chore: the API server and the simulator. One request in, one answer out; it knows
 //! nothing of what is asked.
 
+use std::io::{BufRead, BufReader};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use ureq::tls::{PemItem, RootCerts, TlsConfig};
 const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A client of one server.
+#[derive(Clone)]
 pub(crate) struct Client {
     agent: Agent,
     base: String,
@@ -41,6 +43,11 @@ impl Client {
     /// A client of the server at `base` that trusts this certificate authority and no other. `token` is sent with every
     /// request.
     pub(crate) fn new(base: &str, ca_pem: &str, token: Option<&str>) -> Result<Self> {
+        Self::waiting(base, ca_pem, token, TIMEOUT)
+    }
+
+    /// The same, for a server that has so much to do that an answer may take this long.
+    pub(crate) fn waiting(base: &str, ca_pem: &str, token: Option<&str>, timeout: Duration) -> Result<Self> {
         let mut roots = Vec::new();
         for item in ureq::tls::parse_pem(ca_pem.as_bytes()) {
             if let PemItem::Certificate(certificate) = item.context("the certificate authority is no PEM")? {
@@ -57,7 +64,7 @@ impl Client {
             .max_redirects(0)
             .http_status_as_error(false)
             .allow_non_standard_methods(true)
-            .timeout_global(Some(TIMEOUT))
+            .timeout_global(Some(timeout))
             .build()
             .new_agent();
         Ok(Self { agent, base: base.to_owned(), token: token.map(str::to_owned) })
@@ -93,6 +100,23 @@ impl Client {
         let text = answer.body_mut().with_config().limit(256 * 1024 * 1024).read_to_string();
         let body = serde_json::from_str(&text.with_context(context)?).unwrap_or(Value::Null);
         Ok(Answer { status, body })
+    }
+
+    /// Opens an answer that does not end, such as a watch, to be read line by line. No time-out holds.
+    ///
+    /// # Errors
+    ///
+    /// When there is no answer, or another one than 200.
+    pub(crate) fn stream(&self, path: &str) -> Result<impl BufRead + use<>> {
+        let address = format!("{}{path}", self.base);
+        let mut request = self.agent.get(&address).config().timeout_global(None).build();
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let answer = request.call().with_context(|| format!("GET {address}"))?;
+        anyhow::ensure!(answer.status() == 200, "GET {address}: the answer is {}", answer.status());
+        let body = answer.into_body().into_with_config().limit(u64::MAX).reader();
+        Ok(BufReader::with_capacity(256 * 1024, body))
     }
 
     /// Gets a page that must be there.

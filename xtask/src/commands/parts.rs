@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 use xtask::control_plane::{ControlPlane, output_of};
 use xtask::guard::{self, Guarded};
 use xtask::repository_root;
@@ -119,6 +120,20 @@ pub(crate) fn spawn_operator(
         ("https_proxy", "".as_ref()),
     ];
     guard::spawn(program, common.iter().chain(flags), log, environment)
+}
+
+/// A client of the API server that may do everything.
+pub(crate) fn administrator(control_plane: &ControlPlane) -> Result<Client> {
+    Client::new(control_plane.url(), control_plane.ca_pem(), Some(&token_in(control_plane.kubeconfig())?))
+}
+
+/// The token that a kubeconfig of the test control plane holds.
+pub(crate) fn token_in(kubeconfig: &Path) -> Result<String> {
+    let shown = kubeconfig.display();
+    let text = fs::read_to_string(kubeconfig).with_context(|| format!("cannot read {shown}"))?;
+    let content: Value = serde_json::from_str(&text).with_context(|| format!("{shown} is no JSON"))?;
+    let token = content.pointer("/users/0/user/token").and_then(Value::as_str);
+    token.map(str::to_owned).with_context(|| format!("{shown} holds no token"))
 }
 
 /// Whether an operator has the lease.

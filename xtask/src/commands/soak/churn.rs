@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use super::draw::weighted;
 use super::manifests::{self, Object, set};
-use super::portal::Portal;
 use super::rules::Deletions;
 use super::stage::{Stage, TENANTS};
 use super::world::{Slot, Standing, World};
+use crate::commands::portal::{self, Portal};
 
 /// How long a Secret stays wrong.
 const WRONG_FOR: Duration = Duration::from_secs(20);
@@ -226,7 +226,7 @@ impl Churn {
         let (_, tenant, id) = self.known_profile(hands.world)?;
         let number = self.rng.u32(1..28);
         let body = json!({"expirationDate": format!("2027-03-{number:02}")});
-        self.portal.edit(hands.stage, tenant, &id, &body).then_some(())
+        self.portal.edit(&hands.stage.graph, TENANTS.get(tenant)?, &id, &body).then_some(())
     }
 
     /// One at a time in each tenant: edusync takes two that are missing at once for a fault of the service, and waits for
@@ -243,7 +243,7 @@ impl Churn {
         }
         // Said before: the answer may be lost.
         slot.bereft_of = Some(id.clone());
-        self.portal.delete(hands.stage, tenant, &id).then_some(())
+        self.portal.delete(&hands.stage.graph, TENANTS.get(tenant)?, &id).then_some(())
     }
 
     fn make_in_portal(&mut self, hands: &mut Hands<'_>) -> Option<()> {
@@ -251,8 +251,10 @@ impl Churn {
             return None;
         }
         self.foreign += 1;
-        let tenant = self.rng.usize(..TENANTS.len());
-        self.portal.create(hands.stage, tenant, &manifests::foreign(self.foreign)).then_some(())
+        let tenant = TENANTS.get(self.rng.usize(..TENANTS.len()))?;
+        self.portal
+            .create(&hands.stage.graph, tenant, &portal::csv_body(&format!("Portal {}", self.foreign)))
+            .then_some(())
     }
 
     /// A wrong client secret for a while, or another one for the sources.

@@ -5,6 +5,7 @@
 
 use serde::Serialize;
 use xtask::footprint::Footprint;
+use xtask::numbers::{median, number};
 
 /// How things stood at one moment.
 #[derive(Debug, Clone, Serialize)]
@@ -129,17 +130,6 @@ pub(super) fn rates(samples: &[Sample], of: impl Fn(&Sample) -> u64, window: f64
         points.push((sample.seconds, number(of(sample).saturating_sub(of(earlier))) / minutes));
     }
     points
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
-}
-
-/// A count that is to be drawn or divided: nothing here comes near the 52 bits that are exact.
-#[allow(clippy::cast_precision_loss, reason = "counts of a run are far below 2^52")]
-pub(super) fn number(count: u64) -> f64 {
-    count as f64
 }
 
 #[cfg(test)]

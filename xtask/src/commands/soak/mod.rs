@@ -7,7 +7,6 @@ mod faults;
 mod judge;
 mod manifests;
 mod picture;
-mod portal;
 mod rules;
 mod run;
 mod stage;

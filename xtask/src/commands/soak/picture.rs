@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::Serialize;
 use xtask::chart::{Band, Chart, Lane, Line, Panel};
+use xtask::numbers::{count, number};
 
 use super::faults::{self, Incident};
 use super::judge::{self, Comparison, Rest, Sample};
@@ -59,7 +60,7 @@ fn chart(report: &Report<'_>, found: &Found) -> Chart {
     let memory = Panel {
         title: "Memory of the operator, resident; after a gap it is another process".to_owned(),
         unit: "MiB".to_owned(),
-        lines: vec![line("", samples, &|sample| judge::number(sample.footprint.memory_kib) / 1024.0)],
+        lines: vec![line("", samples, &|sample| number(sample.footprint.memory_kib) / 1024.0)],
         values: at_rest(|rest| rest.memory_mib, " MiB"),
     };
     let files = Panel {
@@ -67,7 +68,7 @@ fn chart(report: &Report<'_>, found: &Found) -> Chart {
         unit: "number".to_owned(),
         lines: vec![
             line("open files", samples, &|sample| count(sample.footprint.open_files)),
-            line("threads", samples, &|sample| judge::number(sample.footprint.threads)),
+            line("threads", samples, &|sample| number(sample.footprint.threads)),
         ],
         values: at_rest(|rest| rest.open_files, " files"),
     };
@@ -102,10 +103,6 @@ fn chart(report: &Report<'_>, found: &Found) -> Chart {
         ],
         lanes: faults::Lane::ALL.map(|(lane, title)| events(report.incidents, lane, title)).into(),
     }
-}
-
-fn count(number: usize) -> f64 {
-    judge::number(u64::try_from(number).unwrap_or_default())
 }
 
 fn verdict(report: &Report<'_>, found: &Found) -> String {

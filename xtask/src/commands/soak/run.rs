@@ -16,13 +16,13 @@ use xtask::timing::Stopwatch;
 use super::churn::{Churn, Hands};
 use super::faults::{Faults, Lane, Severity};
 use super::judge::{self, Rest, Sample};
-use super::portal;
 use super::rules::{self, Deletions};
 use super::stage::{Ended, Signal, Stage};
 use super::world::{Standing, World};
 use super::{SETTLE_LIMIT, manifests};
 use crate::commands::interrupt::Interrupt;
 use crate::commands::parts::OPERATOR;
+use crate::commands::portal;
 
 const TICK: Duration = Duration::from_millis(50);
 const LOOK_EVERY: Duration = Duration::from_secs(1);

@@ -8,7 +8,6 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
 use xtask::cargo::Programs;
 use xtask::control_plane::{ControlPlane, output_of};
 use xtask::footprint::{self, Footprint};
@@ -124,7 +123,7 @@ impl Stage {
         let kubeconfig = detour(&control_plane, &kubernetes_wire, folder)?;
         let mut stage = Self {
             replicas: Vec::new(),
-            kubernetes: administrator(&control_plane)?,
+            kubernetes: parts::administrator(&control_plane)?,
             graph: simulator.client()?,
             graph_ca: simulator.ca_pem()?,
             simulator,
@@ -251,12 +250,4 @@ fn detour(control_plane: &ControlPlane, wire: &Wire, folder: &Path) -> Result<Pa
     let through = text.replace(control_plane.url(), &format!("https://{}", wire.address()));
     fs::write(&path, through).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(path)
-}
-
-fn administrator(control_plane: &ControlPlane) -> Result<Client> {
-    let path = control_plane.kubeconfig();
-    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let kubeconfig: Value = serde_json::from_str(&text).context("the kubeconfig is no JSON")?;
-    let token = kubeconfig.pointer("/users/0/user/token").and_then(Value::as_str);
-    Client::new(control_plane.url(), control_plane.ca_pem(), token)
 }
