@@ -42,6 +42,8 @@ struct Tracked<T> {
 /// What a watch event means.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Change<T> {
+    /// The object was described so before; how it is described now is told next.
+    Moved(T),
     /// The object is new, or different in what matters.
     Changed(T),
     /// The object is the same, and somebody else has written its status.
@@ -50,7 +52,7 @@ pub enum Change<T> {
     Gone(String, T),
 }
 
-impl<K: Resource<DynamicType = ()> + Clone + 'static, T: Clone> Mirror<K, T> {
+impl<K: Resource<DynamicType = ()> + Clone + 'static, T: Clone + PartialEq> Mirror<K, T> {
     /// Nothing is known yet. `describe` says what is told of an object, `says_the_same` whether two versions have the
     /// same status.
     #[must_use]
@@ -96,6 +98,7 @@ impl<K: Resource<DynamicType = ()> + Clone + 'static, T: Clone> Mirror<K, T> {
             Some(before) if before.uid != uid => {
                 vec![Change::Gone(before.uid, before.what), Change::Changed(what)]
             }
+            Some(before) if before.what != what => vec![Change::Moved(before.what), Change::Changed(what)],
             Some(before) if before.version == version && is_rewritten => vec![Change::Rewritten(what)],
             Some(before) if before.version == version => Vec::new(),
             _ => vec![Change::Changed(what)],
@@ -270,6 +273,22 @@ mod tests {
         assert_eq!(told(1, &json!({"status": "theirs"})), "", "once");
         assert_eq!(told(1, &json!({})), r#"Rewritten("1")"#, "somebody has taken it away");
         assert_eq!(told(2, &json!({"status": "theirs"})), r#"Changed("1")"#, "and another spec");
+    }
+
+    #[test]
+    fn what_is_described_in_another_way_is_told_by_both() {
+        let (_, writer) = reflector::store();
+        let name_of = |connection: &GraphConnection| connection.spec.tenant_id.clone();
+        let mut mirror = Mirror::new(&[Scope::All], writer, name_of, says_the_same);
+        let mut tell = |tenant: &str| {
+            let mut object = object("n", "1", 1);
+            tenant.clone_into(&mut object.spec.tenant_id);
+            mirror.take(&Scope::All, Event::Apply(object), is_ours)
+        };
+        let [a, b] = ["a", "b"].map(ToOwned::to_owned);
+        assert_eq!(tell("a"), [Change::Changed(a.clone())]);
+        assert_eq!(tell("a"), []);
+        assert_eq!(tell("b"), [Change::Moved(a), Change::Changed(b)]);
     }
 
     #[test]

@@ -88,11 +88,22 @@ pub async fn watch_profiles<C: Cluster>(
         let Some(event) = told(event, &scope, "EducationSyncProfiles") else { continue };
         for change in mirror.take(&scope, event, |profile| context.cluster.has_written_profile(profile)) {
             match change {
-                Change::Changed((key, _)) | Change::Rewritten((key, _)) => {
+                Change::Moved((key, connection)) => context.cluster.index.remove(&connection, &key),
+                Change::Changed((key, connection)) => {
+                    context.cluster.index.add(connection, key.clone());
+                    if context.cluster.profile(&key).is_some_and(|p| p.metadata.deletion_timestamp.is_some())
+                    {
+                        context.deletions.began(key.clone());
+                    }
+                    context.wakes.note(follower_of(&key), "watch", Cause::default());
+                    queues.profile(key);
+                }
+                Change::Rewritten((key, _)) => {
                     context.wakes.note(follower_of(&key), "watch", Cause::default());
                     queues.profile(key);
                 }
                 Change::Gone(uid, (key, connection)) => {
+                    context.cluster.index.remove(&connection, &key);
                     context.forget(&uid);
                     context.unfollow(&follower_of(&key));
                     context.wakes.forget(&follower_of(&key));
@@ -124,6 +135,8 @@ pub async fn watch_connections<C: Cluster>(
                     queue_users(&context, &queues, &key);
                     queues.connection(key);
                 }
+                // A connection is known by its own name alone.
+                Change::Moved(_) => {}
                 // No profile depends on what a connection's status says.
                 Change::Rewritten(key) => queues.connection(key),
                 Change::Gone(uid, key) => {
@@ -137,12 +150,9 @@ pub async fn watch_connections<C: Cluster>(
 }
 
 fn queue_users<C: Cluster>(context: &Shared<C>, queues: &Queues, connection: &Key) {
-    for profile in context.cluster.profiles() {
-        if Key::of_connection(&profile) == *connection {
-            let key = Key::of(&*profile);
-            context.wakes.note(follower_of(&key), "connection", Cause::default());
-            queues.profile(key);
-        }
+    for key in context.cluster.index.users_of(connection) {
+        context.wakes.note(follower_of(&key), "connection", Cause::default());
+        queues.profile(key);
     }
 }
 

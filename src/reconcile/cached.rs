@@ -10,6 +10,7 @@ use kube::runtime::reflector::{Lookup, ObjectRef, Store};
 use kube::{Resource, ResourceExt};
 
 use super::cluster::{Cluster, ClusterError, Key, Notice, Scope};
+use super::index::Index;
 use super::overlay::Overlay;
 use crate::api::connection::GraphConnectionStatus;
 use crate::api::status::EducationSyncProfileStatus;
@@ -20,6 +21,8 @@ use crate::api::{EducationSyncProfile, GraphConnection};
 pub struct Cached<C> {
     /// What is below: for what is not kept here.
     pub port: C,
+    /// Which resources name a connection, as the watch has told.
+    pub index: Index,
     profiles: Known<EducationSyncProfile>,
     connections: Known<GraphConnection>,
     scopes: Vec<Scope>,
@@ -30,7 +33,7 @@ impl<C: Cluster> Cached<C> {
     #[must_use]
     pub fn new(port: C, profiles: Store<EducationSyncProfile>, connections: Store<GraphConnection>) -> Self {
         let (profiles, connections) = (Known::new(profiles), Known::new(connections));
-        Self { port, profiles, connections, scopes: vec![Scope::All] }
+        Self { port, index: Index::default(), profiles, connections, scopes: vec![Scope::All] }
     }
 
     /// The same, with stores that hold no more than what is in these scopes.
@@ -55,9 +58,10 @@ impl<C: Cluster> Cached<C> {
         self.profiles.all()
     }
 
-    /// The same in any order, for whoever counts them: putting ten thousand in order takes longer than that.
-    pub fn profiles_unordered(&self) -> impl Iterator<Item = Arc<EducationSyncProfile>> {
-        self.profiles.any_order()
+    /// The resources that name a connection, by namespace and name.
+    pub fn users_of(&self, connection: &Key) -> impl Iterator<Item = Arc<EducationSyncProfile>> {
+        let users = self.index.users_of(connection);
+        users.into_iter().filter_map(|user| self.profile(&user))
     }
 
     /// A connection, as this process knows it.
@@ -212,13 +216,10 @@ impl<K: Resource<DynamicType = ()> + Clone + 'static> Known<K> {
         }
     }
 
-    fn any_order(&self) -> impl Iterator<Item = Arc<K>> {
-        self.store.state().into_iter().map(|stored| self.written.newest(stored))
-    }
-
     /// In a fixed order, so that nothing depends on how a store is laid out.
     fn all(&self) -> Vec<Arc<K>> {
-        let mut all: Vec<Arc<K>> = self.any_order().collect();
+        let stored = self.store.state().into_iter();
+        let mut all: Vec<Arc<K>> = stored.map(|stored| self.written.newest(stored)).collect();
         all.sort_by_cached_key(|object| (ResourceExt::namespace(&**object), object.name_any()));
         all
     }

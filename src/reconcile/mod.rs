@@ -10,7 +10,9 @@ pub mod claims;
 pub mod cluster;
 pub mod connection;
 pub mod decide;
+pub mod deletions;
 pub mod foresee;
+pub mod index;
 pub mod observation;
 pub mod observe;
 pub mod overlay;
@@ -18,7 +20,7 @@ pub mod report;
 pub mod store;
 pub mod trust;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
@@ -32,15 +34,13 @@ use crate::upstream::Upstreams;
 use cached::Cached;
 use claims::Claims;
 use cluster::{Cluster, ClusterError, Key, SecretValue};
+use deletions::Deletions;
 use jiff::Timestamp;
 use observation::{Memory, Observation, Settings, SourceSecret};
 use tracing::Instrument as _;
 
 /// The client secret of a source is read again after this time, so that a changed one is noticed.
 const SECRET_REREAD: Duration = Duration::from_mins(15);
-
-/// So long a deletion counts as one of many.
-const DELETIONS_COUNT_FOR: Duration = Duration::from_mins(10);
 
 /// What every pass works with.
 #[derive(Debug)]
@@ -62,8 +62,8 @@ pub struct Context<C> {
     following: Mutex<HashMap<Follower, Weak<Poller>>>,
     /// Connections that we have put our finalizer on, until the store shows it.
     held_connections: Mutex<HashSet<String>>,
-    /// Resources whose profiles are to be deleted, or were: when that was last seen.
-    deletions: Mutex<HashMap<String, Timestamp>>,
+    /// How many deletions there are at once.
+    pub deletions: Deletions,
     /// Client secrets of sources, by the uid of the resource: when they were read, and by which reference.
     secrets: Mutex<HashMap<String, (Timestamp, SecretKeyReference, SecretValue)>>,
     /// Who uses which connection.
@@ -101,7 +101,7 @@ impl<C: Cluster> Context<C> {
             following: Mutex::default(),
             held_connections: Mutex::default(),
             secrets: Mutex::default(),
-            deletions: Mutex::default(),
+            deletions: Deletions::default(),
             users: connection::Users::default(),
             wakes: Wakes::default(),
             holding: tokio::sync::Mutex::default(),
@@ -130,6 +130,7 @@ impl<C: Cluster> Context<C> {
     pub fn forget(&self, uid: &str) {
         connection::tell_of_use(self, uid, None);
         self.claims.release(uid);
+        self.deletions.ended(uid, self.clock.now());
         self.secrets.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
         self.memories.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
     }
@@ -151,17 +152,6 @@ impl<C> Context<C> {
     fn remember_held(&self, connection: &GraphConnection) {
         let uid = connection.metadata.uid.clone().unwrap_or_default();
         self.held_connections.lock().unwrap_or_else(PoisonError::into_inner).insert(uid);
-    }
-
-    /// How many deletions there are: those that are going on, and those of the last minutes.
-    fn count_deletions(&self, going: BTreeSet<String>, now: Timestamp) -> usize {
-        let mut seen = self.deletions.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.extend(going.into_iter().map(|uid| (uid, now)));
-        let recent = |at: &Timestamp| {
-            Duration::try_from(now.duration_since(*at)).unwrap_or_default() < DELETIONS_COUNT_FOR
-        };
-        seen.retain(|_, at| recent(at));
-        seen.len()
     }
 
     /// The client secret of a source, if it was read a short while ago.

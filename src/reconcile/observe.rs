@@ -15,8 +15,8 @@ use super::Context;
 use super::claims::{Claims, NameClaim, Owner, Tenant};
 use super::cluster::{Cluster, ClusterError, Key};
 use super::observation::{
-    ListFacts, Memory, Namesake, Observation, SourceSecret, is_alive, is_own, is_to_be_deleted, names_in,
-    names_kept, tenants_in,
+    ListFacts, Memory, Namesake, Observation, SourceSecret, is_alive, is_own, names_in, names_kept,
+    tenants_in,
 };
 use super::trust::{Trust, read, was_not_trusted};
 use crate::api::EducationSyncProfile;
@@ -81,7 +81,7 @@ pub async fn observe<C: Cluster>(context: &Context<C>, key: &Key) -> Option<(Obs
         adoptee: tenant
             .as_ref()
             .and_then(|tenant| adoptee(&context.claims, &resource, tenant, &owner, snapshot.as_deref())),
-        deletions: deletions(context, &resource, now),
+        deletions: context.deletions.count(&resource, |other| context.cluster.profile(other), now),
         bound,
         bound_to_other,
         memory,
@@ -254,20 +254,6 @@ pub(super) fn give_up_names(claims: &Claims, resource: &EducationSyncProfile) {
 fn is_renamed(resource: &EducationSyncProfile) -> bool {
     let wanted = NameKey::of(&resource.spec.display_name);
     binding(resource).is_some_and(|binding| NameKey::of(&binding.display_name) != wanted)
-}
-
-/// How many profiles are to be deleted, or were a short while ago.
-fn deletions<C: Cluster>(context: &Context<C>, resource: &EducationSyncProfile, now: Timestamp) -> usize {
-    if !is_to_be_deleted(resource) {
-        return 0;
-    }
-    let going: BTreeSet<String> = context
-        .cluster
-        .profiles_unordered()
-        .filter(|other| is_to_be_deleted(other))
-        .filter_map(|other| other.metadata.uid.clone())
-        .collect();
-    context.count_deletions(going, now)
 }
 
 /// The profile that spec.adopt names by its id, if the list has it.

@@ -90,19 +90,16 @@ pub(super) fn count<C: Cluster>(context: &Context<C>, connection: &GraphConnecti
         }) && used_by(profile).as_ref() == Some(&key)
             && connection.allows(&Key::of(profile).namespace)
     };
-    let count = context.cluster.profiles_unordered().filter(|profile| uses(profile)).count();
+    let count = context.cluster.users_of(&key).filter(|profile| uses(profile)).count();
     i32::try_from(count).unwrap_or(i32::MAX)
 }
 
 /// The profiles that need a connection, of any namespace, in order. Those of a namespace that it does not
 /// allow (any more) cannot use it, and do not hold it.
 pub(super) fn holders<C: Cluster>(context: &Context<C>, connection: &GraphConnection, key: &Key) -> Vec<Key> {
-    let profiles = context.cluster.profiles_unordered();
+    let profiles = context.cluster.users_of(key);
     let needing = profiles.filter(|profile| has_finalizer(profile) && Key::of_connection(profile) == *key);
-    let mut holders: Vec<Key> = needing.map(|profile| Key::of(&*profile)).collect();
-    holders.retain(|holder| connection.allows(&holder.namespace));
-    holders.sort_unstable();
-    holders
+    needing.map(|profile| Key::of(&*profile)).filter(|holder| connection.allows(&holder.namespace)).collect()
 }
 
 /// The connection that a resource has its profile through.

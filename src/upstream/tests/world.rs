@@ -228,10 +228,11 @@ pub(crate) fn context_with(
     let (connections, mut writer) = reflector::store();
     writer.apply_watcher_event(&Event::Apply(connection));
     let (profiles, mut writer) = reflector::store();
+    let cluster = Cached::new(world, profiles, connections);
     for resource in resources {
+        cluster.index.add(Key::of_connection(&resource), Key::of(&resource));
         writer.apply_watcher_event(&Event::Apply(resource));
     }
-    let cluster = Cached::new(world, profiles, connections);
     let settings = Settings {
         request_timeout: Duration::from_secs(30),
         settle_window: Duration::from_mins(2),
