@@ -47,7 +47,7 @@ fn works() -> Vec<Work> {
         Work {
             name: "delete while it is created",
             replicas: 1,
-            deeds: vec![create(500), (700, Deed::Delete { resource: 0 })],
+            deeds: vec![create(500), (1_200, Deed::Delete { resource: 0 })],
         },
         Work {
             name: "delete and create again",
@@ -183,8 +183,12 @@ impl Search {
         next(&path, deviations)
     }
 
+    fn states(&self) -> usize {
+        self.visited.lock().unwrap().len()
+    }
+
     fn numbers(&self) -> String {
-        let states = self.visited.lock().unwrap().len();
+        let states = self.states();
         format!("{states} states in {} runs", self.runs.load(Ordering::Relaxed))
     }
 }
@@ -209,6 +213,8 @@ fn every_order_and_every_fault() {
             panic!("{failed}");
         }
         let (faults, detours) = (bounds.faults, bounds.detours);
+        // A piece of work that is over before it began has hardly any.
+        assert!(search.states() > 1_000, "{} comes to little: {}", work.name, search.numbers());
         println!("{}: {}; at most {faults} faults, {detours} detours", work.name, search.numbers());
     }
 }

@@ -80,6 +80,8 @@ struct Notes {
     closed: BTreeMap<String, Timestamp>,
     /// Profiles that stay although their resources went, and resources of which it is not known.
     retained: BTreeSet<String>,
+    /// Profiles that went with their resources.
+    gone: BTreeSet<String>,
     /// The values that attempts to reset are for.
     asked: BTreeMap<String, String>,
     /// Profiles that were reset, and for which value.
@@ -157,7 +159,9 @@ impl Rules {
         if change.action == "reset" {
             self.resets(world, &change);
         }
-        if change.method == Method::DELETE && !was_asked_for(world, &change.id) {
+        // A successor may not have heard yet that the resource went, by the last write of one who is dead.
+        let is_gone = self.notes().gone.contains(&change.id);
+        if change.method == Method::DELETE && !is_gone && !was_asked_for(world, &change.id) {
             self.story.broken(format!("nobody asked for the deletion of {}", change.id));
         }
     }
@@ -309,9 +313,11 @@ impl Rules {
             self.notes().retained.extend(bound_id(seen).into_iter().chain(uid));
             return;
         }
-        if let Some(id) = bound_id(seen).filter(|id| alive(world).contains_key(id)) {
+        let Some(id) = bound_id(seen) else { return };
+        if alive(world).contains_key(&id) {
             self.story.broken(format!("a resource was let go although {id} is there"));
         }
+        self.notes().gone.insert(id);
     }
 }
 
