@@ -89,7 +89,7 @@ pub static GRAPH_REQUESTS: Metric = metric(
     "edusync_graph_request_duration_seconds",
     Kind::Histogram(CALL),
     &["operation", "class"],
-    "How long requests to Microsoft Graph took, by operation and class of the answer: success, throttled (429), refused (a definite no; also the 404 that proves that a profile is gone), unknown (the request may have been carried out), not_connected (nothing was sent)",
+    "How long requests to Microsoft Graph took, by operation and class of the answer: success, throttled (429), refused (a definite no; also the 404 that proves that a profile is gone), unknown (the request may have been carried out), not_connected (nothing was sent), abandoned (broken off by edusync, as at its end; the request may have been carried out)",
 );
 /// Complete lists.
 pub static LISTS: Metric = metric(
@@ -117,7 +117,7 @@ pub static KUBERNETES_REQUESTS: Metric = metric(
     "edusync_kubernetes_requests_total",
     Kind::Counter,
     &["verb", "resource", "code"],
-    "Requests to the Kubernetes API server, by verb as RBAC has it, resource with subresource, and HTTP status (error: no answer)",
+    "Requests to the Kubernetes API server, by verb as RBAC has it, resource with subresource, and HTTP status (error: no answer; abandoned: broken off by edusync, at its deadline or its end)",
 );
 /// From apply to Ready.
 pub static READY_DURATION: Metric = metric(
