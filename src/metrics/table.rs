@@ -201,7 +201,7 @@ pub static LAST_LIST: Metric = metric(
     "edusync_connection_last_list_timestamp_seconds",
     Kind::Gauge,
     RESOURCE,
-    "When the newest complete list came, in seconds since 1970; before the first one, when the GraphConnection was first used. Without profiles nothing is listed",
+    "When the newest complete list came, in seconds since 1970; before the first one, when lists began to be needed. Only while a profile needs lists",
 );
 /// Budget.
 pub static BUDGET: Metric = metric(
