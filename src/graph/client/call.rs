@@ -118,10 +118,10 @@ impl GraphClient {
             return Err(GraphError::NotConnected("this process does not hold the lease any more".to_owned()));
         }
         let began = Instant::now();
-        let counted = self.metrics.graph_request(call.operation);
         let span = Span::http(&request, template(&call.url));
         span.set("edusync.graph.operation", call.operation);
         span.set("edusync.graph.client_request_id", call.client_request_id.clone());
+        let counted = self.metrics.graph_request(call.operation);
         let result = span.around(self.transport.send(request, deadline)).await;
         span.answered(&result);
         let status = result.as_ref().map(|response| response.status().as_u16());
