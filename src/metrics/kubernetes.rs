@@ -8,6 +8,7 @@ use http::{Method, Request, Response};
 use tower::{Layer, Service};
 
 use super::Metrics;
+use super::under_way::UnderWay;
 
 /// A layer of the client for Kubernetes that counts its requests.
 #[derive(Clone, Debug)]
@@ -44,13 +45,14 @@ where
     fn call(&mut self, request: Request<A>) -> Self::Future {
         let asked = Asked::of(request.method(), request.uri());
         let metrics = Arc::clone(&self.metrics);
+        let counted = UnderWay::counted_by(move |code: String, _| {
+            metrics.kubernetes_request(asked.verb, asked.resource.clone(), code);
+        });
         let answer = self.inner.call(request);
         Box::pin(async move {
             let result = answer.await;
-            let code = result
-                .as_ref()
-                .map_or_else(|_| "error".to_owned(), |answer| answer.status().as_u16().to_string());
-            metrics.kubernetes_request(asked.verb, asked.resource, code);
+            let code = |answer: &Response<B>| answer.status().as_u16().to_string();
+            counted.end(result.as_ref().map_or_else(|_| "error".to_owned(), code));
             result
         })
     }
@@ -97,7 +99,43 @@ impl Asked {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+    use std::time::Duration;
+
+    use tower::service_fn;
+
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_is_counted_once_however_it_ends() {
+        let metrics = Arc::new(Metrics::default());
+        let answers = |status: Option<u16>| {
+            let ours = service_fn(move |_: Request<()>| async move {
+                // Dropped before that, as by a deadline or at the end of the process.
+                let wait = if status.is_some() { Duration::ZERO } else { Duration::from_hours(1) };
+                tokio::time::sleep(wait).await;
+                let answer = Response::builder().status(status.unwrap_or(200)).body(());
+                Ok::<_, Infallible>(answer.unwrap())
+            });
+            CountRequests(Arc::clone(&metrics)).layer(ours)
+        };
+        for status in [Some(409), None] {
+            let request = Request::put("/api/v1/namespaces/school/secrets/graph").body(()).unwrap();
+            let answer = tokio::time::timeout(Duration::from_secs(10), answers(status).call(request)).await;
+            assert_eq!(answer.is_ok(), status.is_some());
+        }
+        let text = metrics.text().unwrap();
+        let counted: Vec<&str> = text.lines().filter(|line| line.contains("verb=")).collect();
+        let line = |code: &str| {
+            format!(
+                "edusync_kubernetes_requests_total{{verb=\"update\",resource=\"secrets\",code=\"{code}\"}} 1.0"
+            )
+        };
+        assert_eq!(counted.len(), 2, "{counted:?}");
+        for code in ["409", "abandoned"] {
+            assert!(counted.contains(&line(code).as_str()), "{code}: {counted:?}");
+        }
+    }
 
     #[test]
     fn a_request_is_named_as_the_audit_log_names_it() {

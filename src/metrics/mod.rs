@@ -12,6 +12,7 @@ mod samples;
 mod serve;
 pub mod table;
 mod transport;
+mod under_way;
 
 use std::fmt;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use samples::Sources;
 pub use samples::{Sample, Source};
 pub use serve::serve;
 pub use transport::CountedTransport;
+use under_way::UnderWay;
 
 /// Everything that is counted.
 pub struct Metrics {
@@ -81,14 +83,19 @@ impl Metrics {
         self.sources.add(source);
     }
 
-    /// A request to Graph has ended.
-    pub fn graph_request(&self, operation: &'static str, class: &'static str, took: Duration) {
-        self.graph_requests.observe([operation, class], took.as_secs_f64());
+    /// Counts a request to Graph, which begins now, by the class of its end.
+    pub fn graph_request(
+        &self,
+        operation: &'static str,
+    ) -> UnderWay<&'static str, impl Fn(&'static str, Duration)> {
+        UnderWay::counted_by(move |class, took| {
+            self.graph_requests.observe([operation, class], took.as_secs_f64());
+        })
     }
 
-    /// A request for a token has ended.
-    pub fn token_request(&self, class: &'static str, took: Duration) {
-        self.token_requests.observe([class], took.as_secs_f64());
+    /// Counts a request for a token, which begins now, by the class of its end.
+    pub fn token_request(&self) -> UnderWay<&'static str, impl Fn(&'static str, Duration)> {
+        UnderWay::counted_by(|class, took| self.token_requests.observe([class], took.as_secs_f64()))
     }
 
     /// Graph asks to wait for so much longer than it did before.
@@ -155,7 +162,7 @@ mod tests {
     #[test]
     fn counters_begin_at_zero_and_have_the_names_of_the_table() {
         let metrics = Metrics::default();
-        metrics.graph_request("list", "success", Duration::from_millis(20));
+        metrics.graph_request("list").end("success");
         metrics.throttled(Duration::from_millis(1500));
         let text = metrics.text().unwrap();
         for line in [

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
 
 use super::samples::{Sample, Source};
+use super::under_way::ABANDONED;
 use super::{Metrics, table};
 use crate::reconcile::Next;
 use crate::reconcile::cluster::{ClusterError, Key};
@@ -68,7 +69,7 @@ impl Metrics {
         state.waiting.remove(key);
         state.active += 1;
         drop(work);
-        Passing { metrics: Arc::clone(self), kind, began: Instant::now(), result: "abandoned" }
+        Passing { metrics: Arc::clone(self), kind, began: Instant::now(), result: ABANDONED }
     }
 }
 

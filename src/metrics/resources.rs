@@ -25,8 +25,8 @@ const TYPES: [&str; 8] =
 /// What the process knows of a connection that it uses.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct InUse {
-    /// When the newest complete list came; before the first one, when the poller began.
-    pub last_list: Timestamp,
+    /// When the newest complete list came, or when lists began to be needed. None while nobody needs lists.
+    pub last_list: Option<Timestamp>,
     /// Time between two lists at rest.
     pub rest: Duration,
     /// Calls that could be made at once.
@@ -91,7 +91,9 @@ pub fn of_connection(connection: &GraphConnection, in_use: Option<&InUse>) -> Ve
     }
     if let Some(known) = in_use {
         add(&table::POLL_INTERVAL, known.rest.as_secs_f64());
-        add(&table::LAST_LIST, seconds(known.last_list));
+        if let Some(time) = known.last_list {
+            add(&table::LAST_LIST, seconds(time));
+        }
         add(&table::BUDGET, known.budget);
         add(&table::RETRY_AFTER, known.wait.as_secs_f64());
     }
@@ -209,6 +211,26 @@ mod tests {
         // Also of one that has never synchronized anything.
         let lost = json!({"conditions": [ready("False", "2026-11-22T12:02:00Z")]});
         assert_eq!(ready_after(&profile(&lost), &is_ready), Some(Duration::from_mins(1)));
+    }
+
+    #[test]
+    fn no_age_of_a_list_is_told_where_no_list_is_needed() {
+        let connection: GraphConnection = serde_json::from_value(json!({
+            "apiVersion": "edusync.dev/v1alpha1", "kind": "GraphConnection",
+            "metadata": {"name": "default", "namespace": "school"},
+            "spec": {"tenantId": "tenant"}, "status": {"profiles": 1}
+        }))
+        .unwrap();
+        let known =
+            |last_list| InUse { last_list, rest: Duration::from_mins(1), budget: 7.0, wait: Duration::ZERO };
+        let names = |last_list| {
+            let samples = of_connection(&connection, Some(&known(last_list)));
+            samples.iter().map(|sample| sample.metric.name).collect::<Vec<_>>()
+        };
+        let list = "edusync_connection_last_list_timestamp_seconds";
+        assert!(names(Some(Timestamp::UNIX_EPOCH)).contains(&list));
+        assert!(!names(None).contains(&list));
+        assert!(names(None).contains(&"edusync_connection_profiles"));
     }
 
     #[test]

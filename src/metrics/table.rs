@@ -3,6 +3,7 @@
 //! Names follow the Prometheus conventions (base units, `_total` for counters, times as timestamps). A resource is
 //! named by `resource_namespace` and `name`: a label `namespace` would collide with the one that Prometheus puts on
 //! every target. No label may hold a name that people gave a profile in Graph, the id of a person, or a text of Graph.
+//! What every process has is named as client libraries of Prometheus name it ("Writing client libraries": `process_`).
 
 use std::fmt::Write as _;
 
@@ -63,6 +64,13 @@ pub static BUILD_INFO: Metric = metric(
     &["version"],
     "Always 1; the label has the version of the program",
 );
+/// When it began.
+pub static PROCESS_START: Metric = metric(
+    "process_start_time_seconds",
+    Kind::Gauge,
+    &[],
+    "When the process began, in seconds since 1970; another time in the same pod is a restart",
+);
 /// Passes.
 pub static PASS_DURATION: Metric = metric(
     "edusync_reconcile_duration_seconds",
@@ -89,7 +97,7 @@ pub static GRAPH_REQUESTS: Metric = metric(
     "edusync_graph_request_duration_seconds",
     Kind::Histogram(CALL),
     &["operation", "class"],
-    "How long requests to Microsoft Graph took, by operation and class of the answer: success, throttled (429), refused (a definite no; also the 404 that proves that a profile is gone), unknown (the request may have been carried out), not_connected (nothing was sent)",
+    "How long requests to Microsoft Graph took, by operation and class of the answer: success, throttled (429), refused (a definite no; also the 404 that proves that a profile is gone), unknown (the request may have been carried out), not_connected (nothing was sent), abandoned (broken off by edusync, as at its end; the request may have been carried out)",
 );
 /// Complete lists.
 pub static LISTS: Metric = metric(
@@ -117,7 +125,7 @@ pub static KUBERNETES_REQUESTS: Metric = metric(
     "edusync_kubernetes_requests_total",
     Kind::Counter,
     &["verb", "resource", "code"],
-    "Requests to the Kubernetes API server, by verb as RBAC has it, resource with subresource, and HTTP status (error: no answer)",
+    "Requests to the Kubernetes API server, by verb as RBAC has it, resource with subresource, and HTTP status (error: no answer; abandoned: broken off by edusync, at its deadline or its end)",
 );
 /// From apply to Ready.
 pub static READY_DURATION: Metric = metric(
@@ -201,7 +209,7 @@ pub static LAST_LIST: Metric = metric(
     "edusync_connection_last_list_timestamp_seconds",
     Kind::Gauge,
     RESOURCE,
-    "When the newest complete list came, in seconds since 1970; before the first one, when the GraphConnection was first used. Without profiles nothing is listed",
+    "When the newest complete list came, in seconds since 1970; before the first one, when lists began to be needed. Only while a profile needs lists",
 );
 /// Budget.
 pub static BUDGET: Metric = metric(
@@ -226,9 +234,10 @@ pub static CERTIFICATE_EXPIRATION: Metric = metric(
 );
 
 /// All metrics, in the order of the page about them.
-pub static ALL: [&Metric; 25] = [
+pub static ALL: [&Metric; 26] = [
     &LEADER,
     &BUILD_INFO,
+    &PROCESS_START,
     &PASS_DURATION,
     &PASSES_ACTIVE,
     &QUEUE_DEPTH,
@@ -306,7 +315,7 @@ mod tests {
         let names: BTreeSet<_> = ALL.iter().map(|metric| metric.name).collect();
         assert_eq!(names.len(), ALL.len());
         for Metric { name, kind, labels, help } in ALL {
-            assert!(name.starts_with("edusync_"), "{name}");
+            assert!(name.starts_with("edusync_") || *name == PROCESS_START.name, "{name}");
             assert_eq!(name.ends_with("_total"), *kind == Kind::Counter, "{name}");
             assert!(!help.ends_with('.') && !help.contains('\n'), "{name}: the encoder adds the full stop");
             let is_new: BTreeSet<_> = labels.iter().collect();

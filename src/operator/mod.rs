@@ -47,7 +47,7 @@ use needs::Place;
 use needs::inspect::Inspector;
 use needs::notice::{NoticeLayer, Suspicions};
 use refresh_tokens::KubeRefreshTokens;
-use shown::{ShownLeadership, ShownResources};
+use shown::{ShownLeadership, ShownResources, ShownStart};
 pub(crate) use transports::HttpTransports;
 
 /// How long passes may take to end after SIGTERM.
@@ -101,6 +101,7 @@ pub async fn run(settings: OperatorSettings) -> anyhow::Result<()> {
         .with_context(|| format!("cannot serve the probes at {}", settings.health_address))?;
     let leadership = Arc::new(Leadership::default());
     let metrics = Arc::new(Metrics::default());
+    metrics.watch(Arc::new(ShownStart(clock.now())));
     metrics.watch(Arc::new(ShownLeadership(Arc::clone(&leadership), health.clone())));
     let metrics_address = serve_metrics(settings.metrics_address, &metrics).await?;
     tracing::info!(

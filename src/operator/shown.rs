@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::health::Health;
 use super::lease::Leadership;
 use crate::graph::client::Permission as _;
@@ -13,6 +15,9 @@ use crate::reconcile::cluster::Cluster;
 /// Whether this instance is the leader, and able to work.
 pub(super) struct ShownLeadership(pub(super) Arc<Leadership>, pub(super) Health);
 
+/// When this process began.
+pub(super) struct ShownStart(pub(super) Timestamp);
+
 /// How the resources stand.
 pub(super) struct ShownResources<C>(pub(super) Arc<Context<C>>);
 
@@ -20,6 +25,12 @@ impl Source for ShownLeadership {
     fn samples(&self) -> Vec<Sample> {
         let leads = if self.0.may_write() && self.1.is_ready() { 1.0 } else { 0.0 };
         vec![Sample::new(&table::LEADER, [""; 0], leads)]
+    }
+}
+
+impl Source for ShownStart {
+    fn samples(&self) -> Vec<Sample> {
+        vec![Sample::new(&table::PROCESS_START, [""; 0], self.0.as_duration().as_secs_f64())]
     }
 }
 

@@ -110,7 +110,6 @@ struct Shared {
     wake: UnboundedSender<Woken>,
     changed: Notify,
     state: Mutex<State>,
-    began: Timestamp,
 }
 
 #[derive(Debug)]
@@ -136,8 +135,7 @@ impl Poller {
             followers: BTreeMap::new(),
             pace: Pace::new(intervals, phase),
         });
-        let began = clock.now();
-        let shared = Arc::new(Shared { client, clock, wake, changed: Notify::new(), state, began });
+        let shared = Arc::new(Shared { client, clock, wake, changed: Notify::new(), state });
         let task = tokio::spawn(Arc::clone(&shared).run()).abort_handle();
         Self { shared, task }
     }
@@ -148,10 +146,13 @@ impl Poller {
         self.shared.lock().view.clone()
     }
 
-    /// When the newest complete list came; before the first one, when this poller began.
+    /// When the newest complete list came; where there is none since lists are needed, when they began to be. None while
+    /// nobody needs lists: how old the newest one is says nothing then.
     #[must_use]
-    pub fn last_list(&self) -> Timestamp {
-        self.shared.lock().view.snapshot.as_ref().map_or(self.shared.began, |snapshot| snapshot.ended)
+    pub fn last_list(&self) -> Option<Timestamp> {
+        let state = self.shared.lock();
+        let ended = state.view.snapshot.as_ref().map(|snapshot| snapshot.ended);
+        state.pace.needed_since().map(|since| ended.map_or(since, |ended| ended.max(since)))
     }
 
     /// The time between two lists while everything is at rest.

@@ -24,7 +24,7 @@ pub(super) struct Pace {
     fast: bool,
     idle: bool,
     asked: Option<Timestamp>,
-    /// When somebody began to follow, before the first list.
+    /// Since when somebody follows who needs lists. None: nobody does.
     followed: Option<Timestamp>,
     last_began: Option<Timestamp>,
     unchanged: u32,
@@ -52,6 +52,11 @@ impl Pace {
     /// The time between two lists at rest.
     pub(super) const fn rest(&self) -> Duration {
         self.intervals.rest
+    }
+
+    /// Since when lists are needed regularly. None: they are not.
+    pub(super) const fn needed_since(&self) -> Option<Timestamp> {
+        self.followed
     }
 
     /// Somebody wants a list that begins after now.

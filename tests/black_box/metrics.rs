@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use edusync::clock::Clock;
 use edusync::metrics::table;
 use graph_simulator::{ClientCertificate, ProfileSettings, Settings};
 use k8s_openapi::api::core::v1::Secret;
@@ -246,6 +247,12 @@ async fn a_standby_says_that_it_stands_by_and_nothing_of_resources() {
     assert_eq!(Scrape::at(&leader).value("edusync_leader", &[]), Some(1.0));
     assert!(!standby.text.contains("resource_namespace="), "{}", standby.text);
     assert_eq!(standby.all("edusync_build_info", &[]).count(), 1);
+    let began = |scrape: &Scrape| scrape.value("process_start_time_seconds", &[]).unwrap();
+    let since = began(&standby) - began(&Scrape::at(&leader));
+    assert!((0.0..600.0).contains(&since), "the standby was started later: {since}");
+    let now = Clock::of_this_machine().now().as_duration().as_secs_f64();
+    assert!((0.0..600.0).contains(&(now - began(&standby))), "by Unix time");
+    assert!((began(&standby) - began(&scene.scrape().await)).abs() < f64::EPSILON, "it does not move");
     assert!(first.terminate().unwrap().success());
     let works = |scrape: &Scrape| {
         scrape.text.contains("name=\"contoso\"") && scrape.value("edusync_leader", &[]) == Some(1.0)

@@ -45,6 +45,22 @@ async fn every_page_is_read() {
     assert_eq!(transport.calls.load(Ordering::SeqCst) - before, 3);
 }
 
+/// As at the end of the process, or when a poller is not needed any more.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_broken_off_is_counted_once() {
+    let transport = answering(200, &[], r#"{"value": []}"#);
+    let client = client_of(&transport);
+    client.list().await.unwrap();
+    transport.call_takes.store(60, Ordering::SeqCst);
+    assert!(tokio::time::timeout(Duration::from_secs(20), client.list()).await.is_err());
+    let text = client.metrics.text().unwrap();
+    let count = "edusync_graph_request_duration_seconds_count";
+    let counted: Vec<&str> = text.lines().filter(|line| line.starts_with(count)).collect();
+    let line = |class: &str| format!("{count}{{operation=\"list\",class=\"{class}\"}} 1");
+    assert_eq!(counted.len(), 2, "{counted:?}");
+    assert!(["success", "abandoned"].iter().all(|class| counted.contains(&&*line(class))), "{counted:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_token_is_shared_and_renewed_before_it_ends() {
     let clock = clock();

@@ -35,6 +35,8 @@ pub struct Scripted {
     pub deadlines: Mutex<Vec<Duration>>,
     /// A token takes so many seconds.
     pub token_takes: AtomicU64,
+    /// Any other answer takes so many.
+    pub call_takes: AtomicU64,
 }
 
 impl std::fmt::Debug for Scripted {
@@ -52,7 +54,7 @@ impl Transport for Scripted {
             self.seen.lock().unwrap().push(request.clone());
             self.deadlines.lock().unwrap().push(deadline);
         }
-        let takes = if is_token { self.token_takes.load(Ordering::SeqCst) } else { 0 };
+        let takes = if is_token { &self.token_takes } else { &self.call_takes }.load(Ordering::SeqCst);
         let answer = (self.answer)(request);
         Box::pin(async move {
             tokio::time::sleep(Duration::from_secs(takes)).await;
@@ -78,6 +80,7 @@ pub fn scripted(answer: impl Fn(Request<Bytes>) -> Answer + Send + Sync + 'stati
         seen: Mutex::default(),
         deadlines: Mutex::default(),
         token_takes: AtomicU64::new(0),
+        call_takes: AtomicU64::new(0),
     })
 }
 

@@ -46,6 +46,13 @@ fn runbooks() -> Vec<PathBuf> {
     entries.map(|entry| entry.unwrap().path()).collect()
 }
 
+/// `5m` as a page says it.
+fn in_words(time: &str) -> String {
+    let (number, unit) = time.split_at(time.len() - 1);
+    let unit = if unit == "h" { "hour" } else { "minute" };
+    format!("{number} {unit}{}", if number == "1" { "" } else { "s" })
+}
+
 /// Queries of a dashboard, wherever they stand: panels, rows, variables.
 fn expressions<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
     match value {
@@ -67,7 +74,7 @@ fn expressions<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
 #[test]
 fn every_alert_asks_for_metrics_that_exist() {
     let rules = rules();
-    assert!(rules.len() >= 14, "the alerts are found");
+    assert!(rules.len() >= 15, "the alerts are found");
     for rule in &rules {
         let faults = queries::faults(rule["expr"].as_str().unwrap());
         assert!(faults.is_empty(), "{}: {faults:?}", name(rule));
@@ -113,9 +120,13 @@ fn every_alert_says_what_is_wrong_and_leads_to_its_runbook() {
         }
         let url = rule["annotations"]["runbook_url"].as_str().unwrap();
         let page = format!("docs/runbooks/{alert}.md");
-        let row =
-            format!("| [{alert}](runbooks/{alert}.md) | {} |", rule["labels"]["severity"].as_str().unwrap());
-        assert!(read("docs/monitoring.md").contains(&row), "docs/monitoring.md lacks {row}");
+        let severity = rule["labels"]["severity"].as_str().unwrap();
+        let row = format!("| [{alert}](runbooks/{alert}.md) | {severity} | ");
+        let page_of_all = read("docs/monitoring.md");
+        let when = page_of_all.lines().find_map(|line| line.strip_prefix(&row));
+        let when = when.unwrap_or_else(|| panic!("docs/monitoring.md lacks {row}"));
+        let lasting = format!(" | {} |", in_words(rule["for"].as_str().unwrap()));
+        assert!(when.ends_with(&lasting), "{alert}: {when}");
         assert!(url.ends_with(&page), "{alert}: {url}");
         let text = read(&page);
         assert!(text.starts_with(&format!("# {alert}\n")), "{page}");

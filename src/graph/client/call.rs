@@ -121,10 +121,11 @@ impl GraphClient {
         let span = Span::http(&request, template(&call.url));
         span.set("edusync.graph.operation", call.operation);
         span.set("edusync.graph.client_request_id", call.client_request_id.clone());
+        let counted = self.metrics.graph_request(call.operation);
         let result = span.around(self.transport.send(request, deadline)).await;
         span.answered(&result);
         let status = result.as_ref().map(|response| response.status().as_u16());
-        self.metrics.graph_request(call.operation, class_of(status), began.elapsed());
+        counted.end(class_of(status));
         let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let response = result.map_err(|error| lost(call, error, milliseconds))?;
         let answer = self.answered(call, response, milliseconds);

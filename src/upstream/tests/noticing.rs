@@ -135,6 +135,39 @@ async fn a_refusal_that_is_mended_in_entra_is_noticed_without_a_new_secret() {
     .await;
 }
 
+/// Else the alert on old lists would speak of a connection whose resources need none: one whose profile belongs to another
+/// resource, or whose deletion is refused.
+#[tokio::test(start_paused = true)]
+async fn the_age_of_the_newest_list_is_told_while_lists_are_needed() {
+    let (world, service) = (world(), Service::default());
+    let upstreams = upstreams_to(service, &Arc::default());
+    let upstream = upstreams.resolve(&world, &connection(1, &application())).await.unwrap();
+    let follow = |interest| {
+        let (namespace, name) = ("school".to_owned(), "contoso".to_owned());
+        let follower = Follower { kind: FollowerKind::Profile, namespace, name };
+        upstream.poller.follow(follower, interest, &View::default());
+    };
+    let age = || {
+        let last = upstreams.in_use("uid").unwrap().last_list?;
+        Some(Duration::try_from(upstreams.clock.now().duration_since(last)).unwrap())
+    };
+    assert_eq!(age(), None, "nobody follows");
+    for interest in [Interest::Health, Interest::Presence] {
+        follow(interest);
+        tokio::time::sleep(MINUTE).await;
+        assert_eq!(age(), None, "whoever follows so needs no list");
+    }
+    follow(Interest::Every { fast: false });
+    assert_eq!(age(), Some(Duration::ZERO), "it counts from when lists began to be needed");
+    tokio::time::sleep(2 * MINUTE).await;
+    assert!(age().unwrap() <= MINUTE, "{:?}", age());
+    follow(Interest::Health);
+    tokio::time::sleep(Duration::from_hours(1)).await;
+    assert_eq!(age(), None);
+    follow(Interest::Every { fast: false });
+    assert_eq!(age(), Some(Duration::ZERO), "an hour in which none was needed counts for nothing");
+}
+
 #[tokio::test(start_paused = true)]
 async fn each_connection_has_an_interval_of_its_own() {
     let (world, service) = (world(), Service::default());

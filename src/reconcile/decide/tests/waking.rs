@@ -65,6 +65,8 @@ fn what_nobody_tells_of_is_looked_at_again() {
     o.bound_to_other = Some(other());
     assert_eq!(reason(&decide(&o)), Some(("stalled", Reason::AlreadyClaimed)));
     assert_eq!(decide(&o).recheck, minute, "the other resource goes");
+    // No list tells that, so none is made for it; the metrics then tell no age of a list.
+    assert_eq!(decide(&o).interest, None);
     let mut o = look(bound());
     o.connection = Err(ConnectionProblem::CredentialsMissing("The Secret is gone.".to_owned()));
     assert_eq!(decide(&o).recheck, minute, "the Secret comes");
@@ -100,6 +102,7 @@ fn a_refusal_that_may_pass_is_tried_again_after_its_time_or_when_somebody_asks()
     o.bound = Some(remote("p", "provisioned"));
     let verdict = decide(&o);
     assert_eq!((reason(&verdict), verdict.recheck), (Some(("stalled", Reason::Rejected)), left));
+    assert_eq!(verdict.interest, Some(Interest::Health));
 }
 
 #[test]
