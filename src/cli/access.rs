@@ -23,6 +23,7 @@ use crate::clock::Clock;
 use crate::graph::client::Always;
 use crate::kubernetes::{self, sentence};
 use crate::operator::HttpTransports;
+use crate::operator::events::Recorder;
 use crate::operator::kube_cluster::KubeCluster;
 use crate::operator::refresh_tokens::KubeRefreshTokens;
 use crate::poller::Intervals;
@@ -187,7 +188,9 @@ impl Kube {
         let connection: GraphConnection = there.get(&connection.name).await?;
         let usable = usable_here(connection.clone())?;
         check_hosts(&connection, &flags.allowed_hosts)?;
-        let cluster = KubeCluster::new(self.client.clone(), "edusync".into());
+        let clock = Clock::of_this_machine();
+        let recorder = Recorder::new(self.client.clone(), "edusync".into(), clock);
+        let cluster = KubeCluster::new(self.client.clone(), recorder);
         let settings = UpstreamSettings {
             allowed_hosts: allowed(&flags.allowed_hosts),
             intervals: Intervals { rest: Duration::from_mins(1), fast: Duration::from_secs(5) },
@@ -195,7 +198,6 @@ impl Kube {
             operator_identity: OperatorIdentity::default(),
             budget: crate::graph::budget::BudgetSettings::default(),
         };
-        let clock = Clock::of_this_machine();
         // Nobody follows: nothing is polled, and nobody is woken.
         let (wake, _) = mpsc::unbounded();
         let upstreams =

@@ -6,11 +6,12 @@ use std::time::Duration;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, Patch, PatchParams, PostParams};
-use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::runtime::events::{Event, EventType};
 use kube::{Client, Resource, ResourceExt};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
+use super::events::Recorder;
 use super::lean::lean;
 use super::lease::LeasePort;
 use crate::api::connection::GraphConnectionStatus;
@@ -32,10 +33,9 @@ pub struct KubeCluster {
 }
 
 impl KubeCluster {
-    /// A cluster behind this client. `reporter` names this process in events.
+    /// A cluster behind this client.
     #[must_use]
-    pub fn new(client: Client, reporter: Reporter) -> Self {
-        let recorder = Recorder::new(client.clone(), reporter);
+    pub fn new(client: Client, recorder: Recorder) -> Self {
         Self { client, recorder }
     }
 

@@ -1,5 +1,6 @@
 //! Wiring: the lease, the watches, the queue of passes, the probes, metrics, the end. No decision is made here.
 
+pub mod events;
 pub mod health;
 pub mod kube_cluster;
 mod lean;
@@ -40,6 +41,7 @@ use crate::reconcile::cached::Cached;
 use crate::reconcile::cluster::Scope;
 use crate::reconcile::observation::Settings;
 use crate::upstream::{OperatorIdentity, UpstreamSettings, Upstreams};
+use events::Recorder;
 use health::{Health, Stage};
 use kube_cluster::{KubeCluster, KubeLease};
 use lease::{Elector, Leadership, LeasePort, LeaseSettings};
@@ -116,8 +118,8 @@ pub async fn run(settings: OperatorSettings) -> anyhow::Result<()> {
         home: settings.lease.namespace.clone(),
     }));
     let client = client(&metrics, &suspicions).await?;
-    let inspector =
-        Inspector::new(client.clone(), suspicions, health.clone(), reporter(&settings), own(&settings));
+    let recorder = recorder(&settings, &client, clock);
+    let inspector = Inspector::new(client.clone(), suspicions, health.clone(), recorder, own(&settings));
     let inspecting = AbortOnDropHandle::new(tokio::spawn(inspector.run()));
     let stop = CancellationToken::new();
     let signals = tokio::spawn(stop_on_signal(stop.clone(), health.clone())?);
@@ -142,8 +144,9 @@ pub async fn run(settings: OperatorSettings) -> anyhow::Result<()> {
     result
 }
 
-fn reporter(settings: &OperatorSettings) -> Reporter {
-    Reporter { controller: "edusync".to_owned(), instance: Some(settings.lease.identity.clone()) }
+fn recorder(settings: &OperatorSettings, client: &Client, clock: Clock) -> Recorder {
+    let instance = Some(settings.lease.identity.clone());
+    Recorder::new(client.clone(), Reporter { controller: "edusync".to_owned(), instance }, clock)
 }
 
 /// What events about the operator itself are about: its pod, or outside of one its Lease.
@@ -205,7 +208,7 @@ async fn work(
     let profiles = reflector::store::<crate::api::EducationSyncProfile>();
     let connections = reflector::store::<crate::api::GraphConnection>();
     let scopes = Scope::of(&settings.namespaces);
-    let port = KubeCluster::new(client.clone(), reporter(settings));
+    let port = KubeCluster::new(client.clone(), recorder(settings, &client, clock));
     let cluster = Cached::new(port, profiles.0.clone(), connections.0.clone()).looking_into(scopes.clone());
     let upstreams = Upstreams::new(
         UpstreamSettings {

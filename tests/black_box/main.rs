@@ -23,6 +23,7 @@ mod crash;
 mod create;
 mod credentials;
 mod delete;
+mod events;
 mod fields;
 mod gitops;
 mod gitops_layout;

@@ -20,9 +20,9 @@ use crate::proxy::{Detour, Gate};
 use crate::world::World;
 
 /// How long a test waits for something that should come soon.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 /// Time between two looks.
-const LOOK: Duration = Duration::from_millis(50);
+pub const LOOK: Duration = Duration::from_millis(50);
 
 /// Path of the collection of profiles.
 pub const COLLECTION: &str = "/beta/education/synchronizationProfiles";

@@ -21,12 +21,13 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::api::{Api, DynamicObject, ListParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
-use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::runtime::events::{Event, EventType};
 use serde_json::Value;
 use tokio::time::Instant;
 
 use super::notice::Suspicions;
 use super::{Access, GROUP, Need, Place, VERSION, fields};
+use crate::operator::events::Recorder;
 use crate::operator::health::Health;
 use crate::operator::kube_cluster::within;
 use crate::reconcile::cluster::Scope;
@@ -63,10 +64,9 @@ impl Inspector {
         client: Client,
         suspicions: Arc<Suspicions>,
         health: Health,
-        reporter: Reporter,
+        recorder: Recorder,
         regarding: ObjectReference,
     ) -> Self {
-        let recorder = Recorder::new(client.clone(), reporter);
         Self { client, suspicions, health, recorder, regarding, who: None, missing: BTreeMap::new() }
     }
 

@@ -1,0 +1,215 @@
+//! Events, and which of them say again what was just said.
+//!
+//! kube's recorder looks through all that it has published in six minutes at every event, keeps each as a whole, and
+//! says the first note again when the next one differs. With ten thousand resources that is most of a burst's memory.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::api::events::v1::{Event as Published, EventSeries};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use kube::Client;
+use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::runtime::events::{Event, EventType, Reporter};
+use serde_json::{Value, json};
+
+use crate::clock::Clock;
+
+/// What was said so long ago is said by a new event (as client-go's recorder does, "isomorphic" events).
+const SERIES_ENDS_AFTER: SignedDuration = SignedDuration::from_mins(6);
+/// So many events are remembered. In a burst of more, what is said again is a new event.
+const MOST: usize = 1_000;
+
+/// Publishes events of this process.
+pub struct Recorder {
+    client: Client,
+    reporter: Reporter,
+    clock: Clock,
+    recent: Mutex<Recent>,
+}
+
+impl Recorder {
+    /// A recorder that has published nothing. `reporter` names this process.
+    #[must_use]
+    pub fn new(client: Client, reporter: Reporter, clock: Clock) -> Self {
+        Self { client, reporter, clock, recent: Mutex::default() }
+    }
+
+    /// Publishes an event about an object, in the namespace of the object.
+    ///
+    /// # Errors
+    /// When Kubernetes does not take it. It is not sent again.
+    pub async fn publish(&self, event: &Event, about: &ObjectReference) -> kube::Result<()> {
+        let now = self.clock.wall_now();
+        let namespace = about.namespace.as_deref().unwrap_or("default");
+        let api: Api<Published> = Api::namespaced(self.client.clone(), namespace);
+        let said = Said::of(event, about);
+        let before = self.recent().find(&said, now);
+        if let Some(before) = before {
+            let count = before.count.saturating_add(1);
+            match api.patch(&before.name, &PatchParams::default(), &Patch::Merge(series(count, now))).await {
+                Ok(_) => {
+                    self.recent().remember(said, Series { count, last: now, ..before });
+                    return Ok(());
+                }
+                // Somebody has removed it.
+                Err(kube::Error::Api(status)) if status.is_not_found() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let published = self.first(event, about, now);
+        let name = published.metadata.name.clone().unwrap_or_default();
+        api.create(&PostParams::default(), &published).await?;
+        self.recent().remember(said, Series { name, count: 1, last: now });
+        Ok(())
+    }
+
+    /// The event object. Its name is made as client-go makes it: the object's, and the moment.
+    fn first(&self, event: &Event, about: &ObjectReference, now: Timestamp) -> Published {
+        let Reporter { controller, instance } = &self.reporter;
+        let object = about.name.as_deref().unwrap_or(controller);
+        Published {
+            action: Some(event.action.clone()),
+            event_time: Some(MicroTime(now)),
+            metadata: ObjectMeta {
+                name: Some(format!("{object}.{:x}", now.as_nanosecond())),
+                namespace: about.namespace.clone(),
+                ..ObjectMeta::default()
+            },
+            note: event.note.clone(),
+            reason: Some(event.reason.clone()),
+            regarding: Some(about.clone()),
+            reporting_controller: Some(controller.clone()),
+            reporting_instance: Some(instance.clone().unwrap_or_else(|| controller.clone())),
+            type_: Some(named(event.type_).to_owned()),
+            ..Published::default()
+        }
+    }
+
+    fn recent(&self) -> MutexGuard<'_, Recent> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn named(kind: EventType) -> &'static str {
+    match kind {
+        EventType::Normal => "Normal",
+        EventType::Warning => "Warning",
+    }
+}
+
+fn series(count: i32, now: Timestamp) -> Value {
+    json!({"series": EventSeries { count, last_observed_time: MicroTime(now) }})
+}
+
+/// What makes two events the same: they say the same about the same object.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Said {
+    uid: String,
+    name: String,
+    kind: &'static str,
+    reason: String,
+    note: String,
+}
+
+impl Said {
+    fn of(event: &Event, about: &ObjectReference) -> Self {
+        Self {
+            uid: about.uid.clone().unwrap_or_default(),
+            name: about.name.clone().unwrap_or_default(),
+            kind: named(event.type_),
+            reason: event.reason.clone(),
+            note: event.note.clone().unwrap_or_default(),
+        }
+    }
+}
+
+/// An event that was published, and how often it was said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Series {
+    name: String,
+    count: i32,
+    last: Timestamp,
+}
+
+impl Series {
+    fn goes_on(&self, now: Timestamp) -> bool {
+        now.duration_since(self.last) < SERIES_ENDS_AFTER
+    }
+}
+
+/// What was said lately.
+#[derive(Debug, Default)]
+struct Recent(HashMap<Said, Series>);
+
+impl Recent {
+    fn find(&self, said: &Said, now: Timestamp) -> Option<Series> {
+        self.0.get(said).filter(|series| series.goes_on(now)).cloned()
+    }
+
+    fn remember(&mut self, said: Said, series: Series) {
+        if self.0.len() >= MOST {
+            let now = series.last;
+            self.0.retain(|_, series| series.goes_on(now));
+            if self.0.len() >= MOST {
+                self.0.clear();
+            }
+        }
+        self.0.insert(said, series);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(uid: &str, note: &str) -> Said {
+        let event = Event {
+            type_: EventType::Normal,
+            reason: "Updated".to_owned(),
+            note: Some(note.to_owned()),
+            action: "Update".to_owned(),
+            secondary: None,
+        };
+        let uid = Some(uid.to_owned());
+        Said::of(&event, &ObjectReference { uid, ..ObjectReference::default() })
+    }
+
+    fn at(minute: i64) -> Timestamp {
+        Timestamp::from_second(minute * 60).unwrap()
+    }
+
+    fn series(count: i32, last: Timestamp) -> Series {
+        Series { name: "contoso.1".to_owned(), count, last }
+    }
+
+    #[test]
+    fn the_same_words_about_the_same_object_are_one_event_for_six_minutes() {
+        let mut recent = Recent::default();
+        recent.remember(said("u", "Changed state."), series(1, at(0)));
+        assert_eq!(recent.find(&said("u", "Changed state."), at(5)), Some(series(1, at(0))));
+        assert_eq!(recent.find(&said("u", "Changed displayName."), at(5)), None, "other words");
+        assert_eq!(recent.find(&said("v", "Changed state."), at(5)), None, "another object");
+        assert_eq!(recent.find(&said("u", "Changed state."), at(6)), None, "it was long ago");
+        recent.remember(said("u", "Changed state."), series(2, at(5)));
+        assert_eq!(recent.find(&said("u", "Changed state."), at(10)), Some(series(2, at(5))));
+    }
+
+    #[test]
+    fn no_more_is_remembered_than_a_thousand_and_old_ones_go_first() {
+        let mut recent = Recent::default();
+        for number in 0..MOST {
+            let minute = if number == 0 { 7 } else { 0 };
+            recent.remember(said(&number.to_string(), "Ready."), series(1, at(minute)));
+        }
+        assert_eq!(recent.0.len(), MOST);
+        recent.remember(said("new", "Ready."), series(1, at(8)));
+        assert_eq!(recent.0.len(), 2, "the others are over");
+        for number in 0..5 * MOST {
+            recent.remember(said(&number.to_string(), "Ready."), series(1, at(8)));
+            assert!(recent.0.len() <= MOST);
+        }
+    }
+}
