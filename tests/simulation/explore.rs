@@ -37,13 +37,18 @@ fn apply(resource: usize, name: usize, variant: u64) -> Deed {
 /// The pieces of work.
 fn works() -> Vec<Work> {
     let create = |at| (at, apply(0, 0, 0));
+    let update = vec![create(0), (15_000, apply(0, 0, 1))];
+    let delete = vec![create(0), (15_000, Deed::Delete { resource: 0 })];
+    let adopt = vec![(0, Deed::Plant { name: 0 }), (500, Deed::Adopt { name: 0 })];
     vec![
         Work { name: "create", replicas: 1, deeds: vec![create(500)] },
         Work { name: "create, two replicas", replicas: 2, deeds: vec![create(500)] },
         Work { name: "two of one name", replicas: 1, deeds: vec![create(500), (500, apply(1, 3, 2))] },
-        Work { name: "update", replicas: 1, deeds: vec![create(0), (15_000, apply(0, 0, 1))] },
+        Work { name: "update", replicas: 1, deeds: update.clone() },
+        Work { name: "update, two replicas", replicas: 2, deeds: update },
         Work { name: "rename", replicas: 1, deeds: vec![create(0), (15_000, apply(0, 1, 0))] },
-        Work { name: "delete", replicas: 1, deeds: vec![create(0), (15_000, Deed::Delete { resource: 0 })] },
+        Work { name: "delete", replicas: 1, deeds: delete.clone() },
+        Work { name: "delete, two replicas", replicas: 2, deeds: delete },
         Work {
             name: "delete while it is created",
             replicas: 1,
@@ -54,11 +59,8 @@ fn works() -> Vec<Work> {
             replicas: 1,
             deeds: vec![create(0), (12_000, Deed::Delete { resource: 0 }), (30_000, create(0).1)],
         },
-        Work {
-            name: "adopt",
-            replicas: 1,
-            deeds: vec![(0, Deed::Plant { name: 0 }), (500, Deed::Adopt { name: 0 })],
-        },
+        Work { name: "adopt", replicas: 1, deeds: adopt.clone() },
+        Work { name: "adopt, two replicas", replicas: 2, deeds: adopt },
         Work { name: "pause", replicas: 1, deeds: vec![create(0), (15_000, apply(0, 0, 204))] },
     ]
 }
