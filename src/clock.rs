@@ -3,7 +3,7 @@
 //! It begins at a wall time and then moves with tokio's monotonic clock: it never jumps, so that
 //! orderings within the process hold, and a test that pauses tokio's time pauses this as well.
 //!
-//! What is shown to others who look at their own clock (the times in a signed assertion) is the one
+//! What is shown to others who look at their own clock (the times in a signed assertion, of an event) is the one
 //! exception: the machine may have been corrected, or have slept, since this process began.
 
 use jiff::Timestamp;

@@ -90,6 +90,9 @@ fn builder() -> reqwest::ClientBuilder {
         .user_agent(concat!("edusync/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
+        // In HTTP/2 the calls of all tenants would share one connection: where one hangs others would wait for a stream,
+        // behind the gate and the lease; and where it breaks none would know what became of its change.
+        .http1_only()
         .connect_timeout(Duration::from_secs(10))
         .pool_idle_timeout(Duration::from_secs(90))
 }
@@ -173,6 +176,21 @@ mod tests {
         address
     }
 
+    /// The first bytes that a client sends to a server that it expects to speak TLS.
+    async fn client_hello() -> Vec<u8> {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://{}", listener.local_addr().unwrap());
+        let transport = HttpTransport::new(None).unwrap();
+        let (accepted, ()) = tokio::join!(listener.accept(), async {
+            let call = tokio::time::timeout(Duration::from_secs(1), get(&transport, &url));
+            assert!(!matches!(call.await, Ok(Ok(_))), "nobody answers");
+        });
+        let mut hello = vec![0; 4096];
+        let length = accepted.unwrap().0.read(&mut hello).await.unwrap();
+        hello.truncate(length);
+        hello
+    }
+
     /// Sends each request on to itself, which would answer it by another answer.
     async fn redirecting_server() -> String {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -193,6 +211,16 @@ mod tests {
     async fn get(transport: &HttpTransport, url: &str) -> Result<Bytes, TransportError> {
         let request = http::Request::get(url).body(Bytes::new()).unwrap();
         transport.send(request, Duration::from_secs(10)).await.map(http::Response::into_body)
+    }
+
+    #[tokio::test]
+    async fn each_call_has_a_connection_of_its_own() {
+        // An error would mean that another test was quicker.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let hello = client_hello().await;
+        let offers = |protocol: &[u8]| hello.windows(protocol.len()).any(|bytes| bytes == protocol);
+        assert!(offers(b"\x00\x00"), "{hello:?}");
+        assert!(!offers(b"\x02h2"), "no protocol in which calls share a connection: {hello:?}");
     }
 
     #[test]

@@ -17,8 +17,12 @@ use serde_json::{Value, json};
 
 use crate::clock::Clock;
 
-/// What was said so long ago is said by a new event (as client-go's recorder does, "isomorphic" events).
+/// What was said so long ago is said by a new event, as client-go's recorder does.
 const SERIES_ENDS_AFTER: SignedDuration = SignedDuration::from_mins(6);
+/// Longest note that the server takes, in bytes.
+const LONGEST_NOTE: usize = 1024;
+/// Longest name that the server takes, in bytes.
+const LONGEST_NAME: usize = 253;
 /// So many events are remembered. In a burst of more, what is said again is a new event.
 const MOST: usize = 1_000;
 
@@ -42,14 +46,17 @@ impl Recorder {
     /// # Errors
     /// When Kubernetes does not take it. It is not sent again.
     pub async fn publish(&self, event: &Event, about: &ObjectReference) -> kube::Result<()> {
-        let now = self.clock.wall_now();
+        let (now, wall_now) = (self.clock.now(), self.clock.wall_now());
         let namespace = about.namespace.as_deref().unwrap_or("default");
         let api: Api<Published> = Api::namespaced(self.client.clone(), namespace);
         let said = Said::of(event, about);
         let before = self.recent().find(&said, now);
         if let Some(before) = before {
             let count = before.count.saturating_add(1);
-            match api.patch(&before.name, &PatchParams::default(), &Patch::Merge(series(count, now))).await {
+            match api
+                .patch(&before.name, &PatchParams::default(), &Patch::Merge(series(count, wall_now)))
+                .await
+            {
                 Ok(_) => {
                     self.recent().remember(said, Series { count, last: now, ..before });
                     return Ok(());
@@ -59,26 +66,24 @@ impl Recorder {
                 Err(error) => return Err(error),
             }
         }
-        let published = self.first(event, about, now);
+        let published = self.first(&said, event, about, wall_now);
         let name = published.metadata.name.clone().unwrap_or_default();
         api.create(&PostParams::default(), &published).await?;
         self.recent().remember(said, Series { name, count: 1, last: now });
         Ok(())
     }
 
-    /// The event object. Its name is made as client-go makes it: the object's, and the moment.
-    fn first(&self, event: &Event, about: &ObjectReference, now: Timestamp) -> Published {
+    fn first(&self, said: &Said, event: &Event, about: &ObjectReference, now: Timestamp) -> Published {
         let Reporter { controller, instance } = &self.reporter;
-        let object = about.name.as_deref().unwrap_or(controller);
         Published {
             action: Some(event.action.clone()),
             event_time: Some(MicroTime(now)),
             metadata: ObjectMeta {
-                name: Some(format!("{object}.{:x}", now.as_nanosecond())),
+                name: Some(name(&said.name, now)),
                 namespace: about.namespace.clone(),
                 ..ObjectMeta::default()
             },
-            note: event.note.clone(),
+            note: Some(said.note.clone()),
             reason: Some(event.reason.clone()),
             regarding: Some(about.clone()),
             reporting_controller: Some(controller.clone()),
@@ -91,6 +96,18 @@ impl Recorder {
     fn recent(&self) -> MutexGuard<'_, Recent> {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The name of an event: the object's, as much of it as fits, and the moment. client-go makes it in this way as well.
+fn name(object: &str, now: Timestamp) -> String {
+    let moment = format!("{:x}", now.as_nanosecond());
+    let fits = cut(object, LONGEST_NAME.saturating_sub(moment.len() + 1));
+    format!("{}.{moment}", fits.trim_end_matches(['.', '-']))
+}
+
+/// As much of a text as has so many bytes.
+fn cut(text: &str, bytes: usize) -> &str {
+    text.get(..text.floor_char_boundary(bytes)).unwrap_or_default()
 }
 
 fn named(kind: EventType) -> &'static str {
@@ -121,7 +138,7 @@ impl Said {
             name: about.name.clone().unwrap_or_default(),
             kind: named(event.type_),
             reason: event.reason.clone(),
-            note: event.note.clone().unwrap_or_default(),
+            note: cut(event.note.as_deref().unwrap_or_default(), LONGEST_NOTE).to_owned(),
         }
     }
 }
@@ -195,6 +212,17 @@ mod tests {
         assert_eq!(recent.find(&said("u", "Changed state."), at(6)), None, "it was long ago");
         recent.remember(said("u", "Changed state."), series(2, at(5)));
         assert_eq!(recent.find(&said("u", "Changed state."), at(10)), Some(series(2, at(5))));
+    }
+
+    #[test]
+    fn what_the_server_would_refuse_is_cut() {
+        let note = "校".repeat(400);
+        assert_eq!(said("u", &note).note.len(), 1023, "no character is cut in two");
+        assert_eq!(said("u", "Ready.").note, "Ready.");
+        let now = Timestamp::from_second(1_795_000_000).unwrap();
+        assert_eq!(name("contoso", now), "contoso.18e91efd5bd38000");
+        let dotted = format!("{}.{}", "a".repeat(235), "b".repeat(17));
+        assert_eq!(name(&dotted, now), format!("{}.18e91efd5bd38000", "a".repeat(235)));
     }
 
     #[test]

@@ -23,8 +23,6 @@ use crate::trace::{self, Span};
 
 /// Deadline of a call to Kubernetes.
 const DEADLINE: Duration = Duration::from_secs(15);
-/// Longest note that the server takes is 1 kB.
-const LONGEST_NOTE: usize = 1000;
 
 /// Kubernetes over HTTP.
 pub struct KubeCluster {
@@ -65,7 +63,7 @@ impl KubeCluster {
         let event = Event {
             type_,
             reason: notice.reason,
-            note: Some(notice.note.chars().take(LONGEST_NOTE).collect()),
+            note: Some(notice.note),
             action: notice.action.to_owned(),
             secondary: None,
         };

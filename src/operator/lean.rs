@@ -3,7 +3,7 @@
 use kube::Resource;
 
 /// The object without the record of who set which field: read as a tree it takes more memory than all the rest of a
-/// profile. The server keeps its own, whatever a write says of it (Kubernetes docs, server-side apply, "managedFields").
+/// profile. The server keeps its own where a write does not name it (Kubernetes docs, server-side apply, "managedFields").
 pub(super) fn lean<K: Resource>(mut object: K) -> K {
     object.meta_mut().managed_fields = None;
     object

@@ -88,7 +88,11 @@ pub async fn watch_profiles<C: Cluster>(
         let Some(event) = told(event, &scope, "EducationSyncProfiles") else { continue };
         for change in mirror.take(&scope, event, |profile| context.cluster.has_written_profile(profile)) {
             match change {
-                Change::Moved((key, connection)) => context.cluster.index.remove(&connection, &key),
+                Change::Moved((key, connection)) => {
+                    context.cluster.index.remove(&connection, &key);
+                    // As below.
+                    queues.connection(connection);
+                }
                 Change::Changed((key, connection)) => {
                     context.cluster.index.add(connection, key.clone());
                     if context.cluster.profile(&key).is_some_and(|p| p.metadata.deletion_timestamp.is_some())

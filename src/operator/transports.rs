@@ -1,6 +1,7 @@
 //! The transports of production, and which connections share one.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::graph::transport::{HttpTransport, Transport};
@@ -11,9 +12,16 @@ type ExtraCa = Option<Box<[u8]>>;
 
 /// Transports over HTTP. Connections that trust the same authorities share one: each would hold a copy of the system's
 /// authorities, 180 KB, and sockets of its own to the same host. Tokens go with each request and not with a socket.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct HttpTransports {
     shared: Mutex<HashMap<ExtraCa, Weak<HttpTransport>>>,
+}
+
+/// A bundle may hold a private key as well, by mistake, and is not shown.
+impl fmt::Debug for HttpTransports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpTransports").finish_non_exhaustive()
+    }
 }
 
 impl Transports for HttpTransports {
@@ -45,6 +53,7 @@ mod tests {
         let pem = rcgen::generate_simple_self_signed(["graph.example".to_owned()]).unwrap().cert.pem();
         let get = |extra_ca: Option<&[u8]>| transports.transport(extra_ca).unwrap();
         let (usual, own) = (get(None), get(Some(pem.as_bytes())));
+        assert!(!format!("{transports:?}").contains("45, 45"), "dashes of a PEM, as bytes");
         assert!(Arc::ptr_eq(&usual, &get(None)));
         assert!(Arc::ptr_eq(&own, &get(Some(pem.as_bytes()))));
         assert!(!Arc::ptr_eq(&usual, &own));

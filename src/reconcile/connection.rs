@@ -161,7 +161,6 @@ async fn let_go<C: Cluster>(
         }
         let profiles = users::count(context, connection);
         let said = status::in_use(connection, &holders, profiles, context.clock.now());
-        // A profile may also let it go by naming another connection, which nobody tells.
         return say(context, connection, said, RECHECK_WHILE_WRONG).await;
     }
     if others.len() < finalizers.len() {

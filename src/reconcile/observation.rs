@@ -307,9 +307,15 @@ pub fn has_finalizer(resource: &EducationSyncProfile) -> bool {
 /// Is the profile of this resource to be deleted in Graph?
 #[must_use]
 pub fn is_to_be_deleted(resource: &EducationSyncProfile) -> bool {
+    takes_its_profile_along(resource)
+        && resource.status.as_ref().is_some_and(|status| status.binding.is_some())
+}
+
+/// Is the resource being deleted, and with it the profile that it has or is found to have?
+#[must_use]
+pub fn takes_its_profile_along(resource: &EducationSyncProfile) -> bool {
     resource.metadata.deletion_timestamp.is_some()
         && has_finalizer(resource)
-        && resource.status.as_ref().is_some_and(|status| status.binding.is_some())
         && resource.spec.deletion_policy() == DeletionPolicy::Delete
         && !resource.spec.is_observed_only()
 }

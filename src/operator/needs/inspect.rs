@@ -255,7 +255,6 @@ impl Inspector {
             type_,
             reason: reason.to_owned(),
             note: Some(note),
-            // Events of one reason and one action are counted as one.
             action: need.to_string().chars().take(128).collect(),
             secondary: None,
         };

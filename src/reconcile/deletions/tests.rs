@@ -89,6 +89,24 @@ fn what_has_ended_counts_for_ten_minutes() {
 }
 
 #[test]
+fn what_may_yet_turn_out_to_have_a_profile_counts_as_soon_as_it_has() {
+    let stage = Stage::default();
+    for name in ["a", "b", "c"] {
+        stage.delete(name, "Delete");
+    }
+    let bound = stage.resources.borrow()[&key("b")].status.clone();
+    let attempt = json!({"earlierCreations": [{
+        "attempt": "1", "uid": "b", "endpoint": "https://graph.example", "tenantId": "t", "displayName": "b",
+        "dataProvider": "csv", "identitySynchronizationConfiguration": "creation",
+        "notAfter": "2026-11-22T00:00:30Z"
+    }]});
+    stage.change("b", |resource| resource.status = serde_json::from_value(attempt).unwrap());
+    assert_eq!(stage.count("a", at(0)), 2, "nobody knows yet");
+    stage.change("b", |resource| resource.status = bound);
+    assert_eq!(stage.count("a", at(0)), 3, "its profile was found, and it had no pass since");
+}
+
+#[test]
 fn a_resource_whose_policy_is_changed_counts_from_then_on() {
     let stage = Stage::default();
     stage.delete("a", "Delete");
