@@ -108,7 +108,8 @@ pub fn deeds(world: &World, span: Duration) -> Vec<(Duration, Deed)> {
             12 => Deed::Reset { resource: resource() },
             _ => Deed::WrongTenant,
         };
-        deeds.push((choices.between(0, end), deed));
+        // Nothing is broken at the very moment at which everything is repaired.
+        deeds.push((choices.between(0, end).min(span.saturating_sub(Duration::from_millis(1))), deed));
     }
     deeds.sort_by_key(|(at, _)| *at);
     deeds

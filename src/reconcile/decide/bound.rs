@@ -9,7 +9,7 @@ use super::{
     wording,
 };
 
-use crate::api::conditions::Reason;
+use crate::api::conditions::{READY, Reason};
 use crate::api::status::ProfileState;
 use crate::graph::{GraphError, RemoteProfile};
 use crate::reconcile::observation::{ConnectionFacts, Memory, Observation};
@@ -117,7 +117,7 @@ fn unseen(o: &Observation, id: &str) -> Verdict {
         !matches!(o.status().state, Some(ProfileState::Provisioned | ProfileState::ProvisioningFailed));
     let newest = o.memory.bound_at.is_some_and(|bound| !o.list_since(bound));
     if o.list.began.is_none() || newest {
-        // Graph out of reach changes nothing here: the connection shows it. A resource at rest
+        // Graph out of reach changes nothing here: the connection shows it, unless what is said of that is over. A resource at rest
         // waits for its turn, so that a restart makes no burst of calls.
         let name = o.status().binding.as_ref().map_or("", |binding| binding.display_name.as_str());
         let name = NameKey::of(name);
@@ -128,7 +128,9 @@ fn unseen(o: &Observation, id: &str) -> Verdict {
         } else {
             Interest::Profile { id: id.to_owned(), name, fast: false }
         };
-        return Verdict { interest: Some(interest), ..Verdict::nothing() };
+        let failed = o.list.failure.as_ref().filter(|_| blames_the_connection(o));
+        let standing = failed.map_or(Standing::Silent, wording::failure);
+        return Verdict { standing, interest: Some(interest), ..Verdict::nothing() };
     }
     if not_visible_yet(o) {
         return Verdict::watching(Standing::Silent, true);
@@ -137,6 +139,20 @@ fn unseen(o: &Observation, id: &str) -> Verdict {
         Proof::Gone => vanished(o, id),
         Proof::Missing(verdict) => *verdict,
     }
+}
+
+/// Does the status say that the connection cannot be used, or leads elsewhere? Else nobody would look for the profile.
+fn blames_the_connection(o: &Observation) -> bool {
+    let blames = [
+        Reason::ConnectionNotFound,
+        Reason::ConnectionChanged,
+        Reason::CredentialsMissing,
+        Reason::CredentialsInvalid,
+        Reason::HostNotAllowed,
+        Reason::NamespaceNotAllowed,
+    ];
+    let ready = o.status().conditions.iter().find(|condition| condition.type_ == READY);
+    ready.is_some_and(|ready| blames.iter().any(|reason| reason.as_str() == ready.reason))
 }
 
 /// The profile is proven gone, and this resource did not delete it.

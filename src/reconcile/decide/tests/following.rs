@@ -1,6 +1,7 @@
 //! A bound profile is followed: its states, its loss.
 
 use super::*;
+use crate::auth::{AuthError, AuthFailure};
 
 #[test]
 fn every_state_has_its_meaning() {
@@ -40,6 +41,31 @@ fn graph_out_of_reach_changes_nothing() {
     o.list = ListFacts { failure: Some(GraphError::NotConnected(String::new())), ..ListFacts::default() };
     let verdict = decide(&o);
     assert_eq!((verdict.action, verdict.standing, verdict.ask), (Action::Nothing, Standing::Silent, false));
+}
+
+#[test]
+fn a_connection_that_leads_to_the_profile_again_is_not_blamed_any_more() {
+    let says = |reason: &str| {
+        let mut status = bound();
+        status["conditions"] = json!([{
+            "type": "Ready", "status": "False", "reason": reason, "message": "",
+            "lastTransitionTime": "2026-11-22T00:00:00Z"
+        }]);
+        look(status)
+    };
+    let refused = AuthError::new(AuthFailure::Refused { error: "invalid_client".to_owned() });
+    let failed = ListFacts { failure: Some(GraphError::NoToken(refused)), ..ListFacts::default() };
+    for reason in ["ConnectionChanged", "ConnectionNotFound", "CredentialsMissing", "NamespaceNotAllowed"] {
+        let mut o = says(reason);
+        o.list = ListFacts::default();
+        assert_eq!(decide(&o).standing, Standing::Silent, "{reason}: a list will tell");
+        o.list = failed.clone();
+        let told = super::reason(&decide(&o));
+        assert_eq!(told, Some(("stalled", Reason::CredentialsInvalid)), "{reason}");
+    }
+    let mut o = says("Provisioned");
+    o.list = failed;
+    assert_eq!(decide(&o).standing, Standing::Silent, "what is said of the profile stays");
 }
 
 #[test]
