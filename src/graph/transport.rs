@@ -219,7 +219,7 @@ mod tests {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let hello = client_hello().await;
         let offers = |protocol: &[u8]| hello.windows(protocol.len()).any(|bytes| bytes == protocol);
-        assert!(offers(b"\x00\x00"), "{hello:?}");
+        assert_eq!(hello.first(), Some(&0x16), "the handshake of TLS: {hello:?}");
         assert!(!offers(b"\x02h2"), "no protocol in which calls share a connection: {hello:?}");
     }
 

@@ -84,6 +84,10 @@ pub async fn watch_profiles<C: Cluster>(
     let mut events = pin!(events);
     let describe = |profile: &EducationSyncProfile| (Key::of(profile), Key::of_connection(profile));
     let mut mirror = Mirror::new(scopes, store, describe, |one, other| one.status == other.status);
+    let wake = |key: Key| {
+        context.wakes.note(follower_of(&key), "watch", Cause::default());
+        queues.profile(key);
+    };
     while let Some((scope, event)) = events.next().await {
         let Some(event) = told(event, &scope, "EducationSyncProfiles") else { continue };
         for change in mirror.take(&scope, event, |profile| context.cluster.has_written_profile(profile)) {
@@ -99,13 +103,9 @@ pub async fn watch_profiles<C: Cluster>(
                     {
                         context.deletions.began(key.clone());
                     }
-                    context.wakes.note(follower_of(&key), "watch", Cause::default());
-                    queues.profile(key);
+                    wake(key);
                 }
-                Change::Rewritten((key, _)) => {
-                    context.wakes.note(follower_of(&key), "watch", Cause::default());
-                    queues.profile(key);
-                }
+                Change::Rewritten((key, _)) => wake(key),
                 Change::Gone(uid, (key, connection)) => {
                     context.cluster.index.remove(&connection, &key);
                     context.forget(&uid);

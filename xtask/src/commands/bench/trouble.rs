@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use jiff::Timestamp;
 use serde_json::json;
 use xtask::numbers::{count, quantile};
+use xtask::progress::Step;
 use xtask::timing;
 
 use super::hands;
@@ -43,17 +44,7 @@ pub(super) fn drift(round: &mut Round<'_>) -> Result<Figures> {
         changed.insert(id, timing::now());
     }
     let expected = changed.len();
-    let mut mended = 0;
-    let mut error = None;
-    round.until(&step, |round| {
-        std::thread::sleep(Duration::from_millis(500));
-        match round.account(begun) {
-            Ok(account) => mended = puts(&account).len(),
-            Err(failure) => error = Some(failure),
-        }
-        (mended >= expected || error.is_some(), format!("{mended} of {expected} are corrected"))
-    })?;
-    error.map_or(Ok(()), Err)?;
+    until_updated(round, &step, begun, expected, "are corrected")?;
     round.pass(&step, AFTERMATH)?;
     let account = round.account(begun)?;
     step.done();
@@ -69,6 +60,27 @@ pub(super) fn drift(round: &mut Round<'_>) -> Result<Figures> {
         ("drift.writes_per_change", per_change(account.writes_to("educationsyncprofiles"))),
         ("drift.events_per_change", per_change(account.writes_to("events"))),
     ]))
+}
+
+/// Waits until Graph has taken an update of so many profiles. `what` says what that means.
+fn until_updated(
+    round: &mut Round<'_>,
+    step: &Step,
+    begun: Timestamp,
+    expected: usize,
+    what: &str,
+) -> Result<()> {
+    let mut updated = 0;
+    let mut error = None;
+    round.until(step, |round| {
+        std::thread::sleep(Duration::from_millis(500));
+        match round.account(begun) {
+            Ok(account) => updated = puts(&account).len(),
+            Err(failure) => error = Some(failure),
+        }
+        (updated >= expected || error.is_some(), format!("{updated} of {expected} {what}"))
+    })?;
+    error.map_or(Ok(()), Err)
 }
 
 /// The first accepted update of each profile.
@@ -95,17 +107,7 @@ pub(super) fn throttle(round: &mut Round<'_>) -> Result<Figures> {
     let ended = timing::now();
     calm(round)?;
     let expected = chosen.len();
-    let mut updated = 0;
-    let mut error = None;
-    round.until(&step, |round| {
-        std::thread::sleep(Duration::from_millis(500));
-        match round.account(begun) {
-            Ok(account) => updated = puts(&account).len(),
-            Err(failure) => error = Some(failure),
-        }
-        (updated >= expected || error.is_some(), format!("{updated} of {expected} changes are made"))
-    })?;
-    error.map_or(Ok(()), Err)?;
+    until_updated(round, &step, begun, expected, "changes are made")?;
     round.pass(&step, AFTERMATH)?;
     let account = round.account(begun)?;
     step.done();
