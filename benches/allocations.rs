@@ -49,7 +49,7 @@ fn kept() {
     let claims = Claims::default();
     bytes("its claims", |number| {
         let (uid, name) = (format!("u{number}"), format!("profile-{number}"));
-        let owner = Owner { uid, namespace: "n".to_owned(), name, created: at(1) };
+        let owner = Owner { uid: uid.into(), namespace: "n".to_owned(), name, created: at(1) };
         claims.claim_profile(&tenant(number / 3), &id(number), &owner, Some(at(1)))
     });
 }

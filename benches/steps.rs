@@ -96,7 +96,7 @@ fn claims(criterion: &mut Criterion) {
         let claims = Claims::default();
         for number in 0..PROFILES {
             let owner = Owner {
-                uid: format!("u{number}"),
+                uid: format!("u{number}").into(),
                 namespace: "n".to_owned(),
                 name: format!("profile-{number}"),
                 created: at(1),

@@ -153,7 +153,7 @@ impl Wakes {
     /// Begins the span of a pass. A pass for which no reason was noted comes because its time has come.
     #[must_use]
     pub fn begin(&self, kind: &'static str, who: &Follower) -> Span {
-        let wake = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(who);
+        let wake = self.take(who);
         let span = Span::root(format!("reconcile {kind}"));
         span.set("k8s.namespace.name", who.namespace.clone());
         span.set("edusync.resource.kind", kind);
@@ -167,7 +167,17 @@ impl Wakes {
 
     /// Forgets who is gone.
     pub fn forget(&self, who: &Follower) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(who);
+        self.take(who);
+    }
+
+    fn take(&self, who: &Follower) -> Option<Wake> {
+        let mut wakes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let wake = wakes.remove(who);
+        if wakes.is_empty() {
+            // All resources wait at once after a start, and hardly one ever after.
+            wakes.shrink_to(0);
+        }
+        wake
     }
 }
 

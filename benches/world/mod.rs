@@ -23,7 +23,7 @@ pub fn at(second: i64) -> Timestamp {
 }
 
 pub fn tenant(number: usize) -> Tenant {
-    Tenant { endpoint: "https://graph.microsoft.com".to_owned(), tenant_id: format!("{number}") }
+    Tenant::new("https://graph.microsoft.com", &number.to_string())
 }
 
 pub fn id(number: usize) -> String {
@@ -122,5 +122,5 @@ pub fn snapshot(began: i64, changed: impl Fn(usize) -> bool) -> Snapshot {
             (id(number), remote(number, state))
         })
         .collect();
-    Snapshot { began: at(began), ended: at(began + 1), profiles }
+    Snapshot::new(at(began), at(began + 1), profiles)
 }

@@ -25,10 +25,10 @@ pub struct DataProvider {
     pub csv: Option<CsvDataProvider>,
     /// A service that speaks OneRoster 1.1. It is synchronized again and again, without uploads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub one_roster: Option<OneRosterDataProvider>,
+    pub one_roster: Option<Box<OneRosterDataProvider>>,
     /// PowerSchool. It is synchronized again and again, without uploads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub power_school: Option<PowerSchoolDataProvider>,
+    pub power_school: Option<Box<PowerSchoolDataProvider>>,
 }
 
 /// The CSV provider of School Data Sync (Graph's educationCsvDataProvider).
@@ -37,7 +37,7 @@ pub struct DataProvider {
 pub struct CsvDataProvider {
     /// What to synchronize of each file. Left out, everything is synchronized.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub customizations: Option<Customizations>,
+    pub customizations: Option<Box<Customizations>>,
 }
 
 /// A OneRoster 1.1 service (Graph's educationOneRosterApiDataProvider).
@@ -76,7 +76,7 @@ pub struct OneRosterDataProvider {
     pub term_ids: Option<Vec<String>>,
     /// What to synchronize of each kind of entry. Left out, everything is synchronized.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub customizations: Option<Customizations>,
+    pub customizations: Option<Box<Customizations>>,
 }
 
 /// How School Data Sync signs in at a OneRoster service.
@@ -162,7 +162,7 @@ pub struct PowerSchoolDataProvider {
     pub allow_teachers_in_multiple_schools: Option<bool>,
     /// What to synchronize of each kind of entry. Left out, everything is synchronized.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub customizations: Option<Customizations>,
+    pub customizations: Option<Box<Customizations>>,
 }
 
 impl DataProvider {

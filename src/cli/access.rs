@@ -250,7 +250,7 @@ fn binding<'a>(
     );
     let tenant = tenant_of(connection);
     ensure!(
-        tenant.endpoint == binding.endpoint && tenant.tenant_id == binding.tenant_id.to_ascii_lowercase(),
+        tenant.is(&binding.endpoint, &binding.tenant_id.to_ascii_lowercase()),
         "the profile of {name} is in the tenant {} at {}, but the GraphConnection {} leads to the tenant {} at {}",
         binding.tenant_id,
         binding.endpoint,

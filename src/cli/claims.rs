@@ -87,7 +87,7 @@ impl Resources {
         tenant: &'a Tenant,
     ) -> impl Iterator<Item = (&'a EducationSyncProfile, &'a Binding)> {
         self.0.iter().filter_map(|resource| Some((resource, trusted(resource)?))).filter(|(_, binding)| {
-            binding.endpoint == tenant.endpoint && binding.tenant_id.eq_ignore_ascii_case(&tenant.tenant_id)
+            *binding.endpoint == *tenant.endpoint && binding.tenant_id.eq_ignore_ascii_case(&tenant.tenant_id)
         })
     }
 
@@ -106,7 +106,7 @@ impl Resources {
                 let attempts =
                     unbound.into_iter().flat_map(|s| s.creation.iter().chain(&s.earlier_creations));
                 let mut ours = attempts.filter(|attempt| {
-                    attempt.endpoint == tenant.endpoint
+                    *attempt.endpoint == *tenant.endpoint
                         && attempt.tenant_id.eq_ignore_ascii_case(&tenant.tenant_id)
                         && resource.metadata.uid.as_deref() == Some(attempt.uid.as_str())
                 });

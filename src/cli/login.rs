@@ -89,7 +89,7 @@ async fn sign_in(
         .map_err(|what| anyhow!("the certificates of caBundleRef cannot be used: {what}"))?;
     let transport: Arc<dyn Transport> = Arc::new(transport);
     let tenant = tenant_of(connection);
-    let place = (connection.spec.authority(), tenant.tenant_id.as_str(), tenant.endpoint.as_str());
+    let place = (connection.spec.authority(), &*tenant.tenant_id, &*tenant.endpoint);
     let refused = |error: crate::auth::AuthError| anyhow!("{error}; {}", error.remedy());
     let mut login =
         DeviceLogin::begin(place, (&delegated.client_id, secret), transport, Clock::of_this_machine())

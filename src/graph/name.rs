@@ -2,12 +2,14 @@
 //!
 //! Graph documents no uniqueness of `displayName`; edusync makes it the key within a tenant.
 
+use std::sync::Arc;
+
 use icu_casemap::CaseMapper;
 use icu_normalizer::ComposingNormalizer;
 
 /// A display name in the form in which names are compared.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct NameKey(String);
+pub struct NameKey(Arc<str>);
 
 impl NameKey {
     /// The key of a name.
@@ -17,7 +19,7 @@ impl NameKey {
         let composed = nfc.normalize(display_name.trim());
         let folded = CaseMapper::new().fold_string(&composed).into_owned();
         // Folding can take a composed letter apart (U+0130), so it is composed once more.
-        Self(nfc.normalize(&folded).into_owned())
+        Self(nfc.normalize(&folded).into())
     }
 }
 

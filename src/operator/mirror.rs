@@ -6,9 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
-use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store::Writer;
+use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher::Event;
 use kube::{Resource, ResourceExt};
 
@@ -22,21 +23,15 @@ use crate::reconcile::cluster::{Key, Scope};
 #[derive(Debug)]
 pub struct Mirror<K: Resource<DynamicType = ()> + Clone + 'static, T> {
     store: Writer<K>,
+    /// The same. What an object was before stands there alone, since all that there is may be tens of thousands.
+    stored: Store<K>,
     describe: fn(&K) -> T,
     /// Is what the operator says about it the same?
     says_the_same: fn(&K, &K) -> bool,
-    live: BTreeMap<Key, Tracked<T>>,
     /// Watches that are beginning anew, and what they have told since.
     incoming: BTreeMap<Scope, BTreeSet<Key>>,
     /// Watches that have never told everything.
     unread: BTreeSet<Scope>,
-}
-
-#[derive(Debug)]
-struct Tracked<T> {
-    uid: String,
-    what: T,
-    version: u64,
 }
 
 /// What a watch event means.
@@ -52,7 +47,7 @@ pub enum Change<T> {
     Gone(String, T),
 }
 
-impl<K: Resource<DynamicType = ()> + Clone + 'static, T: Clone + PartialEq> Mirror<K, T> {
+impl<K: Resource<DynamicType = ()> + Clone + 'static, T: PartialEq> Mirror<K, T> {
     /// Nothing is known yet. `describe` says what is told of an object, `says_the_same` whether two versions have the
     /// same status.
     #[must_use]
@@ -63,7 +58,7 @@ impl<K: Resource<DynamicType = ()> + Clone + 'static, T: Clone + PartialEq> Mirr
         says_the_same: fn(&K, &K) -> bool,
     ) -> Self {
         let unread = scopes.iter().cloned().collect();
-        Self { store, describe, says_the_same, live: BTreeMap::new(), incoming: BTreeMap::new(), unread }
+        Self { stored: store.as_reader(), store, describe, says_the_same, incoming: BTreeMap::new(), unread }
     }
 
     /// Takes an event of one of the watches into the store, and says what it means. `is_ours` knows the versions that
@@ -85,50 +80,50 @@ impl<K: Resource<DynamicType = ()> + Clone + 'static, T: Clone + PartialEq> Mirr
     }
 
     fn apply(&mut self, object: K, is_ours: impl Fn(&K) -> bool) -> Vec<Change<T>> {
-        let (uid, version, what) = (uid(&object), version(&object), (self.describe)(&object));
-        let tracked = Tracked { uid: uid.clone(), what: what.clone(), version };
-        let key = Key::of(&object);
-        let stored = self.store.as_reader().get(&ObjectRef::new(&key.name).within(&key.namespace));
-        let is_rewritten =
-            stored.is_none_or(|stored| !(self.says_the_same)(&stored, &object) && !is_ours(&object));
-        let before = self.live.insert(key, tracked);
-        self.store.apply_watcher_event(&Event::Apply(object));
-        match before {
+        let what = (self.describe)(&object);
+        let changes = match self.before(&Key::of(&object)) {
+            None => vec![Change::Changed(what)],
             // Its deletion was not seen, but two objects cannot have one name.
-            Some(before) if before.uid != uid => {
-                vec![Change::Gone(before.uid, before.what), Change::Changed(what)]
+            Some(before) if uid(&*before) != uid(&object) => {
+                vec![Change::Gone(uid(&*before), (self.describe)(&before)), Change::Changed(what)]
             }
-            Some(before) if before.what != what => vec![Change::Moved(before.what), Change::Changed(what)],
-            Some(before) if before.version == version && is_rewritten => vec![Change::Rewritten(what)],
-            Some(before) if before.version == version => Vec::new(),
-            _ => vec![Change::Changed(what)],
-        }
+            Some(before) => match (self.describe)(&before) {
+                earlier if earlier != what => vec![Change::Moved(earlier), Change::Changed(what)],
+                _ if version(&*before) != version(&object) => vec![Change::Changed(what)],
+                _ if (self.says_the_same)(&before, &object) || is_ours(&object) => Vec::new(),
+                _ => vec![Change::Rewritten(what)],
+            },
+        };
+        self.store.apply_watcher_event(&Event::Apply(object));
+        changes
     }
 
     fn delete(&mut self, object: K) -> Vec<Change<T>> {
-        let key = Key::of(&object);
-        let uid = uid(&object);
-        if self.live.get(&key).is_some_and(|tracked| tracked.uid != uid) {
+        let before = self.before(&Key::of(&object));
+        if before.as_ref().is_some_and(|before| uid(&**before) != uid(&object)) {
             // That it is gone was told when its successor came.
             return Vec::new();
         }
-        let what = self.live.remove(&key).map_or_else(|| (self.describe)(&object), |tracked| tracked.what);
+        let change = Change::Gone(uid(&object), (self.describe)(before.as_deref().unwrap_or(&object)));
         self.store.apply_watcher_event(&Event::Delete(object));
-        vec![Change::Gone(uid, what)]
+        vec![change]
+    }
+
+    fn before(&self, key: &Key) -> Option<Arc<K>> {
+        self.stored.get(&ObjectRef::new(&key.name).within(&key.namespace))
     }
 
     /// A watch has told everything: what it did not tell went meanwhile.
     fn done(&mut self, scope: &Scope) -> Vec<Change<T>> {
         let told = self.incoming.remove(scope).unwrap_or_default();
-        let missing = |key: &&Key| scope.covers(&key.namespace) && !told.contains(*key);
-        let gone: Vec<Key> = self.live.keys().filter(missing).cloned().collect();
-        let stored = self.store.as_reader();
+        let stored = self.stored.state().into_iter().map(|object| (Key::of(&*object), object));
+        let missing = |key: &Key| scope.covers(&key.namespace) && !told.contains(key);
+        // In a fixed order, so that nothing depends on how a store is laid out.
+        let gone: BTreeMap<Key, Arc<K>> = stored.filter(|(key, _)| missing(key)).collect();
         let mut changes = Vec::new();
-        for key in gone {
-            if let Some(object) = stored.get(&ObjectRef::new(&key.name).within(&key.namespace)) {
-                self.store.apply_watcher_event(&Event::Delete((*object).clone()));
-            }
-            changes.extend(self.live.remove(&key).map(|tracked| Change::Gone(tracked.uid, tracked.what)));
+        for object in gone.into_values() {
+            changes.push(Change::Gone(uid(&*object), (self.describe)(&object)));
+            self.store.apply_watcher_event(&Event::Delete((*object).clone()));
         }
         if self.unread.remove(scope) && self.unread.is_empty() {
             self.show_whole();
@@ -138,7 +133,7 @@ impl<K: Resource<DynamicType = ()> + Clone + 'static, T: Clone + PartialEq> Mirr
 
     /// Whoever waits for the store may go on. It becomes ready only by a list of everything.
     fn show_whole(&mut self) {
-        let stored = self.store.as_reader().state();
+        let stored = self.stored.state();
         self.store.apply_watcher_event(&Event::Init);
         for object in stored {
             self.store.apply_watcher_event(&Event::InitApply((*object).clone()));

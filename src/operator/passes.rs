@@ -90,6 +90,7 @@ pub async fn watch_profiles<C: Cluster>(
     };
     while let Some((scope, event)) = events.next().await {
         let Some(event) = told(event, &scope, "EducationSyncProfiles") else { continue };
+        let told = key_of(&event);
         for change in mirror.take(&scope, event, |profile| context.cluster.has_written_profile(profile)) {
             match change {
                 Change::Moved((key, connection)) => {
@@ -117,6 +118,7 @@ pub async fn watch_profiles<C: Cluster>(
                 }
             }
         }
+        told.inspect(|key| context.cluster.told_profile(key));
     }
 }
 
@@ -132,6 +134,7 @@ pub async fn watch_connections<C: Cluster>(
     let mut mirror = Mirror::new(scopes, store, Key::of, |one, other| one.status == other.status);
     while let Some((scope, event)) = events.next().await {
         let Some(event) = told(event, &scope, "GraphConnections") else { continue };
+        let told = key_of(&event);
         let is_ours = |connection: &GraphConnection| context.cluster.has_written_connection(connection);
         for change in mirror.take(&scope, event, is_ours) {
             match change {
@@ -150,6 +153,7 @@ pub async fn watch_connections<C: Cluster>(
                 }
             }
         }
+        told.inspect(|key| context.cluster.told_connection(key));
     }
 }
 
@@ -157,6 +161,14 @@ fn queue_users<C: Cluster>(context: &Shared<C>, queues: &Queues, connection: &Ke
     for key in context.cluster.index.users_of(connection) {
         context.wakes.note(follower_of(&key), "connection", Cause::default());
         queues.profile(key);
+    }
+}
+
+/// The object that is there, by what the watch tells.
+fn key_of<K: Resource>(event: &Event<K>) -> Option<Key> {
+    match event {
+        Event::Apply(object) | Event::InitApply(object) => Some(Key::of(object)),
+        Event::Delete(_) | Event::Init | Event::InitDone => None,
     }
 }
 

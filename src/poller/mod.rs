@@ -8,7 +8,7 @@ mod snapshot;
 
 pub use snapshot::Snapshot;
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -115,7 +115,7 @@ struct Shared {
 #[derive(Debug)]
 struct State {
     view: View,
-    followers: BTreeMap<Follower, Interest>,
+    followers: HashMap<Follower, Interest>,
     pace: Pace,
 }
 
@@ -132,7 +132,7 @@ impl Poller {
     ) -> Self {
         let state = Mutex::new(State {
             view: View::default(),
-            followers: BTreeMap::new(),
+            followers: HashMap::new(),
             pace: Pace::new(intervals, phase),
         });
         let shared = Arc::new(Shared { client, clock, wake, changed: Notify::new(), state });
@@ -197,7 +197,7 @@ impl Poller {
     /// Everybody who follows.
     #[must_use]
     pub fn followers(&self) -> Vec<Follower> {
-        self.shared.lock().followers.keys().cloned().collect()
+        self.shared.lock().followers(|_| true)
     }
 }
 
@@ -227,7 +227,8 @@ impl Shared {
         loop {
             let next = self.lock().pace.next(self.clock.now());
             match next {
-                Some(Duration::ZERO) => self.poll().await,
+                // Not part of the task, which waits nearly always: there is one for each tenant.
+                Some(Duration::ZERO) => Box::pin(self.poll()).await,
                 Some(wait) => {
                     tokio::select! {
                         // In a fixed order: a run of a simulation must be the same when it is repeated.
@@ -254,14 +255,14 @@ impl Shared {
                 span.set("edusync.profiles", count(profiles.len()));
                 let mut state = self.lock();
                 if state.view.failure.is_some() {
-                    tracing::info!(endpoint = self.client.endpoint, "the profiles are listed again");
+                    tracing::info!(endpoint = &*self.client.endpoint, "the profiles are listed again");
                 }
-                state.succeed(Snapshot { began, ended, profiles })
+                state.succeed(Snapshot::new(began, ended, profiles))
             }
             Err(error) => {
                 span.fail(trace::variant(&error));
                 let mut state = self.lock();
-                let endpoint = &self.client.endpoint;
+                let endpoint = &*self.client.endpoint;
                 if state.is_known(&error) {
                     tracing::debug!(endpoint, %error, "could not list the profiles");
                 } else {
@@ -298,9 +299,18 @@ impl State {
         self.pace.set(fast, idle, now);
     }
 
+    /// Who follows with such an interest, in order.
+    fn followers(&self, concerned: impl Fn(&Interest) -> bool) -> Vec<Follower> {
+        let concerned = self.followers.iter().filter(|(_, interest)| concerned(interest));
+        let mut followers: Vec<Follower> = concerned.map(|(follower, _)| follower.clone()).collect();
+        followers.sort_unstable();
+        followers
+    }
+
     fn succeed(&mut self, snapshot: Snapshot) -> Vec<Follower> {
         let old = self.view.snapshot.take();
         let recovered = self.view.failure.take().is_some() || old.is_none();
+        let snapshot = snapshot.sharing(old.as_deref());
         let changes = snapshot.changes_since(old.as_deref());
         self.pace.succeeded(!changes.is_empty());
         self.view.failing_since = None;
@@ -311,7 +321,7 @@ impl State {
             Interest::Health => recovered,
             Interest::Presence => recovered || changes.is_coming_or_going(),
         };
-        self.followers.iter().filter(|(_, interest)| concerned(interest)).map(|(f, _)| f.clone()).collect()
+        self.followers(concerned)
     }
 
     /// Has this failure been told already? A call that is held back is so by what is known.
@@ -330,7 +340,7 @@ impl State {
         if !(is_known && matches!(error, GraphError::Waiting(_))) {
             self.view.failure = Some(error);
         }
-        if is_known { Vec::new() } else { self.followers.keys().cloned().collect() }
+        if is_known { Vec::new() } else { self.followers(|_| true) }
     }
 }
 

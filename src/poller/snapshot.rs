@@ -1,6 +1,7 @@
 //! A complete list of a tenant's profiles, and what changed between two of them. Pure.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -15,7 +16,7 @@ pub struct Snapshot {
     /// When its last page came.
     pub ended: Timestamp,
     /// The profiles, by id.
-    pub profiles: BTreeMap<String, RemoteProfile>,
+    pub profiles: BTreeMap<String, Arc<RemoteProfile>>,
 }
 
 /// What differs between two lists.
@@ -27,9 +28,27 @@ pub struct Changes {
 }
 
 impl Snapshot {
+    /// A list of these profiles, asked for and complete at these times.
+    #[must_use]
+    pub fn new(began: Timestamp, ended: Timestamp, profiles: BTreeMap<String, RemoteProfile>) -> Self {
+        let profiles = profiles.into_iter().map(|(id, profile)| (id, Arc::new(profile))).collect();
+        Self { began, ended, profiles }
+    }
+
+    /// The same, which keeps what did not change since `old` where `old` keeps it.
+    #[must_use]
+    pub fn sharing(mut self, old: Option<&Self>) -> Self {
+        for (id, profile) in &mut self.profiles {
+            if let Some(known) = old.and_then(|old| old.profiles.get(id)).filter(|known| *known == profile) {
+                *profile = Arc::clone(known);
+            }
+        }
+        self
+    }
+
     /// The profiles of that name.
     pub fn named<'a>(&'a self, name: &'a NameKey) -> impl Iterator<Item = &'a RemoteProfile> {
-        self.profiles.values().filter(move |profile| profile.name == *name)
+        self.profiles.values().map(Arc::as_ref).filter(move |profile| profile.name == *name)
     }
 
     /// What came, went or changed since `old`.
@@ -97,13 +116,26 @@ mod tests {
                 (id.to_string(), RemoteProfile::read(&value).unwrap())
             })
             .collect();
-        Snapshot { began: Timestamp::UNIX_EPOCH, ended: Timestamp::UNIX_EPOCH, profiles }
+        Snapshot::new(Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH, profiles)
     }
 
     #[test]
     fn equal_lists_have_no_changes() {
         let list = snapshot(&[("1", "A", "provisioned")]);
         assert!(list.changes_since(Some(&list.clone())).is_empty());
+    }
+
+    #[test]
+    fn what_did_not_change_is_kept_once() {
+        let old = snapshot(&[("1", "A", "provisioned"), ("2", "B", "provisioning")]);
+        let new =
+            snapshot(&[("1", "A", "provisioned"), ("2", "B", "provisioned"), ("3", "C", "provisioned")]);
+        let shared = new.clone().sharing(Some(&old));
+        assert_eq!(shared, new, "it tells the same");
+        let is_shared = |id: &str| Arc::ptr_eq(&shared.profiles[id], old.profiles.get(id).unwrap());
+        assert!(is_shared("1"));
+        assert!(!is_shared("2"));
+        assert_eq!(new.clone().sharing(None), new);
     }
 
     #[test]

@@ -86,6 +86,16 @@ impl<C: Cluster> Cached<C> {
         self.connections.written.is_ours(connection)
     }
 
+    /// The watch has told of a resource: of our own writes only those are kept that it has yet to tell of.
+    pub fn told_profile(&self, key: &Key) {
+        self.profiles.get(key);
+    }
+
+    /// The watch has told of a connection.
+    pub fn told_connection(&self, key: &Key) {
+        self.connections.get(key);
+    }
+
     /// Forgets the writes to an object that is gone.
     pub fn forget(&self, uid: &str) {
         self.profiles.written.forget(uid);
@@ -222,5 +232,38 @@ impl<K: Resource<DynamicType = ()> + Clone + 'static> Known<K> {
         let mut all: Vec<Arc<K>> = stored.map(|stored| self.written.newest(stored)).collect();
         all.sort_by_cached_key(|object| (ResourceExt::namespace(&**object), object.name_any()));
         all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::runtime::reflector;
+    use kube::runtime::watcher::Event;
+    use serde_json::json;
+
+    use super::*;
+
+    fn version(version: &str) -> GraphConnection {
+        let object = json!({
+            "apiVersion": "edusync.dev/v1alpha1", "kind": "GraphConnection",
+            "metadata": {"namespace": "n", "name": "c", "uid": "u", "resourceVersion": version},
+            "spec": {"tenantId": "6babcaad-604b-40ac-a9d7-9fd97c0b779f"}
+        });
+        serde_json::from_value(object).unwrap()
+    }
+
+    #[test]
+    fn a_write_that_the_watch_has_told_of_is_not_kept_besides() {
+        let (stored, mut writer) = reflector::store::<GraphConnection>();
+        let known = Known::new(stored);
+        let key = Key { namespace: "n".to_owned(), name: "c".to_owned() };
+        let newest = || known.get(&key).and_then(|object| object.metadata.resource_version.clone()).unwrap();
+        writer.apply_watcher_event(&Event::Apply(version("1")));
+        known.written.remember(&version("1"), &Arc::new(version("2")));
+        assert_eq!(newest(), "2", "the watch is behind");
+        assert!(known.written.is_ours(&version("2")));
+        writer.apply_watcher_event(&Event::Apply(version("2")));
+        assert_eq!(newest(), "2");
+        assert!(!known.written.is_ours(&version("2")), "the store alone has it now");
     }
 }

@@ -7,8 +7,8 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
@@ -18,22 +18,36 @@ use crate::graph::name::NameKey;
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Tenant {
     /// Address of Graph.
-    pub endpoint: String,
+    pub endpoint: Arc<str>,
     /// Tenant.
-    pub tenant_id: String,
+    pub tenant_id: Arc<str>,
 }
 
 /// A resource that claims something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
     /// Its uid.
-    pub uid: String,
+    pub uid: Arc<str>,
     /// Its namespace.
     pub namespace: String,
     /// Its name.
     pub name: String,
     /// When it was made; the older one wins while neither claim is established.
     pub created: Timestamp,
+}
+
+impl Tenant {
+    /// The tenant of this id, at this address of Graph.
+    #[must_use]
+    pub fn new(endpoint: &str, tenant_id: &str) -> Self {
+        Self { endpoint: endpoint.into(), tenant_id: tenant_id.into() }
+    }
+
+    /// Is it the tenant of this id, at this address?
+    #[must_use]
+    pub fn is(&self, endpoint: &str, tenant_id: &str) -> bool {
+        *self.endpoint == *endpoint && *self.tenant_id == *tenant_id
+    }
 }
 
 impl Owner {
@@ -60,13 +74,14 @@ pub struct Claims {
 }
 
 /// Who has a name or a profile, and what a resource has: both are looked up, none is looked for, since each pass asks.
+/// There is one for each of thousands of profiles, so no text is in it twice.
 #[derive(Debug, Default)]
 struct Table {
     /// By uid.
-    resources: HashMap<String, Resource>,
+    resources: HashMap<Arc<str>, Resource>,
     names: HashMap<NameAt, NameHold>,
     /// By tenant and id: what is asked of all profiles is asked of those of one tenant.
-    profiles: HashMap<Tenant, HashMap<String, ProfileHold>>,
+    profiles: HashMap<Tenant, HashMap<Arc<str>, ProfileHold>>,
 }
 
 type NameAt = (Tenant, NameKey);
@@ -74,21 +89,22 @@ type NameAt = (Tenant, NameKey);
 #[derive(Debug)]
 struct Resource {
     owner: Owner,
-    names: BTreeSet<NameAt>,
-    /// One in each tenant at most.
-    profiles: BTreeMap<Tenant, String>,
+    /// Each once. Nearly always there is one.
+    names: Vec<NameAt>,
+    /// One in each tenant at most, and one tenant nearly always.
+    profiles: Vec<(Tenant, Arc<str>)>,
 }
 
 #[derive(Debug)]
 struct NameHold {
-    uid: String,
+    uid: Arc<str>,
     established: bool,
     since: Timestamp,
 }
 
 #[derive(Debug)]
 struct ProfileHold {
-    uid: String,
+    uid: Arc<str>,
     /// Since when it is known to be alive.
     alive: Option<Timestamp>,
 }
@@ -132,7 +148,7 @@ impl Claims {
     pub fn is_established_by_other(&self, tenant: &Tenant, name: &NameKey, uid: &str) -> bool {
         let table = self.lock();
         let hold = table.names.get(&(tenant.clone(), name.clone()));
-        hold.is_some_and(|hold| hold.established && hold.uid != uid)
+        hold.is_some_and(|hold| hold.established && *hold.uid != *uid)
     }
 
     /// Records what the status of a resource says: the names of its attempts and of its profile.
@@ -172,16 +188,19 @@ impl Claims {
         alive: Option<Timestamp>,
     ) -> Option<Owner> {
         let mut table = self.lock();
-        let before = table.know(owner).profiles.get(tenant).cloned();
+        let before = table.know(owner).profile_in(tenant);
         if let Some(hold) = table.hold(tenant, id) {
             return table.owner(&hold.uid).filter(|holder| holder.uid != owner.uid).cloned();
         }
         if let Some(before) = before {
             table.free_profile(tenant, &before);
         }
-        table.know(owner).profiles.insert(tenant.clone(), id.to_owned());
-        let hold = ProfileHold { uid: owner.uid.clone(), alive };
-        table.profiles.entry(tenant.clone()).or_default().insert(id.to_owned(), hold);
+        let (tenant, id) = (table.known(tenant), Arc::from(id));
+        let resource = table.know(owner);
+        resource.leave(&tenant);
+        push(&mut resource.profiles, (tenant.clone(), Arc::clone(&id)));
+        let hold = ProfileHold { uid: Arc::clone(&resource.owner.uid), alive };
+        table.profiles.entry(tenant).or_default().insert(id, hold);
         None
     }
 
@@ -193,8 +212,8 @@ impl Claims {
 
     /// The profile that a resource has in a tenant.
     #[must_use]
-    pub fn profile_of(&self, tenant: &Tenant, uid: &str) -> Option<String> {
-        self.lock().resources.get(uid)?.profiles.get(tenant).cloned()
+    pub fn profile_of(&self, tenant: &Tenant, uid: &str) -> Option<Arc<str>> {
+        self.lock().resources.get(uid)?.profile_in(tenant)
     }
 
     /// Gives up a profile that is gone.
@@ -203,7 +222,7 @@ impl Claims {
         if table.has_profile(tenant, id, uid) {
             table.free_profile(tenant, id);
             if let Some(resource) = table.resources.get_mut(uid) {
-                resource.profiles.remove(tenant);
+                resource.leave(tenant);
             }
         }
     }
@@ -234,8 +253,8 @@ impl Claims {
     /// Remembers that nobody looks at what a resource has: its end would not be heard of.
     pub fn set_all_going(&self, uid: &str) {
         let Table { resources, profiles, .. } = &mut *self.lock();
-        for (tenant, id) in resources.get(uid).iter().flat_map(|resource| &resource.profiles) {
-            if let Some(hold) = profiles.get_mut(tenant).and_then(|there| there.get_mut(id)) {
+        for (tenant, id) in resources.get(uid).into_iter().flat_map(|resource| &resource.profiles) {
+            if let Some(hold) = profiles.get_mut(tenant).and_then(|there| there.get_mut(&**id)) {
                 hold.alive = None;
             }
         }
@@ -274,7 +293,7 @@ impl Table {
     }
 
     fn has_profile(&self, tenant: &Tenant, id: &str, uid: &str) -> bool {
-        self.hold(tenant, id).is_some_and(|hold| hold.uid == uid)
+        self.hold(tenant, id).is_some_and(|hold| *hold.uid == *uid)
     }
 
     /// Nobody has it any more. A tenant of which nothing is left is forgotten.
@@ -293,24 +312,36 @@ impl Table {
 
     /// What this resource has, by what is known of it now.
     fn know(&mut self, owner: &Owner) -> &mut Resource {
-        let resource = self.resources.entry(owner.uid.clone()).or_insert_with(|| Resource {
+        let resource = self.resources.entry(Arc::clone(&owner.uid)).or_insert_with(|| Resource {
             owner: owner.clone(),
-            names: BTreeSet::new(),
-            profiles: BTreeMap::new(),
+            names: Vec::new(),
+            profiles: Vec::new(),
         });
         if resource.owner != *owner {
-            resource.owner = owner.clone();
+            resource.owner = Owner { uid: Arc::clone(&resource.owner.uid), ..owner.clone() };
         }
         resource
     }
 
-    fn take(&mut self, key: NameAt, owner: &Owner, established: bool, now: Timestamp) -> NameClaim {
-        let hold = NameHold { uid: owner.uid.clone(), established, since: now };
-        let before = self.names.insert(key.clone(), hold);
+    /// The same tenant, of which nothing is copied if one of its profiles is known.
+    fn known(&self, tenant: &Tenant) -> Tenant {
+        self.profiles.get_key_value(tenant).map_or_else(|| tenant.clone(), |(known, _)| known.clone())
+    }
+
+    fn take(
+        &mut self,
+        (tenant, name): NameAt,
+        owner: &Owner,
+        established: bool,
+        now: Timestamp,
+    ) -> NameClaim {
+        let key = (self.known(&tenant), name);
+        let uid = Arc::clone(&self.know(owner).owner.uid);
+        let before = self.names.insert(key.clone(), NameHold { uid, established, since: now });
         if let Some(loser) = before.and_then(|hold| self.resources.get_mut(&hold.uid)) {
-            loser.names.remove(&key);
+            loser.names.retain(|held| *held != key);
         }
-        self.know(owner).names.insert(key);
+        push(&mut self.know(owner).names, key);
         NameClaim::Ours(now)
     }
 
@@ -328,6 +359,23 @@ impl Table {
             !goes
         });
     }
+}
+
+impl Resource {
+    fn profile_in(&self, tenant: &Tenant) -> Option<Arc<str>> {
+        let held = self.profiles.iter().find(|(there, _)| there == tenant);
+        held.map(|(_, id)| Arc::clone(id))
+    }
+
+    fn leave(&mut self, tenant: &Tenant) {
+        self.profiles.retain(|(there, _)| there != tenant);
+    }
+}
+
+/// Without room for more, which a vector would make otherwise.
+fn push<T>(list: &mut Vec<T>, item: T) {
+    list.reserve_exact(1);
+    list.push(item);
 }
 
 fn is_older(left: &Owner, right: &Owner) -> bool {

@@ -64,7 +64,7 @@ pub fn foresee(resource: EducationSyncProfile, mut world: World, now: Timestamp)
     let mut resource = ready_to_act(resource);
     // A wish that is made now is not waited for.
     (world.snapshot.began, world.snapshot.ended) = (now, now);
-    for profile in world.snapshot.profiles.values_mut() {
+    for profile in world.snapshot.profiles.values_mut().map(Arc::make_mut) {
         // Whatever waits for it comes all the same.
         if profile.state == ProfileState::Provisioning {
             profile.state = ProfileState::Provisioned;
@@ -203,7 +203,7 @@ fn after(
             Some(report.status)
         }
         Action::Update { fields, cleared } => {
-            let profile = world.snapshot.profiles.get_mut(&o.bound.as_ref()?.id)?;
+            let profile = Arc::make_mut(world.snapshot.profiles.get_mut(&o.bound.as_ref()?.id)?);
             let (spec, read) = (&o.resource.spec, &profile.configuration);
             let bodies = update_bodies(spec, world.connection.dialect, None, read, cleared);
             profile.configuration = bodies.put.expose().to_string().into();

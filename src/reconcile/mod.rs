@@ -57,7 +57,7 @@ pub struct Context<C> {
     pub settings: Settings,
     /// Counts what happens.
     pub metrics: Arc<Metrics>,
-    memories: Mutex<HashMap<String, Memory>>,
+    memories: Mutex<HashMap<String, Box<Memory>>>,
     claims_built: OnceLock<()>,
     following: Mutex<HashMap<Follower, Weak<Poller>>>,
     /// Connections that we have put our finalizer on, until the store shows it.

@@ -354,7 +354,7 @@ fn names_of<'a>(
     let attempted = attempts.into_iter().map(|a| (&a.endpoint, &a.tenant_id, &a.display_name));
     bound
         .chain(attempted)
-        .filter(|(endpoint, id, _)| **endpoint == tenant.endpoint && **id == tenant.tenant_id)
+        .filter(|(endpoint, id, _)| tenant.is(endpoint, id))
         .map(|(_, _, name)| NameKey::of(name))
 }
 
@@ -363,13 +363,8 @@ fn names_of<'a>(
 pub fn tenants_in(status: &EducationSyncProfileStatus) -> Vec<Tenant> {
     let attempts = status.creation.iter().chain(&status.earlier_creations);
     let mut tenants: Vec<Tenant> = attempts
-        .map(|a| Tenant { endpoint: a.endpoint.clone(), tenant_id: a.tenant_id.clone() })
-        .chain(
-            status
-                .binding
-                .iter()
-                .map(|b| Tenant { endpoint: b.endpoint.clone(), tenant_id: b.tenant_id.clone() }),
-        )
+        .map(|attempt| Tenant::new(&attempt.endpoint, &attempt.tenant_id))
+        .chain(status.binding.iter().map(|binding| Tenant::new(&binding.endpoint, &binding.tenant_id)))
         .collect();
     tenants.dedup();
     tenants

@@ -165,7 +165,7 @@ fn binding(resource: &EducationSyncProfile) -> Option<&Binding> {
 
 /// Where a profile is.
 pub(super) fn place(binding: &Binding) -> Tenant {
-    Tenant { endpoint: binding.endpoint.clone(), tenant_id: binding.tenant_id.clone() }
+    Tenant::new(&binding.endpoint, &binding.tenant_id)
 }
 
 /// Builds the table of claims of all resources, before anything is decided by it: what is there or may come
@@ -211,7 +211,7 @@ pub(super) fn record(
 pub(super) fn owner(resource: &EducationSyncProfile) -> Owner {
     let meta = &resource.metadata;
     Owner {
-        uid: meta.uid.clone().unwrap_or_default(),
+        uid: meta.uid.as_deref().unwrap_or_default().into(),
         namespace: meta.namespace.clone().unwrap_or_default(),
         name: meta.name.clone().unwrap_or_default(),
         created: meta.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0),
@@ -265,13 +265,13 @@ pub(super) fn adoptee(
     snapshot: Option<&Snapshot>,
 ) -> Option<Namesake> {
     let id = resource.spec.adopt.as_ref()?.profile_id.as_ref()?;
-    let profile = snapshot?.profiles.get(id)?.clone();
+    let profile = snapshot?.profiles.get(id)?;
     let claimed_by = claims.owner_of(tenant, id).filter(|claimant| claimant.uid != owner.uid);
-    Some(Namesake { profile, claimed_by })
+    Some(Namesake { profile: RemoteProfile::clone(profile), claimed_by })
 }
 
 pub(super) fn bound(resource: &EducationSyncProfile, snapshot: Option<&Snapshot>) -> Option<RemoteProfile> {
-    snapshot?.profiles.get(&binding(resource)?.profile_id).cloned()
+    snapshot?.profiles.get(&binding(resource)?.profile_id).map(|profile| RemoteProfile::clone(profile))
 }
 
 pub(super) fn namesakes(

@@ -312,7 +312,7 @@ pub fn refused(
     if deleting {
         message.push_str(HOW_TO_LET_GO);
     }
-    status.refusal = Some(Refusal {
+    status.refusal = Some(Box::new(Refusal {
         generation,
         connection: Observation::refusal_key(connection, decided.secret_version.as_deref()),
         status: http_status,
@@ -320,7 +320,7 @@ pub fn refused(
         request_id: ids.request_id,
         client_request_id: ids.client_request_id,
         time: whole_seconds(now),
-    });
+    }));
     let notices = conditions(&mut status, &Standing::Stalled(reason, message), generation, now);
     Report { status, notices }
 }

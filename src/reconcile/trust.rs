@@ -65,7 +65,7 @@ fn trust(claims: &Claims, resource: &EducationSyncProfile) -> Trust {
         return Trust::Own;
     }
     match claims.profile_of(&tenant, uid) {
-        Some(bound) => Trust::Edited { bound },
+        Some(bound) => Trust::Edited { bound: bound.to_string() },
         // It was found out before a restart, after which nobody knows what is bound.
         None if was_not_trusted(status) => Trust::Foreign,
         None => Trust::Own,

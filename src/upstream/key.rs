@@ -99,7 +99,7 @@ impl Upstreams {
     ) -> Arc<Poller> {
         let intervals =
             Intervals { rest: self.rest_interval(connection), fast: self.settings.intervals.fast };
-        let key = poller_key(connection, secrets, facts, intervals.rest);
+        let key = Box::new(poller_key(connection, secrets, facts, intervals.rest));
         inner.pollers.retain(|_, poller| poller.strong_count() > 0);
         if let Some(poller) = inner.pollers.get(&key).and_then(Weak::upgrade) {
             return poller;

@@ -124,7 +124,7 @@ pub struct Upstreams {
 #[derive(Debug, Default)]
 struct Inner {
     by_uid: HashMap<String, Loaded>,
-    pollers: HashMap<PollerKey, Weak<Poller>>,
+    pollers: HashMap<Box<PollerKey>, Weak<Poller>>,
     /// One for each tenant and application: Graph counts the calls of both together.
     gates: HashMap<(Tenant, String), Arc<Gate>>,
     /// The same for each form of the API, since what one form takes says nothing of another.
@@ -340,7 +340,7 @@ impl Upstreams {
             _ => Arc::clone(transport),
         };
         let to_tokens = Arc::new(CountedTransport { inner: to_tokens, metrics: Arc::clone(&self.metrics) });
-        let place = (connection.spec.authority(), tenant.tenant_id.as_str(), tenant.endpoint.as_str());
+        let place = (connection.spec.authority(), &*tenant.tenant_id, &*tenant.endpoint);
         let tokens = TokenSource::new(place, &client_id, credential, to_tokens, self.clock);
         let dialect = connection.spec.dialect();
         let gate = || Arc::new(Gate::new(self.settings.budget));
@@ -415,8 +415,5 @@ pub fn tenant_of(connection: &GraphConnection) -> Tenant {
     // Two spellings of one address must not be two places.
     let address = connection.spec.endpoint();
     let origin = url::Url::parse(address).map(|url| url.origin().ascii_serialization());
-    Tenant {
-        endpoint: origin.unwrap_or_else(|_| address.to_owned()),
-        tenant_id: connection.spec.tenant_id.to_ascii_lowercase(),
-    }
+    Tenant::new(origin.as_deref().unwrap_or(address), &connection.spec.tenant_id.to_ascii_lowercase())
 }

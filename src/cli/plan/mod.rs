@@ -125,7 +125,7 @@ impl Arguments {
         reached.finish().await;
         let profiles =
             listed.map_err(|error| graph_sentence("the profiles of the tenant cannot be listed", &error))?;
-        Ok((reached.connection, facts, Snapshot { began, ended: clock.now(), profiles }))
+        Ok((reached.connection, facts, Snapshot::new(began, clock.now(), profiles)))
     }
 }
 

@@ -48,7 +48,7 @@ impl Permission for Always {
 #[derive(Clone, Debug)]
 pub struct GraphClient {
     /// Address of Graph, without version.
-    pub endpoint: String,
+    pub endpoint: Arc<str>,
     /// The form of the API.
     pub dialect: Dialect,
     /// Where tokens come from.
@@ -83,7 +83,7 @@ impl GraphClient {
         clock: Clock,
     ) -> Self {
         Self {
-            endpoint: endpoint.to_owned(),
+            endpoint: endpoint.into(),
             dialect,
             tokens: Arc::new(tokens),
             gate: Arc::default(),

@@ -80,7 +80,7 @@ impl GraphClient {
             Err(GraphError::Refused { status: 400, .. } | GraphError::Retired { .. }) if unknown => {
                 let profiles = self.list_all(false).await?;
                 self.learnt.set_expand(false);
-                tracing::info!(endpoint = self.endpoint, "the list does not take $expand=profileStatus");
+                tracing::info!(endpoint = &*self.endpoint, "the list does not take $expand=profileStatus");
                 Ok(profiles)
             }
             Err(error) => Err(error),

@@ -76,7 +76,7 @@ fn data_provider(provider: &DataProvider, dialect: Dialect, secret: Option<&Secr
         return power_school_provider(power_school, dialect, secret);
     }
     let mut object = typed(dialect, "CsvDataProvider");
-    let customizations = provider.csv.as_ref().and_then(|csv| csv.customizations.as_ref());
+    let customizations = provider.csv.as_ref().and_then(|csv| csv.customizations.as_deref());
     insert_some(&mut object, "customizations", customizations.map(customizations_object));
     Value::Object(object)
 }
@@ -94,7 +94,7 @@ fn one_roster_provider(
     insert_some(&mut object, "providerName", provider.provider_name.as_ref());
     insert_some(&mut object, "schoolsIds", provider.schools_ids.as_ref());
     insert_some(&mut object, "termIds", provider.term_ids.as_ref());
-    insert_some(&mut object, "customizations", provider.customizations.as_ref().map(customizations_object));
+    insert_some(&mut object, "customizations", provider.customizations.as_deref().map(customizations_object));
     Value::Object(object)
 }
 
@@ -133,7 +133,7 @@ fn power_school_provider(
     insert_some(&mut object, "schoolsIds", provider.schools_ids.as_ref());
     insert_some(&mut object, "schoolYear", provider.school_year.as_ref());
     insert_some(&mut object, "allowTeachersInMultipleSchools", provider.allow_teachers_in_multiple_schools);
-    insert_some(&mut object, "customizations", provider.customizations.as_ref().map(customizations_object));
+    insert_some(&mut object, "customizations", provider.customizations.as_deref().map(customizations_object));
     Value::Object(object)
 }
 

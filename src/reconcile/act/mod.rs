@@ -242,8 +242,8 @@ fn attempt<C: Cluster>(context: &Context<C>, o: &Observation, upstream: &Upstrea
     CreationAttempt {
         attempt: uuid::Uuid::new_v4().to_string(),
         uid: o.uid().to_owned(),
-        endpoint: upstream.facts.tenant.endpoint.clone(),
-        tenant_id: upstream.facts.tenant.tenant_id.clone(),
+        endpoint: upstream.facts.tenant.endpoint.to_string(),
+        tenant_id: upstream.facts.tenant.tenant_id.to_string(),
         display_name: spec.display_name.clone(),
         data_provider: provider_kind(&spec.data_provider),
         identity_synchronization_configuration: identity_kind(&spec.identity_synchronization_configuration),

@@ -3,7 +3,7 @@
 use super::*;
 
 fn tenant() -> Tenant {
-    Tenant { endpoint: "https://graph.example".to_owned(), tenant_id: "t".to_owned() }
+    Tenant::new("https://graph.example", "t")
 }
 
 fn owner(uid: &str, created: i64) -> Owner {
@@ -57,7 +57,7 @@ fn a_wish_that_is_given_up_frees_its_name_and_no_claim() {
 #[test]
 fn names_of_other_tenants_do_not_meet() {
     let claims = Claims::default();
-    let other = Tenant { tenant_id: "other".to_owned(), ..tenant() };
+    let other = Tenant { tenant_id: "other".into(), ..tenant() };
     claims.wish(&tenant(), &NameKey::of("A"), &owner("1", 1), at(1));
     assert_eq!(claims.wish(&other, &NameKey::of("A"), &owner("2", 2), at(2)), NameClaim::Ours(at(2)));
 }
@@ -100,7 +100,7 @@ fn a_profile_belongs_to_one_resource() {
     let (claims, tenant) = (Claims::default(), tenant());
     assert_eq!(claims.claim_profile(&tenant, "p", &owner("1", 1), None), None);
     assert_eq!(claims.claim_profile(&tenant, "p", &owner("1", 1), None), None);
-    assert_eq!(claims.claim_profile(&tenant, "p", &owner("2", 0), None).unwrap().uid, "1");
+    assert_eq!(&*claims.claim_profile(&tenant, "p", &owner("2", 0), None).unwrap().uid, "1");
     assert_eq!(claims.alive(&tenant, at(9), |_| false), (0, 0));
     claims.set_alive(&tenant, "p", at(5));
     assert_eq!(claims.alive(&tenant, at(4), |_| false), (0, 0), "the list is from before");

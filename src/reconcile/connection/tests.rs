@@ -35,7 +35,7 @@ fn list(names: &[&str]) -> View {
             ((*name).to_owned(), RemoteProfile::read(&profile).unwrap())
         })
         .collect();
-    let snapshot = Some(Arc::new(Snapshot { began: at(0), ended: at(0), profiles }));
+    let snapshot = Some(Arc::new(Snapshot::new(at(0), at(0), profiles)));
     View { snapshot, ..View::default() }
 }
 
@@ -129,7 +129,7 @@ fn connection(status: GraphConnectionStatus) -> GraphConnection {
 }
 
 fn credentials(version: &str, write: Option<Shown>) -> Credentials {
-    let tenant = Tenant { endpoint: "https://graph.example".to_owned(), tenant_id: "t".to_owned() };
+    let tenant = Tenant::new("https://graph.example", "t");
     Credentials {
         facts: ConnectionFacts {
             tenant,

@@ -85,9 +85,8 @@ pub(super) fn count<C: Cluster>(context: &Context<C>, connection: &GraphConnecti
     let (key, tenant) = (Key::of(connection), tenant_of(connection));
     let uses = |profile: &EducationSyncProfile| {
         let binding = profile.status.as_ref().and_then(|status| status.binding.as_ref());
-        binding.is_some_and(|binding| {
-            binding.endpoint == tenant.endpoint && binding.tenant_id == tenant.tenant_id
-        }) && used_by(profile).as_ref() == Some(&key)
+        binding.is_some_and(|binding| tenant.is(&binding.endpoint, &binding.tenant_id))
+            && used_by(profile).as_ref() == Some(&key)
             && connection.allows(&Key::of(profile).namespace)
     };
     let count = context.cluster.users_of(&key).filter(|profile| uses(profile)).count();

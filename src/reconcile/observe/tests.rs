@@ -8,7 +8,7 @@ use super::*;
 use crate::upstream::tests::world::{application, connection, context_with, upstreams, world};
 
 fn tenant() -> Tenant {
-    Tenant { endpoint: "https://graph.example".to_owned(), tenant_id: "t".to_owned() }
+    Tenant::new("https://graph.example", "t")
 }
 
 /// It was created under the name `earlier` once, which was given up, and wants another name by now.
@@ -35,7 +35,7 @@ fn what_has_the_name_of_anothers_open_attempt_is_no_candidate() {
     let (claims, now) = (Claims::default(), Timestamp::UNIX_EPOCH);
     let profile = RemoteProfile::read(&json!({"id": "p", "displayName": "Contoso"})).unwrap();
     let profiles = BTreeMap::from([("p".to_owned(), profile)]);
-    let list = Snapshot { began: now, ended: now, profiles };
+    let list = Snapshot::new(now, now, profiles);
     let resource = renamed("u", "Fabrikam", "Contoso");
     let candidates = || namesakes(&claims, &resource, &tenant(), &owner(&resource), Some(&list)).len();
     assert_eq!(candidates(), 1, "it may be what came of the attempt that was given up");
@@ -60,17 +60,14 @@ fn resource(name: &str, status: &serde_json::Value) -> EducationSyncProfile {
 
 /// The tenant of the connection in the tests' world.
 fn place_of_world() -> Tenant {
-    Tenant {
-        endpoint: "https://graph.microsoft.com".to_owned(),
-        tenant_id: "5d1e9d1f-7a11-4f53-9a53-b6f0c5b22c7a".to_owned(),
-    }
+    Tenant::new("https://graph.microsoft.com", "5d1e9d1f-7a11-4f53-9a53-b6f0c5b22c7a")
 }
 
 /// A resource of this name that has the profile `p`.
 fn with_profile(name: &str) -> EducationSyncProfile {
     let Tenant { endpoint, tenant_id } = place_of_world();
     let binding = json!({
-        "uid": name, "endpoint": endpoint, "tenantId": tenant_id, "profileId": "p", "displayName": "Contoso"
+        "uid": name, "endpoint": *endpoint, "tenantId": *tenant_id, "profileId": "p", "displayName": "Contoso"
     });
     resource(name, &json!({"binding": binding}))
 }
@@ -104,6 +101,6 @@ async fn before_the_first_look_the_claims_of_all_are_known() {
     let resources = vec![with_profile("bound"), resource("first", &json!({}))];
     let context = context_with(world(), connection(1, &application()), resources, upstreams(&Arc::default()));
     let (observation, _) = observe(&context, &key("first")).await.unwrap();
-    assert!(matches!(&observation.name, Some(NameClaim::TakenBy(owner)) if owner.uid == "bound"));
-    assert_eq!(context.claims.owner_of(&place, "p").unwrap().uid, "bound");
+    assert!(matches!(&observation.name, Some(NameClaim::TakenBy(owner)) if *owner.uid == *"bound"));
+    assert_eq!(&*context.claims.owner_of(&place, "p").unwrap().uid, "bound");
 }

@@ -18,8 +18,8 @@ pub fn adopted(o: &Observation, tenant: &Tenant, profile: &RemoteProfile) -> Rep
     let mut status = o.status().clone();
     status.binding = Some(Binding {
         uid: o.uid().to_owned(),
-        endpoint: tenant.endpoint.clone(),
-        tenant_id: tenant.tenant_id.clone(),
+        endpoint: tenant.endpoint.to_string(),
+        tenant_id: tenant.tenant_id.to_string(),
         profile_id: profile.id.clone(),
         display_name: profile.display_name.clone(),
     });

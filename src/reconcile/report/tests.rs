@@ -29,7 +29,7 @@ fn attempt(id: &str) -> CreationAttempt {
 
 fn connection() -> ConnectionFacts {
     ConnectionFacts {
-        tenant: Tenant { endpoint: "https://graph.example".to_owned(), tenant_id: "t".to_owned() },
+        tenant: Tenant::new("https://graph.example", "t"),
         dialect: Dialect::Beta,
         fingerprint: "c/1/".to_owned(),
         delegated: true,

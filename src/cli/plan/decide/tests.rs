@@ -44,14 +44,14 @@ fn profile(id: &str, more: &Value) -> RemoteProfile {
 fn planned(document: &Value, resources: Vec<EducationSyncProfile>, profiles: Vec<RemoteProfile>) -> Planned {
     let (wishes, _) = read(&document.to_string()).unwrap();
     let connection = ConnectionFacts {
-        tenant: Tenant { endpoint: ENDPOINT.to_owned(), tenant_id: "t".to_owned() },
+        tenant: Tenant::new(ENDPOINT, "t"),
         dialect: Dialect::Beta,
         fingerprint: String::new(),
         delegated: true,
     };
     let profiles = profiles.into_iter().map(|profile| (profile.id.clone(), profile)).collect();
     let now = "2027-01-02T03:04:05Z".parse().unwrap();
-    let snapshot = Snapshot { began: now, ended: now, profiles };
+    let snapshot = Snapshot::new(now, now, profiles);
     let resources = Resources::of(resources);
     decide(
         &wishes[0],

@@ -109,7 +109,7 @@ fn a_status_that_names_another_profile_than_the_one_that_was_bound_is_not_truste
 
 #[test]
 fn a_connection_to_another_tenant_makes_no_call() {
-    let elsewhere = Tenant { tenant_id: "elsewhere".to_owned(), ..connection().tenant };
+    let elsewhere = Tenant { tenant_id: "elsewhere".into(), ..connection().tenant };
     for status in [bound(), json!({"creation": attempt("a", "u")})] {
         let mut o = look(status);
         o.connection = Ok(ConnectionFacts { tenant: elsewhere.clone(), ..connection() });
