@@ -220,6 +220,52 @@ mod tests {
     }
 
     #[test]
+    fn lists_are_needed_while_somebody_follows() {
+        let mut pace = pace();
+        assert_eq!(pace.needed_since(), None);
+        pace.set(false, false, at(10));
+        pace.set(true, false, at(20));
+        assert_eq!(pace.needed_since(), Some(at(10)));
+        pace.set(false, true, at(30));
+        assert_eq!(pace.needed_since(), None);
+    }
+
+    #[test]
+    fn the_next_list_at_rest_is_half_an_interval_away_at_least() {
+        let mut pace = pace();
+        pace.set(false, false, at(0));
+        for (last, wait) in [(-10_000, 30_000), (-9_999, 89_999), (30_000, 50_000)] {
+            pace.began(at(last));
+            assert_eq!(pace.next(at(last)), Some(Duration::from_millis(wait)), "{last}");
+        }
+    }
+
+    #[test]
+    fn what_begins_is_looked_at_fast_and_what_goes_on_ever_slower() {
+        let mut pace = pace();
+        pace.set(false, false, at(0));
+        for _ in 0..9 {
+            pace.began(at(0));
+            pace.succeeded(false);
+        }
+        pace.set(true, false, at(0));
+        assert_eq!(pace.next(at(0)), Some(FAST), "rounds at rest do not count");
+        pace.succeeded(false);
+        pace.set(true, false, at(0));
+        assert_eq!(pace.next(at(0)), Some(FAST.mul_f64(1.5)), "it goes on, for somebody else as well");
+    }
+
+    #[test]
+    fn who_asks_after_a_failure_does_not_wait_for_rest() {
+        let mut pace = pace();
+        pace.set(false, false, at(0));
+        pace.began(at(0));
+        pace.failed(Certainty::Unknown, None);
+        pace.ask(at(1));
+        assert_eq!(pace.next(at(0)), Some(FAST));
+    }
+
+    #[test]
     fn an_extra_list_does_not_bring_the_next_one_close() {
         let mut pace = pace();
         pace.set(false, false, at(0));

@@ -126,6 +126,19 @@ mod tests {
     }
 
     #[test]
+    fn one_that_comes_and_one_that_goes_are_each_told() {
+        let (one, two) = (
+            snapshot(&[("1", "A", "provisioned")]),
+            snapshot(&[("1", "A", "provisioned"), ("2", "B", "provisioned")]),
+        );
+        for (old, new) in [(&one, &two), (&two, &one)] {
+            let changes = new.changes_since(Some(old));
+            assert!(changes.is_coming_or_going());
+            assert!(!changes.is_empty());
+        }
+    }
+
+    #[test]
     fn what_did_not_change_is_kept_once() {
         let old = snapshot(&[("1", "A", "provisioned"), ("2", "B", "provisioning")]);
         let new =

@@ -129,7 +129,6 @@ fn listed(
             recheck: Some(o.settings.refusal_retry),
             ..Verdict::watching(wording::following(ProfileState::DeletionFailed), false)
         },
-        ProfileState::DeletionFailed => ask(o, connection, binding),
         // The list may be from before Graph took the deletion up, however late it is looked at.
         _ if !list_is_settled(o) => deleting(),
         _ => ask(o, connection, binding),

@@ -317,4 +317,4 @@ fn wanted_name(o: &Observation) -> NameKey {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -1,5 +1,7 @@
 //! Reports of what was done, on whatever the resource has become meanwhile.
 
+mod looks;
+
 use serde_json::{Value, json};
 
 use super::*;

@@ -18,6 +18,13 @@ fn what_was_never_created_goes_without_a_call() {
 fn one_delete_then_waiting() {
     assert_eq!(decide(&listed("provisioned")).action, Action::Delete { id: "p".to_owned() });
     assert_eq!(decide(&listed("deleting")).action, Action::Nothing);
+    let mut going = listed("deleting");
+    going.memory.delete_sent = Some(at(NOW - 60));
+    assert_eq!(
+        decide(&going).notices.state,
+        Some(Some(ProfileState::Deleting)),
+        "the list shows what was asked for"
+    );
     let mut o = listed("provisioned");
     o.memory.delete_sent = Some(at(NOW - 60));
     let verdict = decide(&o);
@@ -41,6 +48,8 @@ fn a_delete_that_failed_is_repeated_slowly() {
     );
     o.memory.delete_sent = Some(at(NOW - 3_600));
     assert_eq!(decide(&o).action, Action::Delete { id: "p".to_owned() });
+    (o.list.began, o.list.ended) = (Some(at(NOW - 3_601)), Some(at(NOW - 3_601)));
+    assert_eq!(decide(&o).action, Action::Nothing, "an older list does not tell what came of it");
 }
 
 fn absent(absences: u32) -> Observation {
@@ -133,6 +142,20 @@ fn without_a_connection_it_says_how_to_let_go() {
     assert!(matches!(&verdict.standing, Standing::Stalled(_, message) if message.contains("Retain")));
 }
 
+/// The profile that is to go is in another tenant.
+fn elsewhere(mut o: Observation) -> Observation {
+    let tenant = Tenant::new("https://graph.example", "elsewhere");
+    o.connection = Ok(ConnectionFacts { tenant, ..connection() });
+    o
+}
+
+#[test]
+fn nothing_is_deleted_through_a_connection_that_leads_elsewhere() {
+    let verdict = decide(&elsewhere(listed("provisioned")));
+    assert_eq!(verdict.action, Action::Nothing);
+    assert_eq!(reason(&verdict), Some(("stalled", Reason::ConnectionChanged)));
+}
+
 #[test]
 fn very_many_deletions_are_held_until_somebody_confirms() {
     let mut o = deleting(look(bound()));
@@ -177,6 +200,9 @@ fn what_is_to_stay_and_may_yet_arrive_keeps_its_resource_for_so_long() {
     }
     let mut arrived = open(10);
     arrived.namesakes = vec![unclaimed("p", "provisioning")];
+    let verdict = decide(&elsewhere(arrived.clone()));
+    assert_eq!(verdict.action, Action::Nothing, "what is found elsewhere is another one");
+    assert_eq!(reason(&verdict), Some(("waiting", Reason::CreateUnresolved)));
     assert_eq!(
         decide(&arrived).action,
         Action::Bind { id: "p".to_owned() },

@@ -4,7 +4,7 @@ use super::*;
 use crate::reconcile::cluster::SecretValue;
 
 /// The resource with this added to its spec.
-pub(super) fn with_spec(mut o: Observation, change: impl FnOnce(&mut Value)) -> Observation {
+pub(in crate::reconcile) fn with_spec(mut o: Observation, change: impl FnOnce(&mut Value)) -> Observation {
     let mut value = serde_json::to_value(&*o.resource).unwrap();
     change(&mut value["spec"]);
     o.resource = Arc::new(serde_json::from_value(value).unwrap());
@@ -181,6 +181,34 @@ fn a_new_name_must_be_free() {
     namesake.profile.name = NameKey::of("fabrikam");
     o.namesakes = vec![namesake];
     assert_eq!(reason(&decide(&o)), Some(("stalled", Reason::AlreadyExists)));
+    o.namesakes = vec![unclaimed("q", "provisioned")];
+    assert_eq!(
+        decide(&o).action,
+        update(&["displayName"], &[]),
+        "one that has the old name is in nobody's way"
+    );
+}
+
+/// Somebody has renamed the profile in Graph: the name that it is to have again was never free.
+#[test]
+fn the_name_that_it_had_need_not_be_asked_for() {
+    let mut o = following();
+    let renamed = o.bound.take().map(|mut profile| {
+        profile.name = NameKey::of("renamed");
+        profile.configuration = profile.configuration.replace("CONTOSO", "Renamed").into();
+        profile
+    });
+    o.bound = renamed;
+    assert_eq!(decide(&o).action, update(&["displayName"], &[]));
+    let as_it_is = with_spec(o, |spec| spec["displayName"] = json!("renamed"));
+    assert_eq!(decide(&as_it_is).action, update(&["displayName"], &[]), "nor that which it has");
+}
+
+#[test]
+fn nothing_is_to_be_corrected_where_nothing_differs() {
+    let o = following();
+    assert!(correct::is_as_wanted(&o, &as_wanted("p", "provisioned")));
+    assert!(!correct::is_as_wanted(&o, &remote("p", "provisioned")));
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod deletion;
 mod following;
 mod managing;
 mod resolving;
+mod saying;
 mod showing;
 mod synchronizing;
 mod waking;
@@ -15,6 +16,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
+
+pub(in crate::reconcile) use managing::with_spec;
 
 use super::*;
 use crate::api::EducationSyncProfile;
@@ -25,7 +28,7 @@ use crate::reconcile::observation::{ListFacts, Memory, Namesake, Settings, Sourc
 
 const NOW: i64 = 10_000;
 
-fn at(second: i64) -> Timestamp {
+pub(in crate::reconcile) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
 
@@ -63,7 +66,7 @@ fn resource(status: Value) -> EducationSyncProfile {
 }
 
 /// A look at a resource with this status, a fresh and empty list, and nothing else.
-fn look(status: Value) -> Observation {
+pub(in crate::reconcile) fn look(status: Value) -> Observation {
     let own = serde_json::from_value(status.clone()).unwrap();
     Observation {
         now: at(NOW),
@@ -97,7 +100,7 @@ fn deleting(mut o: Observation) -> Observation {
     o
 }
 
-fn remote(id: &str, state: &str) -> RemoteProfile {
+pub(in crate::reconcile) fn remote(id: &str, state: &str) -> RemoteProfile {
     RemoteProfile::read(&json!({
         "id": id, "displayName": "CONTOSO", "state": state, "profileStatus": null,
         "dataProvider": {"@odata.type": "#microsoft.graph.educationCsvDataProvider"},
@@ -114,7 +117,7 @@ fn as_wanted(id: &str, state: &str) -> RemoteProfile {
     profile
 }
 
-fn unclaimed(id: &str, state: &str) -> Namesake {
+pub(in crate::reconcile) fn unclaimed(id: &str, state: &str) -> Namesake {
     Namesake { profile: remote(id, state), claimed_by: None }
 }
 
@@ -133,7 +136,7 @@ fn binding(uid: &str) -> Value {
     json!({"uid": uid, "endpoint": "https://graph.example", "tenantId": "t", "profileId": "p", "displayName": "Contoso"})
 }
 
-fn bound() -> Value {
+pub(in crate::reconcile) fn bound() -> Value {
     json!({"binding": binding("u"), "state": "provisioned"})
 }
 

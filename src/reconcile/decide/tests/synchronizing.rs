@@ -135,5 +135,10 @@ fn errors_are_counted_once_they_are_all_there() {
     let errors = json!([{"entryType": "Student", "errorCode": "X", "count": 2}, {"entryType": "Teacher", "errorCode": "X", "count": 1}]);
     let counted = with(bound(), "errors", errors);
     assert_eq!(decide(&shown(counted.clone(), Some(sync(SyncStatus::Error, 3)))).action, Action::Nothing);
-    assert_eq!(decide(&shown(counted, Some(sync(SyncStatus::Error, 4)))).action, count(4));
+    assert_eq!(decide(&shown(counted.clone(), Some(sync(SyncStatus::Error, 4)))).action, count(4));
+    assert_eq!(
+        decide(&shown(counted, Some(sync(SyncStatus::Success, 0)))).action,
+        Action::Nothing,
+        "none is left"
+    );
 }

@@ -1,0 +1,115 @@
+//! Reports of what a look shows.
+
+use super::*;
+use crate::api::status::Refusal;
+use crate::reconcile::decide::tests::{at, bound, look, remote, unclaimed, with_spec};
+use crate::reconcile::decide::{Drift, Outlook};
+
+fn ready() -> Standing {
+    Standing::Ready(Reason::Provisioned, "It is there.".to_owned())
+}
+
+fn message(report: &Report) -> &str {
+    let ready = report.status.conditions.iter().find(|condition| condition.type_ == READY);
+    &ready.unwrap().message
+}
+
+fn refusal(generation: i64) -> Refusal {
+    serde_json::from_value(json!({
+        "generation": generation, "connection": "c/1/", "status": 400, "clientRequestId": "x", "time": at(1).to_string()
+    }))
+    .unwrap()
+}
+
+/// Which fields are the manifest's own is known once nothing differs; and it is nobody's where edusync only observes.
+#[test]
+fn what_is_as_wanted_is_remembered_as_the_manifests_own() {
+    let mut status = bound();
+    status["unaccepted"] = json!({"fields": ["displayName"], "generation": 1, "updates": 1});
+    let managed = look(status);
+    let observed = with_spec(managed.clone(), |spec| spec["managementPolicy"] = json!("Observe"));
+    let waiting = Standing::Waiting(Reason::Provisioning, String::new());
+    let shown = |o: &Observation, fields: &[&str], is: &Standing| {
+        let fields = fields.iter().map(ToString::to_string).collect();
+        let drift = Some(Drift { fields, outlook: Outlook::Corrected });
+        standing(o, is, &Notices { drift, ..Notices::default() }).unwrap().status
+    };
+    let as_wanted = shown(&managed, &[], &ready());
+    assert!(as_wanted.applied_fields.contains(&"displayName".to_owned()), "{:?}", as_wanted.applied_fields);
+    assert_eq!(as_wanted.unaccepted, None);
+    assert!(shown(&managed, &[], &waiting).unaccepted.is_some(), "it may change while it is set up");
+    assert_eq!(shown(&managed, &["displayName"], &ready()).applied_fields, [""; 0]);
+    assert_eq!(shown(&observed, &[], &ready()).applied_fields, [""; 0]);
+}
+
+#[test]
+fn a_refusal_is_shown_until_the_spec_is_another() {
+    for (generation, is_kept) in [(1, true), (2, false)] {
+        let mut status = bound();
+        status["refusal"] = serde_json::to_value(refusal(generation)).unwrap();
+        let shown = standing(&look(status), &ready(), &Notices::default()).unwrap();
+        assert_eq!(
+            shown.status.refusal.is_some(),
+            is_kept,
+            "of generation {generation}, and the spec is of 1"
+        );
+    }
+}
+
+/// The Secret of a shared connection is not the affair of those who may use the connection.
+#[test]
+fn what_is_wrong_with_a_shared_connection_is_told_to_those_who_keep_it() {
+    let own = look(bound());
+    let shared =
+        with_spec(own.clone(), |spec| spec["connectionRef"] = json!({"name": "c", "namespace": "it"}));
+    let shown = |o: &Observation, reason: Reason| {
+        let words = Standing::Stalled(reason, "The Secret graph has no key.".to_owned());
+        message(&standing(o, &words, &Notices::default()).unwrap()).contains("The Secret graph")
+    };
+    assert!(shown(&own, Reason::CredentialsInvalid));
+    assert!(!shown(&shared, Reason::CredentialsInvalid));
+    assert!(shown(&shared, Reason::Rejected), "that is about the profile");
+}
+
+#[test]
+fn an_attempt_is_recorded_before_it_is_sent() {
+    let mut o = look(json!({"refusal": serde_json::to_value(refusal(1)).unwrap()}));
+    let mut resource = (*o.resource).clone();
+    resource.metadata.annotations =
+        Some([(crate::api::REQUESTED_AT.to_owned(), "now".to_owned())].into_iter().collect());
+    o.resource = std::sync::Arc::new(resource);
+    let status = intent(&o, &attempt("a"));
+    assert_eq!(status.creation.as_ref().unwrap().attempt, "a");
+    assert_eq!(status.refusal, None);
+    assert_eq!(status.last_handled_reconcile_at.as_deref(), Some("now"));
+    assert_eq!(status.conditions.first().unwrap().reason, "Creating");
+}
+
+/// What was found is told by the attempt that it came of; and what else may have come of one is told once.
+#[test]
+fn what_is_found_is_of_the_attempt_with_its_name() {
+    let mut renamed = attempt("b");
+    renamed.display_name = "Fabrikam".to_owned();
+    let mut o = look(json!({"creation": renamed, "earlierCreations": [attempt("a")]}));
+    o.namesakes = vec![unclaimed("p", "provisioning"), unclaimed("q", "provisioning")];
+    let report = found(&o, &remote("p", "provisioning"));
+    assert_eq!(report.status.binding.as_ref().unwrap().profile_id, "p");
+    let notes: Vec<(&str, &str)> =
+        report.notices.iter().map(|notice| (&*notice.reason, &*notice.note)).collect();
+    let recovered = notes.iter().find(|(reason, _)| *reason == "Recovered").unwrap();
+    assert!(recovered.1.contains("client-request-id a,"), "{recovered:?}");
+    let unclaimed: Vec<_> = notes.iter().filter(|(reason, _)| *reason == "UnclaimedProfile").collect();
+    assert!(matches!(unclaimed[..], [(_, note)] if note.contains("profile q ")), "{unclaimed:?}");
+}
+
+#[test]
+fn who_goes_says_what_became_of_the_profile() {
+    let o = look(bound());
+    let said = |farewell_: Farewell| {
+        farewell(&o, farewell_).map(|notice| (notice.reason.clone(), notice.note.contains("profile p ")))
+    };
+    assert_eq!(said(Farewell::NeverCreated), None);
+    assert_eq!(said(Farewell::Deleted), Some(("Deleted".to_owned(), true)));
+    assert_eq!(said(Farewell::Retained), Some(("Retained".to_owned(), true)));
+    assert_eq!(said(Farewell::NotOurs), Some(("Retained".to_owned(), true)));
+}
