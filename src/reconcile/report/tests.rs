@@ -1,6 +1,8 @@
 //! Reports of what was done, on whatever the resource has become meanwhile.
 
+mod life;
 mod looks;
+mod running;
 
 use serde_json::{Value, json};
 

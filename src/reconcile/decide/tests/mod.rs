@@ -111,7 +111,7 @@ pub(in crate::reconcile) fn remote(id: &str, state: &str) -> RemoteProfile {
 }
 
 /// As [`remote`], with exactly the name that the manifest has.
-fn as_wanted(id: &str, state: &str) -> RemoteProfile {
+pub(in crate::reconcile) fn as_wanted(id: &str, state: &str) -> RemoteProfile {
     let mut profile = remote(id, state);
     profile.configuration = profile.configuration.replace("CONTOSO", "Contoso").into();
     profile
