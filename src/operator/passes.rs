@@ -90,7 +90,7 @@ pub async fn watch_profiles<C: Cluster>(
     };
     while let Some((scope, event)) = events.next().await {
         let Some(event) = told(event, &scope, "EducationSyncProfiles") else { continue };
-        let told = key_of(&event);
+        let present = key_of(&event);
         for change in mirror.take(&scope, event, |profile| context.cluster.has_written_profile(profile)) {
             match change {
                 Change::Moved((key, connection)) => {
@@ -118,7 +118,9 @@ pub async fn watch_profiles<C: Cluster>(
                 }
             }
         }
-        told.inspect(|key| context.cluster.told_profile(key));
+        if let Some(key) = &present {
+            context.cluster.told_profile(key);
+        }
     }
 }
 
@@ -134,7 +136,7 @@ pub async fn watch_connections<C: Cluster>(
     let mut mirror = Mirror::new(scopes, store, Key::of, |one, other| one.status == other.status);
     while let Some((scope, event)) = events.next().await {
         let Some(event) = told(event, &scope, "GraphConnections") else { continue };
-        let told = key_of(&event);
+        let present = key_of(&event);
         let is_ours = |connection: &GraphConnection| context.cluster.has_written_connection(connection);
         for change in mirror.take(&scope, event, is_ours) {
             match change {
@@ -153,7 +155,9 @@ pub async fn watch_connections<C: Cluster>(
                 }
             }
         }
-        told.inspect(|key| context.cluster.told_connection(key));
+        if let Some(key) = &present {
+            context.cluster.told_connection(key);
+        }
     }
 }
 
