@@ -1,7 +1,7 @@
 //! Reports of a profile that is taken over or changed.
 
 use super::*;
-use crate::api::conditions::DRIFTED;
+use crate::api::conditions::{DRIFTED, DUPLICATE_PROFILE};
 use crate::api::status::HandledTriggers;
 use crate::reconcile::decide::tests::{as_wanted, bound, look, remote, with_spec};
 use crate::reconcile::decide::{Drift, Outlook};
@@ -76,6 +76,20 @@ fn what_differs_is_shown_for_as_long_as_it_does() {
     };
     assert_eq!(is_shown(&["displayName"]), (true, true));
     assert_eq!(is_shown(&[]), (false, false));
+}
+
+#[test]
+fn further_profiles_of_the_name_are_shown_while_there_are_some() {
+    let shown = |duplicates: &[&str]| {
+        let ids = duplicates.iter().map(ToString::to_string).collect();
+        let notices = Notices { duplicates: Some(ids), ..Notices::default() };
+        let ready = Standing::Ready(Reason::Provisioned, String::new());
+        let status = standing(&look(bound()), &ready, &notices).unwrap().status;
+        let condition = status.conditions.into_iter().find(|condition| condition.type_ == DUPLICATE_PROFILE);
+        condition.map(|condition| condition.message.contains("q, r"))
+    };
+    assert_eq!(shown(&["q", "r"]), Some(true));
+    assert_eq!(shown(&[]), None);
 }
 
 /// Ordinary progress has events of its own; what keeps somebody waiting needs one.
