@@ -175,7 +175,7 @@ impl Wakes {
         let wake = wakes.remove(who);
         if wakes.is_empty() {
             // All resources wait at once after a start, and hardly one ever after.
-            wakes.shrink_to(0);
+            wakes.shrink_to_fit();
         }
         wake
     }

@@ -1,7 +1,7 @@
 //! Where the roster data comes from: CSV files, a OneRoster service, or PowerSchool.
 //!
 //! The members are those of Graph's educationSynchronizationDataProvider and its kinds; secrets are
-//! only ever referred to.
+//! only ever referred to. What few resources have is boxed, or each of thousands would have room for all of it.
 
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};

@@ -64,6 +64,7 @@ pub struct EducationSyncProfileStatus {
     pub handled_triggers: Option<HandledTriggers>,
     /// The last definite refusal by Microsoft Graph. No further call is made for the same spec and connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    // Few resources have one, and each would have room for it.
     pub refusal: Option<Box<Refusal>>,
     /// The last value of the annotation reconcile.edusync.dev/requestedAt that was acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -15,6 +15,7 @@ use kube::core::NamespaceResourceScope;
 use kube::{Client, ResourceExt as _};
 use serde::de::DeserializeOwned;
 
+use super::claims::is_in;
 use super::output::note;
 use super::run::{MICROSOFT, duration};
 use crate::api::status::Binding;
@@ -250,7 +251,7 @@ fn binding<'a>(
     );
     let tenant = tenant_of(connection);
     ensure!(
-        tenant.is(&binding.endpoint, &binding.tenant_id.to_ascii_lowercase()),
+        is_in(&tenant, &binding.endpoint, &binding.tenant_id),
         "the profile of {name} is in the tenant {} at {}, but the GraphConnection {} leads to the tenant {} at {}",
         binding.tenant_id,
         binding.endpoint,

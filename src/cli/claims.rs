@@ -86,9 +86,10 @@ impl Resources {
         &'a self,
         tenant: &'a Tenant,
     ) -> impl Iterator<Item = (&'a EducationSyncProfile, &'a Binding)> {
-        self.0.iter().filter_map(|resource| Some((resource, trusted(resource)?))).filter(|(_, binding)| {
-            *binding.endpoint == *tenant.endpoint && binding.tenant_id.eq_ignore_ascii_case(&tenant.tenant_id)
-        })
+        self.0
+            .iter()
+            .filter_map(|resource| Some((resource, trusted(resource)?)))
+            .filter(|(_, binding)| is_in(tenant, &binding.endpoint, &binding.tenant_id))
     }
 
     /// Who has this profile: by its binding, or by an attempt to create one of that name whose outcome is open.
@@ -106,14 +107,18 @@ impl Resources {
                 let attempts =
                     unbound.into_iter().flat_map(|s| s.creation.iter().chain(&s.earlier_creations));
                 let mut ours = attempts.filter(|attempt| {
-                    *attempt.endpoint == *tenant.endpoint
-                        && attempt.tenant_id.eq_ignore_ascii_case(&tenant.tenant_id)
+                    is_in(tenant, &attempt.endpoint, &attempt.tenant_id)
                         && resource.metadata.uid.as_deref() == Some(attempt.uid.as_str())
                 });
                 ours.any(|attempt| NameKey::of(&attempt.display_name) == profile.name)
             })
         })
     }
+}
+
+/// Is it this tenant? A status may spell the id in capital letters.
+pub(super) fn is_in(tenant: &Tenant, endpoint: &str, tenant_id: &str) -> bool {
+    *tenant.endpoint == *endpoint && tenant.tenant_id.eq_ignore_ascii_case(tenant_id)
 }
 
 /// The binding, if it was written for this very object.

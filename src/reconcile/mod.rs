@@ -57,6 +57,7 @@ pub struct Context<C> {
     pub settings: Settings,
     /// Counts what happens.
     pub metrics: Arc<Metrics>,
+    /// By uid. In boxes, since a table has room for more than is in it.
     memories: Mutex<HashMap<String, Box<Memory>>>,
     claims_built: OnceLock<()>,
     following: Mutex<HashMap<Follower, Weak<Poller>>>,

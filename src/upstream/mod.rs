@@ -124,6 +124,7 @@ pub struct Upstreams {
 #[derive(Debug, Default)]
 struct Inner {
     by_uid: HashMap<String, Loaded>,
+    /// In boxes, since a table has room for more keys than are in it.
     pollers: HashMap<Box<PollerKey>, Weak<Poller>>,
     /// One for each tenant and application: Graph counts the calls of both together.
     gates: HashMap<(Tenant, String), Arc<Gate>>,

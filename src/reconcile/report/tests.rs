@@ -8,10 +8,9 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::api::conditions::{READY, RECONCILING, STALLED};
-use crate::api::connection::Dialect;
 use crate::graph::CallIds;
 use crate::graph::difference::differences;
-use crate::reconcile::claims::Tenant;
+use crate::reconcile::decide::tests::connection;
 
 fn resource(generation: i64, status: &Value) -> EducationSyncProfile {
     serde_json::from_value(json!({
@@ -29,15 +28,6 @@ fn attempt(id: &str) -> CreationAttempt {
         "dataProvider": "csv", "identitySynchronizationConfiguration": "creation", "notAfter": "2026-11-22T00:00:00Z"
     }))
     .unwrap()
-}
-
-fn connection() -> ConnectionFacts {
-    ConnectionFacts {
-        tenant: Tenant::new("https://graph.example", "t"),
-        dialect: Dialect::Beta,
-        fingerprint: "c/1/".to_owned(),
-        delegated: true,
-    }
 }
 
 fn decided() -> Decided {

@@ -109,11 +109,8 @@ fn a_status_that_names_another_profile_than_the_one_that_was_bound_is_not_truste
 
 #[test]
 fn a_connection_to_another_tenant_makes_no_call() {
-    let elsewhere = Tenant { tenant_id: "elsewhere".into(), ..connection().tenant };
     for status in [bound(), json!({"creation": attempt("a", "u")})] {
-        let mut o = look(status);
-        o.connection = Ok(ConnectionFacts { tenant: elsewhere.clone(), ..connection() });
-        let verdict = decide(&o);
+        let verdict = decide(&elsewhere(look(status)));
         assert_eq!(verdict.action, Action::Nothing);
         assert_eq!(reason(&verdict), Some(("stalled", Reason::ConnectionChanged)));
     }

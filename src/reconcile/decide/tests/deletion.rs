@@ -142,13 +142,6 @@ fn without_a_connection_it_says_how_to_let_go() {
     assert!(matches!(&verdict.standing, Standing::Stalled(_, message) if message.contains("Retain")));
 }
 
-/// The profile that is to go is in another tenant.
-fn elsewhere(mut o: Observation) -> Observation {
-    let tenant = Tenant::new("https://graph.example", "elsewhere");
-    o.connection = Ok(ConnectionFacts { tenant, ..connection() });
-    o
-}
-
 #[test]
 fn nothing_is_deleted_through_a_connection_that_leads_elsewhere() {
     let verdict = decide(&elsewhere(listed("provisioned")));

@@ -18,6 +18,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 pub(in crate::reconcile) use managing::with_spec;
+pub(in crate::reconcile) use synchronizing::sync;
 
 use super::*;
 use crate::api::EducationSyncProfile;
@@ -43,7 +44,7 @@ fn settings() -> Settings {
     }
 }
 
-fn connection() -> ConnectionFacts {
+pub(in crate::reconcile) fn connection() -> ConnectionFacts {
     ConnectionFacts {
         tenant: Tenant::new("https://graph.example", "t"),
         dialect: Dialect::Beta,
@@ -90,6 +91,13 @@ pub(in crate::reconcile) fn look(status: Value) -> Observation {
         deletions: 1,
         source_secret: SourceSecret::NotNeeded,
     }
+}
+
+/// The same, through a connection that leads to another tenant.
+fn elsewhere(mut o: Observation) -> Observation {
+    let tenant = Tenant::new("https://graph.example", "elsewhere");
+    o.connection = Ok(ConnectionFacts { tenant, ..connection() });
+    o
 }
 
 fn deleting(mut o: Observation) -> Observation {

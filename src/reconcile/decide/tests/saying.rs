@@ -28,10 +28,8 @@ fn who_only_observes_is_told_what_would_be_made() {
 
 #[test]
 fn a_connection_that_leads_elsewhere_is_named_with_the_place_that_it_led_to() {
-    let mut o =
-        with_spec(look(bound()), |spec| spec["connectionRef"] = json!({"name": "c", "namespace": "it"}));
-    let tenant = Tenant::new("https://graph.example", "elsewhere");
-    o.connection = Ok(ConnectionFacts { tenant, ..connection() });
+    let shared = json!({"name": "c", "namespace": "it"});
+    let o = elsewhere(with_spec(look(bound()), |spec| spec["connectionRef"] = shared));
     says(
         &o,
         &[

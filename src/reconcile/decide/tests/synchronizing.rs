@@ -5,7 +5,8 @@ use super::*;
 use crate::api::status::SyncStatus;
 use crate::graph::sync::ProfileStatus;
 
-fn sync(status: SyncStatus, errors: u64) -> ProfileStatus {
+/// A synchronization in this state, with so many errors.
+pub(in crate::reconcile) fn sync(status: SyncStatus, errors: u64) -> ProfileStatus {
     ProfileStatus {
         status,
         last_synchronization: None,

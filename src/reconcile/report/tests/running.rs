@@ -7,17 +7,8 @@ use crate::graph::client::Start;
 use crate::graph::sync::{ProfileStatus, Severity, VerificationMessage};
 use crate::personal::PersonalText;
 use crate::reconcile::decide::Trigger;
+use crate::reconcile::decide::tests::sync;
 use crate::reconcile::report::running::{after_start, answer, expiry, not_triggered, show};
-
-fn sync(status: SyncStatus, errors: u64) -> ProfileStatus {
-    ProfileStatus {
-        status,
-        last_synchronization: None,
-        last_activity: None,
-        error_count: Some(errors),
-        message: None,
-    }
-}
 
 /// The reason that a status shows, and the event that was published.
 fn shown(
