@@ -58,6 +58,24 @@ pub fn build(packages: &[&str], how: Build) -> Result<Programs> {
     Ok(Programs(by_name.collect()))
 }
 
+/// Builds a benchmark of a package, nearly as the package is shipped: with the names of its functions, and without the
+/// optimization that merges them.
+///
+/// # Errors
+///
+/// When cargo cannot be run or the build fails; cargo has said why.
+pub fn build_benchmark(package: &str, name: &str) -> Result<PathBuf> {
+    let mut command = command();
+    command.args(["bench", "--no-run", "--package", package, "--bench", name]).current_dir(repository_root());
+    let profile =
+        [("DEBUG", "line-tables-only"), ("STRIP", "false"), ("LTO", "false"), ("CODEGEN_UNITS", "16")];
+    command.envs(profile.map(|(name, value)| (format!("CARGO_PROFILE_BENCH_{name}"), value)));
+    let (executables, status) = run(&mut command)?;
+    ensure!(status.success(), "`cargo bench --no-run` of {name} failed ({status}): see above");
+    let built = executables.into_iter().find(|executable| executable.target == name);
+    built.map(|executable| executable.path).with_context(|| format!("cargo has built no benchmark {name}"))
+}
+
 /// The cargo that runs us, or the one on the PATH.
 pub(crate) fn command() -> Command {
     Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))

@@ -29,12 +29,13 @@ pub(super) fn shown(scenario: Scenario) -> (&'static str, &'static [Figure]) {
         Scenario::Away => ("90 s of 503", AWAY),
         Scenario::Restart => ("Restart", RESTART),
         Scenario::Delete => ("All profiles are deleted at once", DELETE),
+        Scenario::Heap => ("What is alive at rest", HEAP),
         Scenario::Follow => ("Graph takes 10 s to set a profile up", FOLLOW),
     }
 }
 
 /// The order on the page.
-pub(super) const ORDER: [Scenario; 12] = [
+pub(super) const ORDER: [Scenario; 13] = [
     Scenario::Idle,
     Scenario::Create,
     Scenario::Bare,
@@ -47,6 +48,18 @@ pub(super) const ORDER: [Scenario; 12] = [
     Scenario::Throttle,
     Scenario::Away,
     Scenario::Secrets,
+    Scenario::Heap,
+];
+
+const HEAP: &[Figure] = &[
+    figure("heap.alive_mib", "Memory that is alive", "MiB", 1),
+    figure(
+        "heap.bytes_per_profile",
+        "For each profile, tenants and what is there without any included",
+        "bytes",
+        0,
+    ),
+    figure("heap.blocks", "In so many pieces", "", 0),
 ];
 
 const IDLE: &[Figure] = &[

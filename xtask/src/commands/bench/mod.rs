@@ -7,6 +7,7 @@ mod delete;
 mod figures;
 mod goals;
 mod hands;
+mod heap;
 mod meter;
 mod micro;
 mod page;
@@ -54,7 +55,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", num_args = 1.., default_values_t = [3, 300],
         value_parser = clap::value_parser!(u32).range(1..=100_000))]
     per_tenant: Vec<u32>,
-    /// What is measured; left out, all but no-expand. Later scenarios need the profiles that create makes, which then runs
+    /// What is measured; left out, all but no-expand and heap. Later scenarios need the profiles that create makes, which then runs
     /// too, and bare the delete before it, if there is one
     #[arg(long = "scenario", value_name = "NAME", num_args = 1.., value_enum)]
     scenarios: Vec<Scenario>,
@@ -93,6 +94,7 @@ Examples:
   cargo xtask bench
   cargo xtask bench --profiles 1000 --per-tenant 3 --scenario create rest bare
   cargo xtask bench --profiles 10000
+  cargo xtask bench --profiles 1000 --per-tenant 3 --scenario heap      # who keeps what memory
   cargo xtask bench --draw
   CARGO_PROFILE_RELEASE_LTO=false cargo xtask bench --profiles 10 --output target/bench   # quick to build; the report says so";
 
@@ -136,11 +138,11 @@ fn perform(arguments: &Arguments, folder: &TempDir, interrupt: &Interrupt) -> Re
         wanted = Scenario::usual();
     }
     for (number, shape) in (1..).zip(shapes(arguments)) {
-        let begin = |name: &str, behaviour: Behaviour| {
+        let begin = |name: &str, programs: &Paths, behaviour: Behaviour| {
             let folder = folder.path().join(format!("{number}-{name}"));
             std::fs::create_dir_all(&folder).context("cannot create a folder")?;
             let step = progress.step("Starting Kubernetes and graph-simulator");
-            let stage = Stage::start(&tools, &programs, &folder, &shape, behaviour, interrupt)?;
+            let stage = Stage::start(&tools, programs, &folder, &shape, behaviour, interrupt)?;
             step.done();
             let rest = Duration::from_secs(arguments.rest.into());
             anyhow::Ok(Round::new(stage, shape, rest, interrupt, &progress))
@@ -153,7 +155,7 @@ fn perform(arguments: &Arguments, folder: &TempDir, interrupt: &Interrupt) -> Re
         };
         let together: Vec<Scenario> = wanted.iter().copied().filter(|one| !one.is_apart()).collect();
         if !together.is_empty() {
-            let mut round = begin("round", Behaviour { provisioning: 0, expand: true })?;
+            let mut round = begin("round", &programs, Behaviour { provisioning: 0, expand: true })?;
             round.perform(&together, &mut tell)?;
             round.stage.stop()?;
         }
@@ -162,8 +164,16 @@ fn perform(arguments: &Arguments, folder: &TempDir, interrupt: &Interrupt) -> Re
                 Scenario::Follow => (create::SET_UP, true),
                 _ => (0, false),
             };
-            let mut round = begin("apart", Behaviour { provisioning, expand })?;
+            let mut programs = programs.clone();
+            if scenario == Scenario::Heap {
+                programs.operator = cargo::build_benchmark("edusync", "heap")?;
+            }
+            let name = format!("{scenario:?}").to_lowercase();
+            let mut round = begin(&name, &programs, Behaviour { provisioning, expand })?;
             tell(round.perform_apart(scenario)?)?;
+            if scenario == Scenario::Heap {
+                heap::keep(&output, &shape, &round.keepers)?;
+            }
             round.stage.stop()?;
         }
     }

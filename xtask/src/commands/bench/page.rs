@@ -10,6 +10,7 @@ use xtask::numbers::count;
 
 use super::figures::{ORDER, number, shown};
 use super::goals;
+use super::heap::{self, Keeper};
 use super::micro::{self, Micro};
 use super::picture;
 use super::reckon::{growth, pages};
@@ -25,7 +26,11 @@ pub(super) fn write(folder: &Path) -> Result<PathBuf> {
         save(&folder.join(report.shape.file("svg")), &picture::draw(report).svg())?;
     }
     let page = folder.join(PAGE);
-    save(&page, &text(&reports, &micro::load(folder)?))?;
+    let mut heaps = Vec::new();
+    for report in &reports {
+        heaps.push((report, heap::load(folder, &report.shape)?));
+    }
+    save(&page, &text(&reports, &micro::load(folder)?, &heaps))?;
     Ok(page)
 }
 
@@ -33,7 +38,7 @@ fn save(path: &Path, text: &str) -> Result<()> {
     fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
-fn text(reports: &[Report], micro: &Micro) -> String {
+fn text(reports: &[Report], micro: &Micro, heaps: &[(&Report, Vec<Keeper>)]) -> String {
     let mut text = String::from(HEAD);
     let mut add = |part: String| text.push_str(&part);
     add(goals(reports, micro));
@@ -42,6 +47,9 @@ fn text(reports: &[Report], micro: &Micro) -> String {
     add("\n## What was measured\n".to_owned());
     for scenario in ORDER {
         add(section(reports, scenario));
+    }
+    for (report, keepers) in heaps.iter().filter(|(_, keepers)| !keepers.is_empty()) {
+        add(heap(report, keepers));
     }
     add(micros(micro));
     add(tenants());
@@ -186,6 +194,34 @@ fn micros(micro: &Micro) -> String {
         let shown = format!("{} {}", number(xtask::numbers::number(one.value), 0), one.unit);
         row(&mut text, &[&one.name, &shown]);
     }
+    text
+}
+
+/// Those that keep less than this share of all are one line.
+const LEAST_SHARE: f64 = 0.01;
+
+/// Who keeps what memory.
+fn heap(report: &Report, keepers: &[Keeper]) -> String {
+    let bytes = |keeper: &Keeper| xtask::numbers::number(keeper.bytes);
+    let all: f64 = keepers.iter().map(bytes).sum();
+    let (large, small): (Vec<&Keeper>, Vec<&Keeper>) =
+        keepers.iter().partition(|keeper| bytes(keeper) >= all * LEAST_SHARE);
+    let mut text = format!(
+        "\n## Who keeps what memory\n\nAt rest, {}: what is alive, by the module that asked for it, or for which a library that all \
+         use did. Counted by an allocator that keeps books (`benches/heap.rs`), not estimated.\n\n\
+         | Module | KiB | Pieces | Bytes for each profile |\n|---|---:|---:|---:|\n",
+        report.shape.title(),
+    );
+    let mut line = |name: &str, bytes: f64, blocks: u64| {
+        let each = bytes / count(report.shape.profiles.max(1));
+        let blocks = number(xtask::numbers::number(blocks), 0);
+        row(&mut text, &[name, &number(bytes / 1024.0, 0), &blocks, &number(each, 0)]);
+    };
+    for keeper in large {
+        line(&format!("`{}`", keeper.module), bytes(keeper), keeper.blocks);
+    }
+    let blocks = small.iter().map(|keeper| keeper.blocks).sum();
+    line(&format!("{} others", small.len()), small.iter().map(|keeper| bytes(keeper)).sum(), blocks);
     text
 }
 

@@ -12,13 +12,14 @@ use xtask::progress::{Progress, Step};
 use xtask::timing::{self, Stopwatch};
 
 use super::bare::Pattern;
+use super::heap::Keeper;
 use super::meter::Account;
 use super::report::Figures;
 use super::sampler::Sample;
 use super::scenario::Scenario;
 use super::shape::Shape;
 use super::stage::Stage;
-use super::{bare, calm, create, delete, hands, trouble};
+use super::{bare, calm, create, delete, hands, heap, trouble};
 use crate::commands::interrupt::Interrupt;
 
 const TICK: Duration = Duration::from_millis(20);
@@ -43,6 +44,8 @@ pub(super) struct Round<'a> {
     pub(super) empty: Vec<Sample>,
     /// How long all of a create took, in seconds.
     pub(super) created_in: f64,
+    /// Who keeps what memory, if that was measured.
+    pub(super) keepers: Vec<Keeper>,
 }
 
 /// What a scenario has found.
@@ -66,7 +69,17 @@ impl<'a> Round<'a> {
         interrupt: &'a Interrupt,
         progress: &'a Progress,
     ) -> Self {
-        Self { stage, shape, progress, interrupt, rest, pattern: None, empty: Vec::new(), created_in: 0.0 }
+        Self {
+            stage,
+            shape,
+            progress,
+            interrupt,
+            rest,
+            pattern: None,
+            empty: Vec::new(),
+            created_in: 0.0,
+            keepers: Vec::new(),
+        }
     }
 
     /// The scenarios that are wanted, in their order; `tell` takes each outcome as soon as it is there.
@@ -124,6 +137,7 @@ impl<'a> Round<'a> {
             Scenario::Bare => bare::run(self),
             Scenario::Follow => create::follow(self),
             Scenario::NoExpand => calm::no_expand(self),
+            Scenario::Heap => heap::run(self),
         }?;
         let account = self.stage.meter.since(begun)?;
         let samples = self.stage.sampler.since(from);

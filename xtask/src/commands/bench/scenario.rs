@@ -31,16 +31,23 @@ pub(super) enum Scenario {
     Follow,
     /// In a world of its own, in which no list takes $expand: rest, for a quarter of an hour. Only when it is named
     NoExpand,
+    /// In a world of its own, with an operator that keeps books of its memory: what is alive at rest, and who asked for it.
+    /// Only when it is named
+    Heap,
 }
 
 impl Scenario {
     /// Those that run when none is named.
     pub(super) fn usual() -> Vec<Self> {
-        Self::value_variants().iter().copied().filter(|one| *one != Self::NoExpand).collect()
+        Self::value_variants()
+            .iter()
+            .copied()
+            .filter(|one| !matches!(one, Self::NoExpand | Self::Heap))
+            .collect()
     }
 
     /// Does it need a world of its own?
     pub(super) fn is_apart(self) -> bool {
-        matches!(self, Self::Follow | Self::NoExpand)
+        matches!(self, Self::Follow | Self::NoExpand | Self::Heap)
     }
 }
