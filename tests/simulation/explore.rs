@@ -215,8 +215,9 @@ fn every_order_and_every_fault() {
             panic!("{failed}");
         }
         let (faults, detours) = (bounds.faults, bounds.detours);
-        // A piece of work that is over before it began has hardly any.
-        assert!(search.states() > 1_000, "{} comes to little: {}", work.name, search.numbers());
+        // A piece of work that is over before it began has hardly any, and so has one in which nothing goes wrong.
+        let least = if faults > 0 && detours > 0 { 1_000 } else { 0 };
+        assert!(search.states() > least, "{} comes to little: {}", work.name, search.numbers());
         println!("{}: {}; at most {faults} faults, {detours} detours", work.name, search.numbers());
     }
 }

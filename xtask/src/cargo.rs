@@ -58,8 +58,7 @@ pub fn build(packages: &[&str], how: Build) -> Result<Programs> {
     Ok(Programs(by_name.collect()))
 }
 
-/// Builds a benchmark of a package, nearly as the package is shipped: with the names of its functions, and without the
-/// optimization that merges them.
+/// Builds a benchmark of a package with the names of its functions, and so that few of them are merged into others.
 ///
 /// # Errors
 ///
@@ -67,8 +66,7 @@ pub fn build(packages: &[&str], how: Build) -> Result<Programs> {
 pub fn build_benchmark(package: &str, name: &str) -> Result<PathBuf> {
     let mut command = command();
     command.args(["bench", "--no-run", "--package", package, "--bench", name]).current_dir(repository_root());
-    let profile =
-        [("DEBUG", "line-tables-only"), ("STRIP", "false"), ("LTO", "false"), ("CODEGEN_UNITS", "16")];
+    let profile = [("OPT_LEVEL", "1"), ("STRIP", "false"), ("LTO", "false"), ("CODEGEN_UNITS", "16")];
     command.envs(profile.map(|(name, value)| (format!("CARGO_PROFILE_BENCH_{name}"), value)));
     let (executables, status) = run(&mut command)?;
     ensure!(status.success(), "`cargo bench --no-run` of {name} failed ({status}): see above");
