@@ -19,8 +19,8 @@ WORKDIR /build
 COPY Cargo.toml Cargo.lock ./
 COPY simulator/Cargo.toml simulator/
 COPY xtask/Cargo.toml xtask/
-RUN mkdir -p src simulator/src xtask/src \
-    && touch src/lib.rs simulator/src/lib.rs xtask/src/lib.rs \
+RUN mkdir -p src benches simulator/src xtask/src \
+    && touch src/lib.rs simulator/src/lib.rs xtask/src/lib.rs benches/steps.rs benches/allocations.rs benches/heap.rs \
     && for package in . simulator xtask; do echo 'fn main() {}' > "$package/src/main.rs"; done \
     && cargo build --release --locked --package edusync --package graph-simulator --bins
 

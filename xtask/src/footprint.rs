@@ -11,6 +11,8 @@ use serde::Serialize;
 pub struct Footprint {
     /// Memory that is in RAM (resident set), in KiB.
     pub memory_kib: u64,
+    /// What of that is the process's own: heap and stacks, without pages of the program's file, in KiB.
+    pub private_kib: u64,
     /// Open files, sockets included.
     pub open_files: usize,
     /// Threads.
@@ -31,11 +33,12 @@ pub fn of(process: u32) -> Result<Footprint> {
     };
     let status = read("status")?;
     let memory_kib = field(&status, "VmRSS:").context("/proc does not tell VmRSS")?;
+    let private_kib = field(&status, "RssAnon:").context("/proc does not tell RssAnon")?;
     let threads = field(&status, "Threads:").context("/proc does not tell Threads")?;
     let cpu_ms = cpu_ms(&read("stat")?).context("/proc does not tell the time on a processor")?;
     let files = format!("/proc/{process}/fd");
     let open_files = fs::read_dir(&files).with_context(|| format!("cannot read {files}"))?.count();
-    Ok(Footprint { memory_kib, open_files, threads, cpu_ms })
+    Ok(Footprint { memory_kib, private_kib, open_files, threads, cpu_ms })
 }
 
 fn field(status: &str, name: &str) -> Option<u64> {
@@ -62,6 +65,7 @@ mod tests {
     fn a_process_has_memory_files_and_threads() {
         let own = of(std::process::id()).unwrap();
         assert!(own.memory_kib > 1000, "{own:?}");
+        assert!((1..own.memory_kib).contains(&own.private_kib), "{own:?}");
         assert!(own.open_files > 2, "{own:?}");
         assert!(own.threads > 0, "{own:?}");
         assert!(of(u32::MAX).is_err());

@@ -156,6 +156,38 @@ mod tests {
         assert!(check(&config, "edusync").unwrap_err().to_string().contains("label"));
     }
 
+    /// The instructions of the Dockerfile's first stage that lay out the dependencies' workspace, as commands of a shell:
+    /// what is copied, and what is made. Where they would build, cargo only reads.
+    fn layer_of_dependencies() -> String {
+        let file =
+            std::fs::read_to_string(repository_root().join("Dockerfile")).unwrap().replace("\\\n", " ");
+        let stage = file.split("\nFROM ").nth(1).expect("there is a first stage");
+        let mut script = String::from("set -e\n");
+        for instruction in stage.lines() {
+            if let Some(copied) = instruction.strip_prefix("COPY ") {
+                let (sources, folder) = copied.rsplit_once(' ').unwrap();
+                writeln!(script, "mkdir -p {folder}; (cd \"$FROM\"; cp {sources} \"$TO\"/{folder})").unwrap();
+            }
+            if let Some((made, _)) = instruction.split_once("&& cargo build") {
+                script.push_str(made.strip_prefix("RUN ").unwrap());
+            }
+        }
+        let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+        script + "\ncargo fetch --offline --locked --target " + &target
+    }
+
+    /// A target that a manifest names and the layer does not make would end the build before it begins.
+    #[test]
+    fn cargo_reads_the_workspace_that_the_image_is_built_from() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &layer_of_dependencies()]).current_dir(folder.path());
+        shell.env("FROM", repository_root()).env("TO", folder.path());
+        let said = output_of(&mut shell);
+        assert!(said.is_ok(), "{said:?}");
+        assert!(folder.path().join("src/main.rs").exists(), "the layer is read: {}", layer_of_dependencies());
+    }
+
     #[test]
     fn sizes_are_read() {
         assert_eq!(bytes("24.1 MB"), 24_100_000);

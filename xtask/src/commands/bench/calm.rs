@@ -13,7 +13,7 @@ use super::hands;
 use super::meter::{Account, Call};
 use super::report::Figures;
 use super::round::Round;
-use super::sampler::{cpu_percent, memory, peak};
+use super::sampler::{cpu_percent, memory, peak, private};
 use crate::commands::tenant;
 
 /// So many Secrets that the operator has nothing to do with.
@@ -36,6 +36,7 @@ pub(super) fn idle(round: &mut Round<'_>) -> Result<Figures> {
     step.done();
     Ok(Figures::from([
         ("idle.empty_memory_mib", memory(&round.empty)),
+        ("idle.empty_private_mib", private(&round.empty)),
         ("idle.memory_mib", memory(&samples)),
         ("idle.cpu_percent", cpu_percent(&samples)),
     ]))
@@ -59,6 +60,7 @@ pub(super) fn rest(round: &mut Round<'_>) -> Result<Figures> {
         ("rest.tokens", account.tokens()),
         ("rest.kubernetes_reads", count(account.requests.iter().filter(|entry| !entry.is_write()).count())),
         ("rest.memory_mib", memory(&samples)),
+        ("rest.private_mib", private(&samples)),
         ("rest.open_files", count(samples.last().map_or(0, |sample| sample.open_files))),
         ("rest.cpu_percent", cpu_percent(&samples)),
         ("rest.seconds", length.as_secs_f64()),

@@ -64,6 +64,7 @@ const HEAP: &[Figure] = &[
 
 const IDLE: &[Figure] = &[
     figure("idle.empty_memory_mib", "Memory in an empty cluster", "MiB", 1),
+    figure("idle.empty_private_mib", "Of that heap and stacks; the rest is pages of the program", "MiB", 1),
     figure("idle.memory_mib", "Memory with the connections", "MiB", 1),
     figure("idle.cpu_percent", "Processor time", "% of a core", 2),
 ];
@@ -103,6 +104,7 @@ const REST: &[Figure] = &[
     figure("rest.tokens", "Token requests meanwhile", "", 0),
     figure("rest.kubernetes_reads", "Reads of Kubernetes meanwhile", "", 0),
     figure("rest.memory_mib", "Memory", "MiB", 1),
+    figure("rest.private_mib", "Of that heap and stacks; the rest is pages of the program", "MiB", 1),
     figure("rest.open_files", "Open files", "", 0),
     figure("rest.cpu_percent", "Processor time", "% of a core", 2),
 ];

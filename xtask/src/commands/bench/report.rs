@@ -119,6 +119,7 @@ pub(super) fn keep(folder: &Path, shape: &Shape, run: &Run, outcome: Outcome) ->
     let samples = outcome.samples.iter().map(|sample| Sample {
         seconds: rounded(sample.seconds),
         memory_mib: rounded(sample.memory_mib),
+        private_mib: rounded(sample.private_mib),
         ..*sample
     });
     let record = Record {

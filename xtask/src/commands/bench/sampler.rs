@@ -20,6 +20,8 @@ pub(super) struct Sample {
     pub(super) seconds: f64,
     pub(super) process: u32,
     pub(super) memory_mib: f64,
+    /// What of that is heap and stacks, and not the program itself.
+    pub(super) private_mib: f64,
     pub(super) cpu_ms: u64,
     pub(super) open_files: usize,
 }
@@ -91,6 +93,7 @@ impl Shared {
             seconds: clock.elapsed().as_secs_f64(),
             process,
             memory_mib: number(taken.memory_kib) / 1024.0,
+            private_mib: number(taken.private_kib) / 1024.0,
             cpu_ms: taken.cpu_ms,
             open_files: taken.open_files,
         });
@@ -100,6 +103,11 @@ impl Shared {
 /// The memory in the middle, in MiB.
 pub(super) fn memory(samples: &[Sample]) -> f64 {
     median(samples.iter().map(|sample| sample.memory_mib).collect())
+}
+
+/// What of it is the operator's own, in MiB.
+pub(super) fn private(samples: &[Sample]) -> f64 {
+    median(samples.iter().map(|sample| sample.private_mib).collect())
 }
 
 /// The highest memory, in MiB.
@@ -120,11 +128,14 @@ mod tests {
 
     #[test]
     fn processor_time_is_a_share_of_the_time_that_passed() {
-        let sample =
-            |seconds, cpu_ms, memory_mib| Sample { seconds, process: 1, memory_mib, cpu_ms, open_files: 9 };
+        let sample = |seconds, cpu_ms, memory_mib| {
+            let private_mib = memory_mib - 10.0;
+            Sample { seconds, process: 1, memory_mib, private_mib, cpu_ms, open_files: 9 }
+        };
         let samples = [sample(10.0, 500, 20.0), sample(11.0, 520, 40.0), sample(20.0, 600, 30.0)];
         assert!((cpu_percent(&samples) - 1.0).abs() < 1e-9);
         assert!((memory(&samples) - 30.0).abs() < 1e-9);
+        assert!((private(&samples) - 20.0).abs() < 1e-9);
         assert!((peak(&samples) - 40.0).abs() < 1e-9);
         assert!(cpu_percent(&[]).abs() < 1e-9);
     }

@@ -143,6 +143,7 @@ mod tests {
             process,
             footprint: Footprint {
                 memory_kib: memory_kib + leak * u64::from(step),
+                private_kib: memory_kib,
                 open_files: 20,
                 threads: 5,
                 cpu_ms: u64::from(step) * 20,

@@ -152,7 +152,13 @@ mod tests {
         Sample {
             seconds,
             process,
-            footprint: Footprint { memory_kib: 40 * 1024, open_files: 20, threads: 4, cpu_ms: 0 },
+            footprint: Footprint {
+                memory_kib: 40 * 1024,
+                private_kib: 30 * 1024,
+                open_files: 20,
+                threads: 4,
+                cpu_ms: 0,
+            },
             graph_calls: 0,
             kubernetes_writes: 0,
             resources: 9,
