@@ -222,7 +222,22 @@ fn heap(report: &Report, keepers: &[Keeper]) -> String {
     }
     let blocks = small.iter().map(|keeper| keeper.blocks).sum();
     line(&format!("{} others", small.len()), small.iter().map(|keeper| bytes(keeper)).sum(), blocks);
-    text
+    text + &resident(report)
+}
+
+/// From what is alive to what is resident.
+fn resident(report: &Report) -> String {
+    let figures = ["rest.memory_mib", "rest.private_mib", "heap.alive_mib"].map(|name| report.figure(name));
+    let [Some(memory), Some(private), Some(alive)] = figures else { return String::new() };
+    format!(
+        "\nOf {} MiB that are resident at this size {} MiB are pages of the program itself, which the kernel shares between its \
+         processes and drops when it needs room. {} MiB are alive. What is between them, {} MiB, is the allocator's: its own \
+         records of small pieces, and gaps that bursts have left.\n",
+        number(memory, 1),
+        number(memory - private, 1),
+        number(alive, 1),
+        number(private - alive, 1),
+    )
 }
 
 fn time(nanoseconds: f64) -> String {
