@@ -20,7 +20,8 @@ pub(super) struct Sample {
     pub(super) seconds: f64,
     pub(super) process: u32,
     pub(super) memory_mib: f64,
-    /// What of that is heap and stacks, and not the program itself.
+    /// What of that is heap and stacks, and not the program itself. Older reports do not know.
+    #[serde(default)]
     pub(super) private_mib: f64,
     pub(super) cpu_ms: u64,
     pub(super) open_files: usize,
