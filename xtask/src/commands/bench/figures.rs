@@ -62,9 +62,11 @@ const HEAP: &[Figure] = &[
     figure("heap.blocks", "In so many pieces", "", 0),
 ];
 
+const PRIVATE: &str = "Of that heap and stacks; the rest is pages of the program";
+
 const IDLE: &[Figure] = &[
     figure("idle.empty_memory_mib", "Memory in an empty cluster", "MiB", 1),
-    figure("idle.empty_private_mib", "Of that heap and stacks; the rest is pages of the program", "MiB", 1),
+    figure("idle.empty_private_mib", PRIVATE, "MiB", 1),
     figure("idle.memory_mib", "Memory with the connections", "MiB", 1),
     figure("idle.cpu_percent", "Processor time", "% of a core", 2),
 ];
@@ -104,7 +106,7 @@ const REST: &[Figure] = &[
     figure("rest.tokens", "Token requests meanwhile", "", 0),
     figure("rest.kubernetes_reads", "Reads of Kubernetes meanwhile", "", 0),
     figure("rest.memory_mib", "Memory", "MiB", 1),
-    figure("rest.private_mib", "Of that heap and stacks; the rest is pages of the program", "MiB", 1),
+    figure("rest.private_mib", PRIVATE, "MiB", 1),
     figure("rest.open_files", "Open files", "", 0),
     figure("rest.cpu_percent", "Processor time", "% of a core", 2),
 ];

@@ -2,21 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use xtask::numbers::{count, number};
-use xtask::repository_root;
 
 use super::create;
 use super::report::Figures;
 use super::round::Round;
-use super::shape::Shape;
 
-/// Where `benches/heap.rs` writes, in the folder of the build.
-const BOOKS: &str = "target/tmp/heap.json";
 /// Longer than the operator keeps connections that it opened for a burst.
 const IDLE_SOCKETS: Duration = Duration::from_secs(100);
 /// Crates that are called by all: who calls them keeps what they allocate.
@@ -41,7 +36,7 @@ const HELPERS: [&str; 18] = [
     "http",
 ];
 
-/// A module and what it keeps.
+/// A module and what it keeps; part of the record of a scenario.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Keeper {
     pub(super) module: String,
@@ -72,7 +67,7 @@ struct Point {
 
 /// Creates, rests, and reads the books of an operator that is asked to end then.
 pub(super) fn run(round: &mut Round<'_>) -> Result<Figures> {
-    let path = repository_root().join(BOOKS);
+    let path = round.stage.programs.operator.with_extension("json");
     // Of an earlier run; there may be none.
     let _ = fs::remove_file(&path);
     create::run(round)?;
@@ -92,27 +87,6 @@ pub(super) fn run(round: &mut Round<'_>) -> Result<Figures> {
         ("heap.bytes_per_profile", bytes / count(round.shape.profiles)),
         ("heap.blocks", blocks),
     ]))
-}
-
-fn file(folder: &Path, shape: &Shape) -> PathBuf {
-    folder.join(format!("heap-{}", shape.file("json")))
-}
-
-/// Keeps them in the folder of the reports.
-pub(super) fn keep(folder: &Path, shape: &Shape, keepers: &[Keeper]) -> Result<()> {
-    let path = file(folder, shape);
-    let text = serde_json::to_string_pretty(keepers).context("cannot write JSON")?;
-    fs::write(&path, text + "\n").with_context(|| format!("cannot write {}", path.display()))
-}
-
-/// What was kept; nothing if there is no file.
-pub(super) fn load(folder: &Path, shape: &Shape) -> Result<Vec<Keeper>> {
-    let path = file(folder, shape);
-    if !path.exists() {
-        return Ok(Vec::new());
-    }
-    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("{} cannot be read", path.display()))
 }
 
 fn keepers(books: &Books) -> Vec<Keeper> {

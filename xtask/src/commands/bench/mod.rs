@@ -55,8 +55,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", num_args = 1.., default_values_t = [3, 300],
         value_parser = clap::value_parser!(u32).range(1..=100_000))]
     per_tenant: Vec<u32>,
-    /// What is measured; left out, all but no-expand and heap. Later scenarios need the profiles that create makes, which then runs
-    /// too, and bare the delete before it, if there is one
+    /// What is measured; left out, all but no-expand and heap. Later scenarios need the profiles that create makes, which
+    /// then runs too, and bare the delete before it, if there is one
     #[arg(long = "scenario", value_name = "NAME", num_args = 1.., value_enum)]
     scenarios: Vec<Scenario>,
     /// How long a rest is measured, in seconds. Whole minutes, or the lists at its edges count for too much
@@ -171,9 +171,6 @@ fn perform(arguments: &Arguments, folder: &TempDir, interrupt: &Interrupt) -> Re
             let name = format!("{scenario:?}").to_lowercase();
             let mut round = begin(&name, &programs, Behaviour { provisioning, expand })?;
             tell(round.perform_apart(scenario)?)?;
-            if scenario == Scenario::Heap {
-                heap::keep(&output, &shape, &round.keepers)?;
-            }
             round.stage.stop()?;
         }
     }

@@ -10,7 +10,7 @@ use xtask::numbers::count;
 
 use super::figures::{ORDER, number, shown};
 use super::goals;
-use super::heap::{self, Keeper};
+use super::heap::Keeper;
 use super::micro::{self, Micro};
 use super::picture;
 use super::reckon::{growth, pages};
@@ -26,11 +26,7 @@ pub(super) fn write(folder: &Path) -> Result<PathBuf> {
         save(&folder.join(report.shape.file("svg")), &picture::draw(report).svg())?;
     }
     let page = folder.join(PAGE);
-    let mut heaps = Vec::new();
-    for report in &reports {
-        heaps.push((report, heap::load(folder, &report.shape)?));
-    }
-    save(&page, &text(&reports, &micro::load(folder)?, &heaps))?;
+    save(&page, &text(&reports, &micro::load(folder)?))?;
     Ok(page)
 }
 
@@ -38,7 +34,7 @@ fn save(path: &Path, text: &str) -> Result<()> {
     fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
-fn text(reports: &[Report], micro: &Micro, heaps: &[(&Report, Vec<Keeper>)]) -> String {
+fn text(reports: &[Report], micro: &Micro) -> String {
     let mut text = String::from(HEAD);
     let mut add = |part: String| text.push_str(&part);
     add(goals(reports, micro));
@@ -48,8 +44,10 @@ fn text(reports: &[Report], micro: &Micro, heaps: &[(&Report, Vec<Keeper>)]) -> 
     for scenario in ORDER {
         add(section(reports, scenario));
     }
-    for (report, keepers) in heaps.iter().filter(|(_, keepers)| !keepers.is_empty()) {
-        add(heap(report, keepers));
+    for report in reports {
+        if let Some(record) = report.scenarios.get(&Scenario::Heap) {
+            add(heap(report, &record.keepers));
+        }
     }
     add(micros(micro));
     add(tenants());

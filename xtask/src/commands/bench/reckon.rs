@@ -105,6 +105,7 @@ mod tests {
             samples: Vec::new(),
             calls_per_second: Vec::new(),
             writes_per_second: Vec::new(),
+            keepers: Vec::new(),
         };
         Report { shape, scenarios: BTreeMap::from([(Scenario::Rest, record)]) }
     }

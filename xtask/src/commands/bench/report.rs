@@ -11,6 +11,7 @@ use xtask::control_plane::output_of;
 use xtask::numbers::number;
 use xtask::timing;
 
+use super::heap::Keeper;
 use super::round::Outcome;
 use super::sampler::Sample;
 use super::scenario::Scenario;
@@ -38,6 +39,9 @@ pub(super) struct Record {
     pub(super) samples: Vec<Sample>,
     pub(super) calls_per_second: Vec<u32>,
     pub(super) writes_per_second: Vec<u32>,
+    /// Who keeps what memory, most first, where that was counted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) keepers: Vec<Keeper>,
 }
 
 /// When, of what and on what it was measured.
@@ -129,6 +133,7 @@ pub(super) fn keep(folder: &Path, shape: &Shape, run: &Run, outcome: Outcome) ->
         samples: samples.collect(),
         calls_per_second: outcome.calls,
         writes_per_second: outcome.writes,
+        keepers: outcome.keepers,
     };
     report.scenarios.insert(outcome.scenario, record);
     let text = serde_json::to_string(&report).context("a report cannot be written as JSON")?;
@@ -170,8 +175,8 @@ mod tests {
 
     fn outcome(scenario: Scenario, value: f64) -> Outcome {
         let figures = Figures::from([("rest.cpu_percent", value)]);
-        let (samples, calls, writes) = (Vec::new(), vec![1], vec![2]);
-        Outcome { scenario, figures, samples, calls, writes, seconds: 1.0 }
+        let (samples, calls, writes, keepers) = (Vec::new(), vec![1], vec![2], Vec::new());
+        Outcome { scenario, figures, samples, calls, writes, keepers, seconds: 1.0 }
     }
 
     #[test]

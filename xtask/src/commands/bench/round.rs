@@ -44,7 +44,7 @@ pub(super) struct Round<'a> {
     pub(super) empty: Vec<Sample>,
     /// How long all of a create took, in seconds.
     pub(super) created_in: f64,
-    /// Who keeps what memory, if that was measured.
+    /// Who keeps what memory, for the outcome of the scenario that counts it.
     pub(super) keepers: Vec<Keeper>,
 }
 
@@ -58,6 +58,8 @@ pub(super) struct Outcome {
     pub(super) calls: Vec<u32>,
     /// Writes to Kubernetes in each second of it.
     pub(super) writes: Vec<u32>,
+    /// Who keeps what memory, if that was counted.
+    pub(super) keepers: Vec<Keeper>,
     pub(super) seconds: f64,
 }
 
@@ -148,6 +150,7 @@ impl<'a> Round<'a> {
             samples: samples.collect(),
             calls: per_second(begun, account.calls.iter().map(|call| call.answered)),
             writes: per_second(begun, account.writes().map(|entry| entry.time)),
+            keepers: std::mem::take(&mut self.keepers),
             seconds: self.stage.sampler.now() - from,
         })
     }
