@@ -15,26 +15,28 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
 
-# First the dependencies alone, against empty programs: the layer is good until a manifest or the lock file changes.
+# First the dependencies alone, against empty programs: the layer is good until a manifest or the lock file changes. For each
+# program by itself: built together, each would also have what only the other wants of a library.
 COPY Cargo.toml Cargo.lock ./
 COPY simulator/Cargo.toml simulator/
 COPY xtask/Cargo.toml xtask/
 RUN mkdir -p src benches simulator/src xtask/src \
     && touch src/lib.rs simulator/src/lib.rs xtask/src/lib.rs benches/steps.rs benches/allocations.rs benches/heap.rs \
     && for package in . simulator xtask; do echo 'fn main() {}' > "$package/src/main.rs"; done \
-    && cargo build --release --locked --package edusync --package graph-simulator --bins
+    && cargo build --release --locked --package edusync --bins \
+    && cargo build --release --locked --package graph-simulator --bins
 
 # Then the programs, one after the other: a change of one leaves the other as it is. A file's time decides whether cargo
 # builds again, and a checkout may be older than the layer above.
 FROM builder AS build-simulator
 COPY simulator/src simulator/src
 RUN find simulator/src -name '*.rs' -exec touch {} + \
-    && cargo build --release --locked --package edusync --package graph-simulator --bin graph-simulator
+    && cargo build --release --locked --package graph-simulator --bins
 
 FROM builder AS build-operator
 COPY src src
 RUN find src -name '*.rs' -exec touch {} + \
-    && cargo build --release --locked --package edusync --package graph-simulator --bin edusync
+    && cargo build --release --locked --package edusync --bins
 
 FROM ${RUNTIME_IMAGE} AS simulator
 ARG VERSION=0.1.0

@@ -4,6 +4,7 @@
 //! says the first note again when the next one differs. With ten thousand resources that is most of a burst's memory.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
@@ -53,12 +54,10 @@ impl Recorder {
         let before = self.recent().find(&said, now);
         if let Some(before) = before {
             let count = before.count.saturating_add(1);
-            match api
-                .patch(&before.name, &PatchParams::default(), &Patch::Merge(series(count, wall_now)))
-                .await
-            {
+            let name = name(said.name, before.named_at);
+            match api.patch(&name, &PatchParams::default(), &Patch::Merge(series(count, wall_now))).await {
                 Ok(_) => {
-                    self.recent().remember(said, Series { count, last: now, ..before });
+                    self.recent().remember(&said, Series { count, last: now, ..before });
                     return Ok(());
                 }
                 // Somebody has removed it.
@@ -66,24 +65,22 @@ impl Recorder {
                 Err(error) => return Err(error),
             }
         }
-        let published = self.first(&said, event, about, wall_now);
-        let name = published.metadata.name.clone().unwrap_or_default();
-        api.create(&PostParams::default(), &published).await?;
-        self.recent().remember(said, Series { name, count: 1, last: now });
+        api.create(&PostParams::default(), &self.first(&said, event, about, wall_now)).await?;
+        self.recent().remember(&said, Series { named_at: wall_now, count: 1, last: now });
         Ok(())
     }
 
-    fn first(&self, said: &Said, event: &Event, about: &ObjectReference, now: Timestamp) -> Published {
+    fn first(&self, said: &Said<'_>, event: &Event, about: &ObjectReference, now: Timestamp) -> Published {
         let Reporter { controller, instance } = &self.reporter;
         Published {
             action: Some(event.action.clone()),
             event_time: Some(MicroTime(now)),
             metadata: ObjectMeta {
-                name: Some(name(&said.name, now)),
+                name: Some(name(said.name, now)),
                 namespace: about.namespace.clone(),
                 ..ObjectMeta::default()
             },
-            note: Some(said.note.clone()),
+            note: Some(said.note.to_owned()),
             reason: Some(event.reason.clone()),
             regarding: Some(about.clone()),
             reporting_controller: Some(controller.clone()),
@@ -122,31 +119,32 @@ fn series(count: i32, now: Timestamp) -> Value {
 }
 
 /// What makes two events the same: they say the same about the same object.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Said {
-    uid: String,
-    name: String,
+#[derive(Clone, Copy, Debug, Hash)]
+struct Said<'a> {
+    uid: &'a str,
+    name: &'a str,
     kind: &'static str,
-    reason: String,
-    note: String,
+    reason: &'a str,
+    note: &'a str,
 }
 
-impl Said {
-    fn of(event: &Event, about: &ObjectReference) -> Self {
+impl<'a> Said<'a> {
+    fn of(event: &'a Event, about: &'a ObjectReference) -> Self {
         Self {
-            uid: about.uid.clone().unwrap_or_default(),
-            name: about.name.clone().unwrap_or_default(),
+            uid: about.uid.as_deref().unwrap_or_default(),
+            name: about.name.as_deref().unwrap_or_default(),
             kind: named(event.type_),
-            reason: event.reason.clone(),
-            note: cut(event.note.as_deref().unwrap_or_default(), LONGEST_NOTE).to_owned(),
+            reason: &event.reason,
+            note: cut(event.note.as_deref().unwrap_or_default(), LONGEST_NOTE),
         }
     }
 }
 
 /// An event that was published, and how often it was said.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Series {
-    name: String,
+    /// The moment in the event's name.
+    named_at: Timestamp,
     count: i32,
     last: Timestamp,
 }
@@ -157,24 +155,32 @@ impl Series {
     }
 }
 
-/// What was said lately.
+/// What was said lately. Of the words themselves only two hashes with secret keys are kept, which together are the same
+/// for no other words that anybody will meet.
 #[derive(Debug, Default)]
-struct Recent(HashMap<Said, Series>);
+struct Recent {
+    keys: [RandomState; 2],
+    series: HashMap<[u64; 2], Series>,
+}
 
 impl Recent {
-    fn find(&self, said: &Said, now: Timestamp) -> Option<Series> {
-        self.0.get(said).filter(|series| series.goes_on(now)).cloned()
+    fn find(&self, said: &Said<'_>, now: Timestamp) -> Option<Series> {
+        self.series.get(&self.hashes(said)).filter(|series| series.goes_on(now)).copied()
     }
 
-    fn remember(&mut self, said: Said, series: Series) {
-        if self.0.len() >= MOST {
+    fn remember(&mut self, said: &Said<'_>, series: Series) {
+        if self.series.len() >= MOST {
             let now = series.last;
-            self.0.retain(|_, series| series.goes_on(now));
-            if self.0.len() >= MOST {
-                self.0.clear();
+            self.series.retain(|_, series| series.goes_on(now));
+            if self.series.len() >= MOST {
+                self.series.clear();
             }
         }
-        self.0.insert(said, series);
+        self.series.insert(self.hashes(said), series);
+    }
+
+    fn hashes(&self, said: &Said<'_>) -> [u64; 2] {
+        self.keys.each_ref().map(|key| key.hash_one(said))
     }
 }
 
@@ -182,16 +188,18 @@ impl Recent {
 mod tests {
     use super::*;
 
-    fn said(uid: &str, note: &str) -> Said {
-        let event = Event {
+    fn event(note: &str) -> Event {
+        Event {
             type_: EventType::Normal,
             reason: "Updated".to_owned(),
             note: Some(note.to_owned()),
             action: "Update".to_owned(),
             secondary: None,
-        };
-        let uid = Some(uid.to_owned());
-        Said::of(&event, &ObjectReference { uid, ..ObjectReference::default() })
+        }
+    }
+
+    fn said<'a>(uid: &'a str, note: &'a str) -> Said<'a> {
+        Said { uid, name: "contoso", kind: "Normal", reason: "Updated", note }
     }
 
     fn at(minute: i64) -> Timestamp {
@@ -199,26 +207,29 @@ mod tests {
     }
 
     fn series(count: i32, last: Timestamp) -> Series {
-        Series { name: "contoso.1".to_owned(), count, last }
+        Series { named_at: at(0), count, last }
     }
 
     #[test]
     fn the_same_words_about_the_same_object_are_one_event_for_six_minutes() {
         let mut recent = Recent::default();
-        recent.remember(said("u", "Changed state."), series(1, at(0)));
+        recent.remember(&said("u", "Changed state."), series(1, at(0)));
         assert_eq!(recent.find(&said("u", "Changed state."), at(5)), Some(series(1, at(0))));
         assert_eq!(recent.find(&said("u", "Changed displayName."), at(5)), None, "other words");
         assert_eq!(recent.find(&said("v", "Changed state."), at(5)), None, "another object");
+        let warning = Said { kind: "Warning", ..said("u", "Changed state.") };
+        assert_eq!(recent.find(&warning, at(5)), None, "another type");
         assert_eq!(recent.find(&said("u", "Changed state."), at(6)), None, "it was long ago");
-        recent.remember(said("u", "Changed state."), series(2, at(5)));
+        recent.remember(&said("u", "Changed state."), series(2, at(5)));
         assert_eq!(recent.find(&said("u", "Changed state."), at(10)), Some(series(2, at(5))));
     }
 
     #[test]
     fn what_the_server_would_refuse_is_cut() {
         let note = "校".repeat(400);
-        assert_eq!(said("u", &note).note.len(), 1023, "no character is cut in two");
-        assert_eq!(said("u", "Ready.").note, "Ready.");
+        let about = ObjectReference::default();
+        assert_eq!(Said::of(&event(&note), &about).note.len(), 1023, "no character is cut in two");
+        assert_eq!(Said::of(&event("Ready."), &about).note, "Ready.");
         let now = Timestamp::from_second(1_795_000_000).unwrap();
         assert_eq!(name("contoso", now), "contoso.18e91efd5bd38000");
         let dotted = format!("{}.{}", "a".repeat(235), "b".repeat(17));
@@ -230,14 +241,14 @@ mod tests {
         let mut recent = Recent::default();
         for number in 0..MOST {
             let minute = if number == 0 { 7 } else { 0 };
-            recent.remember(said(&number.to_string(), "Ready."), series(1, at(minute)));
+            recent.remember(&said(&number.to_string(), "Ready."), series(1, at(minute)));
         }
-        assert_eq!(recent.0.len(), MOST);
-        recent.remember(said("new", "Ready."), series(1, at(8)));
-        assert_eq!(recent.0.len(), 2, "the others are over");
+        assert_eq!(recent.series.len(), MOST);
+        recent.remember(&said("new", "Ready."), series(1, at(8)));
+        assert_eq!(recent.series.len(), 2, "the others are over");
         for number in 0..5 * MOST {
-            recent.remember(said(&number.to_string(), "Ready."), series(1, at(8)));
-            assert!(recent.0.len() <= MOST);
+            recent.remember(&said(&number.to_string(), "Ready."), series(1, at(8)));
+            assert!(recent.series.len() <= MOST);
         }
     }
 }

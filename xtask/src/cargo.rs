@@ -40,22 +40,29 @@ pub enum Build {
 
 /// Builds the programs of these packages. Cargo shows its own progress on standard error.
 ///
+/// As they are shipped each is built for itself: of what is built together, each gets also what the other one wants of a
+/// library, and the operator is 0.9 MB larger.
+///
 /// # Errors
 ///
 /// When cargo cannot be run or the build fails; cargo has said why.
 pub fn build(packages: &[&str], how: Build) -> Result<Programs> {
-    let mut command = command();
-    command.args(["build", "--bins"]).current_dir(repository_root());
-    if how == Build::Release {
-        command.arg("--release");
+    let together = if how == Build::Release { 1 } else { packages.len().max(1) };
+    let mut by_name = BTreeMap::new();
+    for packages in packages.chunks(together) {
+        let mut command = command();
+        command.args(["build", "--bins"]).current_dir(repository_root());
+        if how == Build::Release {
+            command.arg("--release");
+        }
+        for package in packages {
+            command.args(["--package", package]);
+        }
+        let (executables, status) = run(&mut command)?;
+        ensure!(status.success(), "`cargo build` of {} failed ({status}): see above", packages.join(" and "));
+        by_name.extend(executables.into_iter().map(|executable| (executable.target, executable.path)));
     }
-    for package in packages {
-        command.args(["--package", package]);
-    }
-    let (executables, status) = run(&mut command)?;
-    ensure!(status.success(), "`cargo build` of {} failed ({status}): see above", packages.join(" and "));
-    let by_name = executables.into_iter().map(|executable| (executable.target, executable.path));
-    Ok(Programs(by_name.collect()))
+    Ok(Programs(by_name))
 }
 
 /// Builds a benchmark of a package with the names of its functions, and so that few of them are merged into others.

@@ -22,9 +22,9 @@ use kube::Client;
 use kube::api::{Api, DynamicObject, ListParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::runtime::events::{Event, EventType};
-use serde_json::Value;
 use tokio::time::Instant;
 
+use super::fields::Served;
 use super::notice::Suspicions;
 use super::{Access, GROUP, Need, Place, VERSION, fields};
 use crate::operator::events::Recorder;
@@ -153,7 +153,7 @@ impl Inspector {
         judged
     }
 
-    async fn judge(&self, need: &Need, schemas: Option<&Value>) -> Judgement {
+    async fn judge(&self, need: &Need, schemas: Option<&Served>) -> Judgement {
         match need {
             Need::Definition(resource) => self.judge_definition(resource).await,
             Need::Fields(resource) => match schemas.and_then(|schemas| fields::absent(resource, schemas)) {
@@ -233,7 +233,7 @@ impl Inspector {
         status.resource_rules.iter().any(permits_some_secret)
     }
 
-    async fn schemas(&self) -> Option<Value> {
+    async fn schemas(&self) -> Option<Served> {
         let request = http::Request::get(fields::SCHEMAS).body(Vec::new()).ok()?;
         within(self.client.request(request)).await.ok()
     }
