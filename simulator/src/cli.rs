@@ -78,6 +78,9 @@ pub(crate) struct Cli {
     /// How long a new profile stays "provisioning"
     #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration)]
     provisioning_time: Duration,
+    /// Up to so much longer it takes, for each profile another time
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
+    provisioning_spread: Duration,
     /// How long a deleted profile stays "deleting" before it is gone
     #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration)]
     delete_time: Duration,
@@ -242,6 +245,7 @@ impl From<&Cli> for Settings {
             delegated_scopes: cli.delegated_scopes.clone(),
             token_lifetime: cli.token_lifetime,
             provisioning_time: cli.provisioning_time,
+            provisioning_spread: cli.provisioning_spread,
             delete_time: cli.delete_time,
             fail_provisioning: cli.fail_provisioning.clone(),
             create_status: match cli.create_status {
@@ -271,6 +275,7 @@ mod tests {
         let defaults = Settings::default();
         assert_eq!(settings.token_lifetime, defaults.token_lifetime);
         assert_eq!(settings.provisioning_time, defaults.provisioning_time);
+        assert_eq!(settings.provisioning_spread, defaults.provisioning_spread);
         assert_eq!(settings.delete_time, defaults.delete_time);
         assert_eq!(settings.page_size, defaults.page_size);
         assert_eq!(settings.app_roles, defaults.app_roles);

@@ -77,6 +77,8 @@ pub struct Settings {
     pub token_lifetime: Duration,
     /// How long a profile stays `provisioning`. No duration is documented.
     pub provisioning_time: Duration,
+    /// Up to so much longer it takes, for each profile another time, which its id decides.
+    pub provisioning_spread: Duration,
     /// How long a profile stays `deleting`. No duration is documented.
     pub delete_time: Duration,
     /// Profiles created with one of these display names end in `provisioningFailed`.
@@ -147,6 +149,7 @@ impl Default for Settings {
             delegated_scopes: vec!["EduAdministration.ReadWrite".to_owned()],
             token_lifetime: Duration::from_secs(3599),
             provisioning_time: Duration::from_secs(2),
+            provisioning_spread: Duration::ZERO,
             delete_time: Duration::from_secs(2),
             fail_provisioning: Vec::new(),
             create_status: CreateStatus::default(),

@@ -3,9 +3,11 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use graph_simulator::Settings;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use support::{BETA, World, profile};
 
@@ -44,6 +46,31 @@ fn a_profile_is_provisioning_until_its_time_has_passed() {
     let later = world.create("Good");
     world.pass(10 * SECOND);
     assert_eq!(state(&world, &later), "provisioningFailed");
+}
+
+#[test]
+fn each_set_up_takes_a_time_of_its_own_within_the_spread_and_the_own_page_tells_when_it_ends() {
+    let mut world = World::new(Settings {
+        provisioning_time: 10 * SECOND,
+        provisioning_spread: 20 * SECOND,
+        ..Settings::default()
+    });
+    let ids: Vec<String> = (0..20).map(|number| world.create(&format!("P{number}"))).collect();
+    let told = |world: &World| {
+        let all = world.simulator.profiles(world.now);
+        let end = |one: &Value| one["setUpDateTime"].as_str().and_then(|end| end.parse().ok());
+        all.iter().map(|one| end(one).unwrap()).collect::<Vec<Timestamp>>()
+    };
+    let (begin, ends) = (world.now, told(&world));
+    let waits: BTreeSet<i64> = ends.iter().map(|end| end.duration_since(begin).as_secs()).collect();
+    assert!(waits.len() > 5 && waits.iter().all(|wait| (10..=30).contains(wait)), "{waits:?}");
+    for second in 10..=30 {
+        world.pass(if second == 10 { 10 * SECOND } else { SECOND });
+        for (id, end) in ids.iter().zip(&ends) {
+            let wanted = if world.now >= *end { "provisioned" } else { "provisioning" };
+            assert_eq!(state(&world, id), wanted, "{id} after {second} s");
+        }
+    }
 }
 
 #[test]

@@ -169,14 +169,15 @@ impl Recent {
     }
 
     fn remember(&mut self, said: &Said<'_>, series: Series) {
-        if self.series.len() >= MOST {
+        let hashes = self.hashes(said);
+        if self.series.len() >= MOST && !self.series.contains_key(&hashes) {
             let now = series.last;
             self.series.retain(|_, series| series.goes_on(now));
             if self.series.len() >= MOST {
                 self.series.clear();
             }
         }
-        self.series.insert(self.hashes(said), series);
+        self.series.insert(hashes, series);
     }
 
     fn hashes(&self, said: &Said<'_>) -> [u64; 2] {
@@ -246,6 +247,11 @@ mod tests {
         assert_eq!(recent.series.len(), MOST);
         recent.remember(&said("new", "Ready."), series(1, at(8)));
         assert_eq!(recent.series.len(), 2, "the others are over");
+        for number in 2..MOST {
+            recent.remember(&said(&number.to_string(), "Ready."), series(1, at(8)));
+        }
+        recent.remember(&said("new", "Ready."), series(2, at(8)));
+        assert_eq!(recent.series.len(), MOST, "what is said again takes no room");
         for number in 0..5 * MOST {
             recent.remember(&said(&number.to_string(), "Ready."), series(1, at(8)));
             assert!(recent.series.len() <= MOST);

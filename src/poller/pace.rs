@@ -16,6 +16,10 @@ const GATHER: Duration = Duration::from_millis(100);
 /// agree must not use up a tenant's calls.
 const ASKED_LISTS: u32 = 5;
 
+/// So many lists without news come at the fast interval, a minute's by default: whoever has just asked for something
+/// sees what becomes of it within one interval. What takes longer is looked at ever slower.
+const PATIENT_LISTS: u32 = 12;
+
 /// Says when the next list is due.
 #[derive(Debug)]
 pub(super) struct Pace {
@@ -119,12 +123,12 @@ impl Pace {
             return Some(left(asked, GATHER, now).max(left(last, self.intervals.fast / ASKED_LISTS, now)));
         }
         if self.fast {
-            return Some(left(last, self.grown(self.unchanged), now));
+            return Some(left(last, self.grown(self.unchanged.saturating_sub(PATIENT_LISTS)), now));
         }
         if self.idle { None } else { Some(left(last, self.to_next_phase(last), now)) }
     }
 
-    /// The fast interval, half as long again for each round without news, up to the rest interval.
+    /// The fast interval, half as long again for each of so many rounds, up to the rest interval.
     fn grown(&self, rounds: u32) -> Duration {
         let factor = 1.5_f64.powi(i32::try_from(rounds.min(64)).unwrap_or(64));
         let grown = self.intervals.fast.as_secs_f64() * factor;
@@ -249,9 +253,11 @@ mod tests {
             pace.succeeded(false);
         }
         pace.set(true, false, at(0));
-        assert_eq!(pace.next(at(0)), Some(FAST), "rounds at rest do not count");
-        pace.succeeded(false);
-        pace.set(true, false, at(0));
+        for _ in 0..=PATIENT_LISTS {
+            assert_eq!(pace.next(at(0)), Some(FAST), "rounds at rest do not count");
+            pace.succeeded(false);
+            pace.set(true, false, at(0));
+        }
         assert_eq!(pace.next(at(0)), Some(FAST.mul_f64(1.5)), "it goes on, for somebody else as well");
     }
 
@@ -275,16 +281,18 @@ mod tests {
     }
 
     #[test]
-    fn fast_grows_to_rest_while_nothing_changes() {
+    fn after_a_minute_fast_grows_to_rest_while_nothing_changes() {
         let mut pace = pace();
         pace.set(true, false, at(0));
         let mut waits = Vec::new();
-        for _ in 0..9 {
+        for _ in 0..PATIENT_LISTS + 9 {
             pace.began(at(0));
             waits.push(pace.next(at(0)).unwrap().as_secs());
             pace.succeeded(false);
         }
-        assert_eq!(waits, [5, 7, 11, 16, 25, 37, 56, 60, 60]);
+        let (minute, later) = waits.split_at(12);
+        assert_eq!(minute, [5; 12]);
+        assert_eq!(later, [5, 7, 11, 16, 25, 37, 56, 60, 60]);
         pace.succeeded(true);
         assert_eq!(pace.next(at(0)), Some(FAST));
     }

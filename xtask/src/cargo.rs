@@ -1,10 +1,10 @@
 //! Builds programs and tests and tells where cargo has put them. Runs none of them.
 
 use std::collections::BTreeMap;
-use std::env;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::{env, fs};
 
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
@@ -47,11 +47,27 @@ pub enum Build {
 ///
 /// When cargo cannot be run or the build fails; cargo has said why.
 pub fn build(packages: &[&str], how: Build) -> Result<Programs> {
+    build_bins(packages, how, &[])
+}
+
+/// Builds a program as it is shipped, but with the names of its functions, and leaves it at `path`; where cargo puts
+/// programs stands afterwards the one that is shipped.
+///
+/// # Errors
+///
+/// When cargo cannot be run or the build fails; cargo has said why. When the program cannot be copied.
+pub fn build_with_names(package: &str, path: &Path) -> Result<()> {
+    let programs = build_bins(&[package], Build::Release, &[("CARGO_PROFILE_RELEASE_STRIP", "false")])?;
+    fs::copy(programs.path(package)?, path).with_context(|| format!("cannot write {}", path.display()))?;
+    build(&[package], Build::Release).map(drop)
+}
+
+fn build_bins(packages: &[&str], how: Build, environment: &[(&str, &str)]) -> Result<Programs> {
     let together = if how == Build::Release { 1 } else { packages.len().max(1) };
     let mut by_name = BTreeMap::new();
     for packages in packages.chunks(together) {
         let mut command = command();
-        command.args(["build", "--bins"]).current_dir(repository_root());
+        command.args(["build", "--bins"]).current_dir(repository_root()).envs(environment.iter().copied());
         if how == Build::Release {
             command.arg("--release");
         }

@@ -156,11 +156,13 @@ impl Inner {
 
 /// Every profile with what only the simulator knows of it.
 pub(super) fn profiles(model: &mut Model, now: Timestamp) -> Vec<Json> {
+    let set_up = model.settings().provisioning_time;
     let all = model.everything(now).into_iter();
     all.map(|(tenant, view)| {
         let mut members = vec![
             ("tenantId", Json::from(tenant)),
             ("createdDateTime", Json::from(view.profile.created.to_string())),
+            ("setUpDateTime", Json::from(view.profile.set_up_at(set_up).to_string())),
         ];
         members.extend(render::profile(&view, Generation::Beta, Occasion::Read));
         if let Some(status) = &view.status {

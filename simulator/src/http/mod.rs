@@ -131,7 +131,8 @@ impl Simulator {
         self.lock().log.all()
     }
 
-    /// All profiles of all tenants as they are at `now`, with `tenantId` and `createdDateTime`, deleting ones included.
+    /// All profiles of all tenants as they are at `now`, with `tenantId`, `createdDateTime` and `setUpDateTime` (when the
+    /// last set-up ends), deleting ones included.
     #[must_use]
     pub fn profiles(&self, now: Timestamp) -> Vec<Value> {
         let mut inner = self.lock();

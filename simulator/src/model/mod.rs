@@ -132,8 +132,10 @@ impl Model {
     ) -> Result<View, Invalid> {
         let accept_type_without_hash = self.settings.accept_type_without_hash;
         let draft = parse::draft(body, Rules { generation, accept_type_without_hash, now })?;
+        let id = self.ids.guid();
         let mut profile = Profile {
-            id: self.ids.guid(),
+            extra_set_up: self.settings.provisioning_spread.mul_f64(profile::share_of(&id)),
+            id,
             position: self.next_position,
             created: now,
             fails: self.failing.contains(&draft.display_name),

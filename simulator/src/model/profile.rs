@@ -2,6 +2,7 @@
 //! which time. No JSON here, neither reading nor writing.
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -214,6 +215,9 @@ pub(crate) struct Profile {
     pub(crate) draft: Draft,
     /// When the last set-up began: at the create, or at the last update.
     pub(crate) set_up_since: Timestamp,
+    /// How much longer than usual a set-up takes.
+    #[serde(default)]
+    pub(crate) extra_set_up: Duration,
     /// Whether an earlier set-up than the last has ended well.
     pub(crate) was_provisioned: bool,
     pub(crate) sync: Sync,
@@ -232,19 +236,33 @@ impl Profile {
                 (true, true) => Some(State::DeletionFailed),
             };
         }
-        Some(match (has_passed(self.set_up_since, provisioning, now), self.fails) {
-            (false, _) => State::Provisioning,
-            (true, false) => State::Provisioned,
-            (true, true) => State::ProvisioningFailed,
-        })
+        Some(
+            match (
+                has_passed(self.set_up_since, provisioning.saturating_add(self.extra_set_up), now),
+                self.fails,
+            ) {
+                (false, _) => State::Provisioning,
+                (true, false) => State::Provisioned,
+                (true, true) => State::ProvisioningFailed,
+            },
+        )
     }
 }
 
 impl Profile {
     /// When the last set-up ends.
     pub(crate) fn set_up_at(&self, provisioning: Duration) -> Timestamp {
-        self.set_up_since.saturating_add(provisioning).unwrap_or(Timestamp::MAX)
+        let length = provisioning.saturating_add(self.extra_set_up);
+        self.set_up_since.saturating_add(length).unwrap_or(Timestamp::MAX)
     }
+}
+
+/// A number between 0 and 1 that an id decides, the same in each run.
+pub(crate) fn share_of(id: &str) -> f64 {
+    let mut hasher = DefaultHasher::new();
+    id.hash(&mut hasher);
+    let [first, second, ..] = hasher.finish().to_be_bytes();
+    f64::from(u16::from_be_bytes([first, second])) / f64::from(u16::MAX)
 }
 
 /// Whether `span` has passed since `start`. A span beyond the end of time never passes.

@@ -128,7 +128,7 @@ fn write_all(round: &Round<'_>, pattern: &Pattern) -> Result<f64> {
                         // Nobody applies any more.
                         let Ok((profile, path, applied)) = next else { return Ok(()) };
                         write(writer, &path, applied, pattern)?;
-                        write_beside(writer, shape.tenant_of(profile), pattern.beside(profile))?;
+                        write_beside(writer, shape.tenant_of(profile), profile, pattern.beside(profile))?;
                     }
                 })
             })
@@ -154,8 +154,7 @@ fn write_all(round: &Round<'_>, pattern: &Pattern) -> Result<f64> {
 fn write(client: &Client, path: &str, mut now: Value, pattern: &Pattern) -> Result<()> {
     for number in 0..pattern.patches {
         // A finalizer would have to be taken off again; this is as large.
-        let body =
-            json!({"metadata": {"annotations": {"edusync.dev/profile": number.to_string()}}}).to_string();
+        let body = annotation(&number.to_string());
         let sent = Sent { content_type: "application/merge-patch+json", body: &body, headers: &[] };
         now = client.send("PATCH", path, sent)?.wanted()?;
     }
@@ -179,12 +178,15 @@ fn write(client: &Client, path: &str, mut now: Value, pattern: &Pattern) -> Resu
     Ok(())
 }
 
-/// Writes to a connection, as large as the operator's.
-fn write_beside(client: &Client, tenant: usize, times: usize) -> Result<()> {
+fn annotation(value: &str) -> String {
+    json!({"metadata": {"annotations": {"edusync.dev/bare": value}}}).to_string()
+}
+
+/// Writes to a connection, each another one: what changes nothing is not stored, and costs less.
+fn write_beside(client: &Client, tenant: usize, profile: usize, times: usize) -> Result<()> {
     let path = tenant::connection_path(&shape::namespace(tenant));
     for number in 0..times {
-        let body =
-            json!({"metadata": {"annotations": {"edusync.dev/in-use": number.to_string()}}}).to_string();
+        let body = annotation(&format!("{profile}/{number}"));
         let sent = Sent { content_type: "application/merge-patch+json", body: &body, headers: &[] };
         client.send("PATCH", &path, sent)?.wanted()?;
     }
@@ -194,7 +196,7 @@ fn write_beside(client: &Client, tenant: usize, times: usize) -> Result<()> {
 /// Creates as many profiles in a simulator that has none. How long that took, without getting tokens.
 fn post_all(round: &Round<'_>) -> Result<f64> {
     let shape = round.shape;
-    let mut simulator = round.stage.second_simulator(&shape, Behaviour { provisioning: 0, expand: true })?;
+    let mut simulator = round.stage.second_simulator(&shape, Behaviour::PROMPT)?;
     let clients = Stage::clients_of(&simulator, WRITERS)?;
     let first = clients.first().context("there is no client")?;
     let tokens = (0..shape.tenants()).map(|tenant| portal::sign_in(first, &shape::tenant_id(tenant)));

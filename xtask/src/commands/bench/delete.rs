@@ -1,10 +1,10 @@
 //! All profiles are deleted at once. What is measured goes from the first DELETE to the last resource that is gone.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use xtask::numbers::count;
 use xtask::timing;
 
-use super::hands;
+use super::hands::{self, Work};
 use super::report::Figures;
 use super::round::Round;
 
@@ -15,12 +15,12 @@ pub(super) fn run(round: &mut Round<'_>) -> Result<Figures> {
     let objects: Vec<_> = (0..shape.profiles).map(|profile| shape.object(profile, "profile", None)).collect();
     let clients = round.stage.hands.clone();
     let begun = timing::now();
-    let deleting = std::thread::spawn(move || hands::delete(&clients, &objects));
+    let mut deleting = Work::start(move || hands::delete(&clients, &objects));
     round.until(&step, |round| {
         let left = round.stage.profiles.count();
-        (left == 0, format!("{left} are left"))
+        (left == 0 || deleting.has_failed(), format!("{left} are left"))
     })?;
-    deleting.join().ok().context("the thread that deletes has panicked")??;
+    deleting.end()?;
     let gone = timing::now();
     round.until_quiet(&step)?;
     let account = round.account(begun)?;

@@ -30,12 +30,13 @@ pub(super) fn shown(scenario: Scenario) -> (&'static str, &'static [Figure]) {
         Scenario::Restart => ("Restart", RESTART),
         Scenario::Delete => ("All profiles are deleted at once", DELETE),
         Scenario::Heap => ("What is alive at rest", HEAP),
-        Scenario::Follow => ("Graph takes 10 s to set a profile up", FOLLOW),
+        Scenario::Cpu => ("Processor time, looked at with `perf`", CPU),
+        Scenario::Follow => ("Graph takes 5 to 55 s to set a profile up", FOLLOW),
     }
 }
 
 /// The order on the page.
-pub(super) const ORDER: [Scenario; 13] = [
+pub(super) const ORDER: [Scenario; 14] = [
     Scenario::Idle,
     Scenario::Create,
     Scenario::Bare,
@@ -49,6 +50,7 @@ pub(super) const ORDER: [Scenario; 13] = [
     Scenario::Away,
     Scenario::Secrets,
     Scenario::Heap,
+    Scenario::Cpu,
 ];
 
 const HEAP: &[Figure] = &[
@@ -62,6 +64,13 @@ const HEAP: &[Figure] = &[
     figure("heap.blocks", "In so many pieces", "", 0),
 ];
 
+const CPU: &[Figure] = &[
+    figure("cpu.burst_seconds", "All are applied at once: processor time", "s", 1),
+    figure("cpu.burst_looks", "Looks in the burst", "", 0),
+    figure("cpu.rest_percent", "At rest: processor time", "% of a core", 2),
+    figure("cpu.rest_looks", "Looks at rest", "", 0),
+];
+
 const PRIVATE: &str = "Of that heap and stacks; the rest is pages of the program";
 
 const IDLE: &[Figure] = &[
@@ -73,6 +82,7 @@ const IDLE: &[Figure] = &[
 
 const CREATE: &[Figure] = &[
     figure("create.seconds", "First apply to last Ready", "s", 1),
+    figure("create.written_seconds", "First apply to last write, events included", "s", 1),
     figure("create.applied_seconds", "All are applied after", "s", 1),
     figure("create.first_post_seconds", "First POST after", "s", 2),
     figure("create.posts_seconds", "First POST to last POST", "s", 1),
@@ -153,6 +163,7 @@ const RESTART: &[Figure] = &[
     figure("restart.stop_seconds", "To end", "s", 1),
     figure("restart.lease_seconds", "Start to lease", "s", 2),
     figure("restart.first_call_seconds", "Start to first Graph call", "s", 2),
+    figure("restart.all_listed_seconds", "Start to the first good list of the last tenant", "s", 1),
     figure("restart.calls_first_minute", "Graph calls in the first minute", "", 0),
     figure("restart.calls_steady_minute", "Graph calls in the second minute", "", 0),
     figure("restart.calls_ratio", "First minute, compared with the second", "times", 2),

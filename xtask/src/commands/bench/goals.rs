@@ -1,5 +1,7 @@
 //! What was asked for, and whether it was reached: judged by the reports, never by hand. Pure.
 
+use xtask::numbers::count;
+
 use super::figures::number;
 use super::micro::Micro;
 use super::report::Report;
@@ -34,6 +36,17 @@ fn figure(reports: &[Report], name: &str, fits: impl Fn(&Shape) -> bool) -> Vec<
     fitting.filter_map(|report| Some((report.shape.short(), report.figure(name)?))).collect()
 }
 
+/// The same for each profile, where the last tenant had its three as well: it costs its list, whoever is in it.
+fn three_a_tenant(reports: &[Report], name: &str) -> Vec<(String, f64)> {
+    let fitting = reports.iter().filter(|report| report.shape.per_tenant == 3 && report.shape.profiles >= 3);
+    let measured = fitting.filter_map(|report| {
+        let Shape { profiles, per_tenant } = report.shape;
+        let full = count(per_tenant * report.shape.tenants());
+        Some((report.shape.short(), report.figure(name)? * count(profiles) / full))
+    });
+    measured.collect()
+}
+
 /// The binary of every run.
 fn binaries(reports: &[Report]) -> Vec<(String, f64)> {
     let records = reports.iter().flat_map(|report| report.scenarios.values());
@@ -46,21 +59,14 @@ const GOALS: [Goal; 16] = [
         limit: 20.0,
         unit: "",
         digits: 1,
-        measured: |reports, _| {
-            let lists = figure(reports, "rest.lists_per_tenant_hour", |shape| {
-                shape.per_tenant == 3 && shape.profiles >= 3
-            });
-            lists.into_iter().map(|(shape, lists)| (shape, lists / 3.0)).collect()
-        },
+        measured: |reports, _| three_a_tenant(reports, "rest.graph_calls_per_profile_hour"),
     },
     Goal {
         title: "The same where lists take no `$expand`",
         limit: 24.0,
         unit: "",
         digits: 1,
-        measured: |reports, _| {
-            figure(reports, "noExpand.graph_calls_per_profile_hour", |shape| shape.per_tenant == 3)
-        },
+        measured: |reports, _| three_a_tenant(reports, "noExpand.graph_calls_per_profile_hour"),
     },
     Goal {
         title: "Kubernetes writes per profile-hour at rest",
@@ -85,7 +91,11 @@ const GOALS: [Goal; 16] = [
         limit: 4.0,
         unit: "",
         digits: 0,
-        measured: |reports, _| figure(reports, "follow.most_writes_of_a_profile", |_| true),
+        measured: |reports, _| {
+            let one_by_one = figure(reports, "follow.most_writes_of_a_profile", |_| true);
+            let all_at_once = figure(reports, "create.most_writes_of_a_profile", |_| true);
+            one_by_one.into_iter().chain(all_at_once).collect()
+        },
     },
     Goal {
         title: "1,000 applied to all Ready, compared with a bare client's same writes",

@@ -2,15 +2,44 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use serde_json::Value;
 
 use crate::commands::http::{Client, Sent};
 use crate::commands::tenant::Object;
 
 const FIELD_MANAGER: &str = "fieldManager=bench&force=true";
+
+/// Work in a thread of its own, while somebody watches what comes of it.
+pub(super) struct Work(Option<JoinHandle<Result<()>>>, Result<()>);
+
+impl Work {
+    pub(super) fn start(work: impl FnOnce() -> Result<()> + Send + 'static) -> Self {
+        Self(Some(thread::spawn(work)), Ok(()))
+    }
+
+    /// Whether it has ended, and not well: then there is nothing to watch.
+    pub(super) fn has_failed(&mut self) -> bool {
+        if self.0.as_ref().is_some_and(JoinHandle::is_finished) {
+            self.join();
+        }
+        self.1.is_err()
+    }
+
+    /// Waits for it.
+    pub(super) fn end(mut self) -> Result<()> {
+        self.join();
+        self.1
+    }
+
+    fn join(&mut self) {
+        if let Some(thread) = self.0.take() {
+            self.1 = thread.join().unwrap_or_else(|_| Err(anyhow!("the thread has panicked")));
+        }
+    }
+}
 
 /// Does `work` with each of `items`, one hand for each client. The first failure ends it.
 pub(super) fn each<T: Sync>(
@@ -64,6 +93,18 @@ mod tests {
     use anyhow::bail;
 
     use super::*;
+
+    #[test]
+    fn work_that_fails_is_seen_before_its_end_is_waited_for() {
+        let mut work = Work::start(|| bail!("it does not go"));
+        while !work.has_failed() {
+            thread::yield_now();
+        }
+        assert!(work.end().is_err());
+        let mut work = Work::start(|| Ok(()));
+        assert!(!work.has_failed());
+        work.end().unwrap();
+    }
 
     #[test]
     fn every_item_is_done_once_and_a_failure_ends_it() {

@@ -108,7 +108,7 @@ fn keepers(books: &Books) -> Vec<Keeper> {
 
 /// The module of a frame (`0x1f: <edusync::poller::run::Poll as Future>::poll (src/poller/run.rs:12:5)`): its crate and, of
 /// ours, two more names, of others one more.
-fn module(frame: &str) -> String {
+pub(super) fn module(frame: &str) -> String {
     let symbol = frame.split_once(": ").map_or(frame, |(_, symbol)| symbol);
     let symbol = symbol.trim_start_matches(['<', '&', '(', '*']);
     let symbol = symbol.strip_prefix("dyn ").or_else(|| symbol.strip_prefix("mut ")).unwrap_or(symbol);

@@ -10,11 +10,16 @@ use serde_json::Value;
 use xtask::control_plane::output_of;
 use xtask::repository_root;
 
+use super::report::Run;
+
 const FILE: &str = "micro.json";
 
 /// All that were measured.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Micro {
+    /// On what they ran. Older files do not know.
+    #[serde(default)]
+    pub(super) run: Option<Run>,
     pub(super) benchmarks: Vec<Benchmark>,
     #[serde(default)]
     pub(super) counts: Vec<Count>,
@@ -38,15 +43,19 @@ pub(super) struct Benchmark {
 }
 
 /// Runs them, and keeps what they found in the folder of the reports.
-pub(super) fn run(output: &Path) -> Result<()> {
+pub(super) fn run(output: &Path, run: Run) -> Result<()> {
+    let kept = repository_root().join("target/criterion");
+    // Of a benchmark that there is no more; there may be none.
+    let _ = fs::remove_dir_all(&kept);
     let status = bench("steps").status().context("cannot run cargo")?;
     ensure!(status.success(), "`cargo bench` failed ({status}): see above");
     let told = output_of(&mut bench("allocations"))?;
     let counts = told.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let mut benchmarks = Vec::new();
-    find(&repository_root().join("target/criterion"), &mut benchmarks)?;
+    find(&kept, &mut benchmarks)?;
     benchmarks.sort_by(|one: &Benchmark, other| one.name.cmp(&other.name));
-    let text = serde_json::to_string_pretty(&Micro { benchmarks, counts }).context("cannot write JSON")?;
+    let text = serde_json::to_string_pretty(&Micro { run: Some(run), benchmarks, counts })
+        .context("cannot write JSON")?;
     fs::create_dir_all(output).with_context(|| format!("cannot make {}", output.display()))?;
     let path = output.join(FILE);
     fs::write(&path, text + "\n").with_context(|| format!("cannot write {}", path.display()))

@@ -2,6 +2,7 @@
 
 mod bare;
 mod calm;
+mod cpu;
 mod create;
 mod delete;
 mod figures;
@@ -18,6 +19,7 @@ mod round;
 mod sampler;
 mod scenario;
 mod shape;
+mod spent;
 mod stage;
 mod trouble;
 mod watch;
@@ -49,13 +51,13 @@ use stage::{Behaviour, Paths, Stage};
 pub(crate) struct Arguments {
     /// How many profiles there are; several numbers are several rounds
     #[arg(long, value_name = "N", num_args = 1.., default_values_t = [1, 100, 1000],
-        value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        value_parser = clap::value_parser!(u32).range(1..=10_000))]
     profiles: Vec<u32>,
     /// How many of them are in one tenant; several numbers are several rounds
     #[arg(long, value_name = "N", num_args = 1.., default_values_t = [3, 300],
-        value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        value_parser = clap::value_parser!(u32).range(1..=10_000))]
     per_tenant: Vec<u32>,
-    /// What is measured; left out, all but no-expand and heap. Later scenarios need the profiles that create makes, which
+    /// What is measured; left out, all but no-expand, heap and cpu. Later scenarios need the profiles that create makes, which
     /// then runs too, and bare the delete before it, if there is one
     #[arg(long = "scenario", value_name = "NAME", num_args = 1.., value_enum)]
     scenarios: Vec<Scenario>,
@@ -73,7 +75,7 @@ pub(crate) struct Arguments {
     output: PathBuf,
 }
 
-/// Built together, since cargo would build what they share anew for each.
+/// What a round needs.
 const PROGRAMS: [&str; 3] = ["edusync", "graph-simulator", "xtask"];
 
 const HELP: &str = "\
@@ -95,6 +97,7 @@ Examples:
   cargo xtask bench --profiles 1000 --per-tenant 3 --scenario create rest bare
   cargo xtask bench --profiles 10000
   cargo xtask bench --profiles 1000 --per-tenant 3 --scenario heap      # who keeps what memory
+  cargo xtask bench --profiles 1000 --per-tenant 3 --scenario cpu       # on what processor time is spent; needs perf
   cargo xtask bench --draw
   CARGO_PROFILE_RELEASE_LTO=false cargo xtask bench --profiles 10 --output target/bench   # quick to build; the report says so";
 
@@ -131,6 +134,9 @@ fn perform(arguments: &Arguments, folder: &TempDir, interrupt: &Interrupt) -> Re
     let progress = Progress::new();
     let programs = Paths::of(&cargo::build(&PROGRAMS, Build::Release)?)?;
     let tools = Tools::locate(&progress)?;
+    if arguments.scenarios.contains(&Scenario::Cpu) {
+        cpu::check_tool()?;
+    }
     interrupt.defer();
     let output = repository_root().join(&arguments.output);
     let mut wanted = arguments.scenarios.clone();
@@ -155,27 +161,37 @@ fn perform(arguments: &Arguments, folder: &TempDir, interrupt: &Interrupt) -> Re
         };
         let together: Vec<Scenario> = wanted.iter().copied().filter(|one| !one.is_apart()).collect();
         if !together.is_empty() {
-            let mut round = begin("round", &programs, Behaviour { provisioning: 0, expand: true })?;
+            let mut round = begin("round", &programs, Behaviour::PROMPT)?;
             round.perform(&together, &mut tell)?;
             round.stage.stop()?;
         }
         for scenario in wanted.iter().copied().filter(|one| one.is_apart()) {
-            let (provisioning, expand) = match scenario {
-                Scenario::Follow => (create::SET_UP, true),
-                _ => (0, false),
+            let behaviour = match scenario {
+                Scenario::Follow => Behaviour {
+                    provisioning: create::SET_UP,
+                    spread: create::SET_UP_SPREAD,
+                    ..Behaviour::PROMPT
+                },
+                Scenario::NoExpand => Behaviour { expand: false, ..Behaviour::PROMPT },
+                _ => Behaviour::PROMPT,
             };
             let mut programs = programs.clone();
-            if scenario == Scenario::Heap {
-                programs.operator = cargo::build_benchmark("edusync", "heap")?;
+            match scenario {
+                Scenario::Heap => programs.operator = cargo::build_benchmark("edusync", "heap")?,
+                Scenario::Cpu => {
+                    programs.operator = folder.path().join("edusync-with-names");
+                    cargo::build_with_names("edusync", &programs.operator)?;
+                }
+                _ => {}
             }
             let name = format!("{scenario:?}").to_lowercase();
-            let mut round = begin(&name, &programs, Behaviour { provisioning, expand })?;
+            let mut round = begin(&name, &programs, behaviour)?;
             tell(round.perform_apart(scenario)?)?;
             round.stage.stop()?;
         }
     }
     if arguments.micro {
-        micro::run(&output)?;
+        micro::run(&output, Run::now(&programs.operator)?)?;
     }
     draw(arguments).map(drop)
 }

@@ -41,11 +41,13 @@ pub(super) fn growth(reports: &[Report]) -> Option<Growth> {
         .iter()
         .filter_map(|one| Some((one.shape, one.figure("rest.memory_mib")?, one.figure("rest.cpu_percent")?)))
         .collect();
-    let small = measured.iter().filter(|one| one.0.per_tenant == 3).max_by_key(|one| one.0.profiles)?;
-    let large = measured
-        .iter()
-        .filter(|one| one.0.per_tenant > 3 && one.0.profiles == small.0.profiles)
-        .max_by_key(|one| one.0.per_tenant)?;
+    let large_of = |small: &(Shape, f64, f64)| {
+        let same = measured.iter().filter(|one| one.0.per_tenant > 3 && one.0.profiles == small.0.profiles);
+        same.max_by_key(|one| one.0.per_tenant).copied()
+    };
+    let both = measured.iter().filter(|one| one.0.per_tenant == 3 && one.0.tenants() > 1);
+    let both = both.filter_map(|small| Some((*small, large_of(small)?)));
+    let (small, large) = &both.max_by_key(|(small, _)| small.0.profiles)?;
     let least = measured.iter().min_by_key(|one| one.0.profiles)?;
     let tenants = |one: &(Shape, f64, f64)| count(one.0.tenants());
     let profiles = |one: &(Shape, f64, f64)| count(one.0.profiles);
@@ -106,6 +108,7 @@ mod tests {
             calls_per_second: Vec::new(),
             writes_per_second: Vec::new(),
             keepers: Vec::new(),
+            spenders: Vec::new(),
         };
         Report { shape, scenarios: BTreeMap::from([(Scenario::Rest, record)]) }
     }
@@ -122,6 +125,13 @@ mod tests {
         let part = growth.part(1000, 100, 10, 60.0);
         close(part.memory_mib, 20.0 + 11_000.0 / 1024.0);
         close(part.calls_per_second, 100.0 / 60.0);
+    }
+
+    #[test]
+    fn the_largest_size_that_was_measured_in_both_ways_counts() {
+        let reports = [report(1, 3), report(1000, 3), report(1000, 300), report(10_000, 3)];
+        let growth = growth(&reports).unwrap();
+        assert!((growth.kib_per_tenant - 10.0).abs() < 1e-6, "{growth:?}");
     }
 
     #[test]

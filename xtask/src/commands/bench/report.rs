@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -11,11 +13,15 @@ use xtask::control_plane::output_of;
 use xtask::numbers::number;
 use xtask::timing;
 
+use super::cpu::Spender;
 use super::heap::Keeper;
 use super::round::Outcome;
 use super::sampler::Sample;
 use super::scenario::Scenario;
 use super::shape::Shape;
+
+/// How long the processors are looked at before a round.
+const LOOK: Duration = Duration::from_secs(3);
 
 /// Numbers by name; what they mean is in `figures`.
 pub(super) type Figures = BTreeMap<&'static str, f64>;
@@ -42,6 +48,9 @@ pub(super) struct Record {
     /// Who keeps what memory, most first, where that was counted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) keepers: Vec<Keeper>,
+    /// On what processor time was spent, most first, where that was counted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) spenders: Vec<Spender>,
 }
 
 /// When, of what and on what it was measured.
@@ -56,8 +65,9 @@ pub(super) struct Run {
     pub(super) cores: usize,
     pub(super) memory_gib: f64,
     pub(super) kernel: String,
-    /// Processes that wanted to run, over the minute before.
-    pub(super) load_before: f64,
+    /// What all processors together did in the seconds before, in percent of what they can. Older reports do not know.
+    #[serde(default)]
+    pub(super) busy_before_percent: Option<f64>,
 }
 
 impl Run {
@@ -69,7 +79,6 @@ impl Run {
         let memory = read("/proc/meminfo");
         let kib = memory.lines().find_map(|line| line.strip_prefix("MemTotal:"));
         let kib = kib.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0);
-        let load = read("/proc/loadavg").split_whitespace().next().and_then(|load| load.parse().ok());
         Ok(Self {
             date: timing::now().strftime("%Y-%m-%d").to_string(),
             commit: commit(),
@@ -79,9 +88,28 @@ impl Run {
             cores: std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
             memory_gib: rounded(number(kib) / 1_048_576.0),
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
-            load_before: load.unwrap_or_default(),
+            busy_before_percent: busy().map(rounded),
         })
     }
+}
+
+/// What all processors do now, looked at for a while, in percent of what they can.
+fn busy() -> Option<f64> {
+    let before = spent(&read("/proc/stat"))?;
+    thread::sleep(LOOK);
+    let after = spent(&read("/proc/stat"))?;
+    let all = after.0.saturating_sub(before.0);
+    (all > 0).then(|| 100.0 - number(after.1.saturating_sub(before.1)) / number(all) * 100.0)
+}
+
+/// All time of all processors since the start of the machine, and what of it was idle or waited for a disk, in ticks: the
+/// first line of `/proc/stat`.
+fn spent(stat: &str) -> Option<(u64, u64)> {
+    let line = stat.lines().next()?.strip_prefix("cpu ")?;
+    // Behind the first eight stands what is in them already.
+    let ticks: Vec<u64> = line.split_whitespace().take(8).filter_map(|ticks| ticks.parse().ok()).collect();
+    let idle = ticks.get(3)? + ticks.get(4)?;
+    Some((ticks.iter().sum(), idle))
 }
 
 fn read(path: &str) -> String {
@@ -134,6 +162,7 @@ pub(super) fn keep(folder: &Path, shape: &Shape, run: &Run, outcome: Outcome) ->
         calls_per_second: outcome.calls,
         writes_per_second: outcome.writes,
         keepers: outcome.keepers,
+        spenders: outcome.spenders,
     };
     report.scenarios.insert(outcome.scenario, record);
     let text = serde_json::to_string(&report).context("a report cannot be written as JSON")?;
@@ -176,7 +205,14 @@ mod tests {
     fn outcome(scenario: Scenario, value: f64) -> Outcome {
         let figures = Figures::from([("rest.cpu_percent", value)]);
         let (samples, calls, writes, keepers) = (Vec::new(), vec![1], vec![2], Vec::new());
-        Outcome { scenario, figures, samples, calls, writes, keepers, seconds: 1.0 }
+        Outcome { scenario, figures, samples, calls, writes, keepers, spenders: Vec::new(), seconds: 1.0 }
+    }
+
+    #[test]
+    fn what_processors_do_is_read() {
+        let stat = "cpu  100 0 50 800 50 0 0 0 7 7\ncpu0 1 1 1 1 1 1 1 1 1 1\n";
+        assert_eq!(spent(stat), Some((1000, 850)));
+        assert_eq!(spent(""), None);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use xtask::progress::{Progress, Step};
 use xtask::timing::{self, Stopwatch};
 
 use super::bare::Pattern;
+use super::cpu::Spender;
 use super::heap::Keeper;
 use super::meter::Account;
 use super::report::Figures;
@@ -19,12 +20,12 @@ use super::sampler::Sample;
 use super::scenario::Scenario;
 use super::shape::Shape;
 use super::stage::Stage;
-use super::{bare, calm, create, delete, hands, heap, trouble};
+use super::{bare, calm, cpu, create, delete, hands, heap, trouble};
 use crate::commands::interrupt::Interrupt;
 
 const TICK: Duration = Duration::from_millis(20);
-/// How long nobody must have written before a scenario is over, or the next one begins.
-const QUIET: Duration = Duration::from_secs(3);
+/// Longer than the fast poll: how long nobody must have written before a scenario is over, or the next one begins.
+const QUIET: Duration = Duration::from_secs(6);
 /// How long the empty cluster is looked at.
 const EMPTY: Duration = Duration::from_secs(8);
 /// How long anything may take at most. Only a defect takes longer.
@@ -42,10 +43,12 @@ pub(super) struct Round<'a> {
     pub(super) pattern: Option<Pattern>,
     /// While there was nothing in the cluster that concerns the operator.
     pub(super) empty: Vec<Sample>,
-    /// How long all of a create took, in seconds.
+    /// How long all of a create took, to the operator's last write, in seconds.
     pub(super) created_in: f64,
     /// Who keeps what memory, for the outcome of the scenario that counts it.
     pub(super) keepers: Vec<Keeper>,
+    /// The same of what processor time is spent on.
+    pub(super) spenders: Vec<Spender>,
 }
 
 /// What a scenario has found.
@@ -60,6 +63,8 @@ pub(super) struct Outcome {
     pub(super) writes: Vec<u32>,
     /// Who keeps what memory, if that was counted.
     pub(super) keepers: Vec<Keeper>,
+    /// On what processor time was spent, if that was counted.
+    pub(super) spenders: Vec<Spender>,
     pub(super) seconds: f64,
 }
 
@@ -81,6 +86,7 @@ impl<'a> Round<'a> {
             empty: Vec::new(),
             created_in: 0.0,
             keepers: Vec::new(),
+            spenders: Vec::new(),
         }
     }
 
@@ -140,6 +146,7 @@ impl<'a> Round<'a> {
             Scenario::Follow => create::follow(self),
             Scenario::NoExpand => calm::no_expand(self),
             Scenario::Heap => heap::run(self),
+            Scenario::Cpu => cpu::run(self),
         }?;
         let account = self.stage.meter.since(begun)?;
         let samples = self.stage.sampler.since(from);
@@ -151,6 +158,7 @@ impl<'a> Round<'a> {
             calls: per_second(begun, account.calls.iter().map(|call| call.answered)),
             writes: per_second(begun, account.writes().map(|entry| entry.time)),
             keepers: std::mem::take(&mut self.keepers),
+            spenders: std::mem::take(&mut self.spenders),
             seconds: self.stage.sampler.now() - from,
         })
     }

@@ -27,13 +27,16 @@ pub(super) enum Scenario {
     Delete,
     /// A client that does nothing but the same writes, and one that does nothing but the same POSTs: the limit
     Bare,
-    /// In a world of its own, in which Graph takes 10 s to set a profile up: from there to the status
+    /// In a world of its own, in which Graph takes 5 to 55 s to set a profile up: from there to the status
     Follow,
-    /// In a world of its own, in which no list takes $expand: rest, for a quarter of an hour. Only when it is named
+    /// In a world of its own, in which no list takes $expand: rest, for half an hour. Only when it is named
     NoExpand,
     /// In a world of its own, with an operator that keeps books of its memory: what is alive at rest, and who asked for it.
     /// Only when it is named
     Heap,
+    /// In a world of its own, with an operator that has the names of its functions, and `perf`: on what it spends processor
+    /// time, in a burst and at rest. Only when it is named
+    Cpu,
 }
 
 impl Scenario {
@@ -42,12 +45,12 @@ impl Scenario {
         Self::value_variants()
             .iter()
             .copied()
-            .filter(|one| !matches!(one, Self::NoExpand | Self::Heap))
+            .filter(|one| !matches!(one, Self::NoExpand | Self::Heap | Self::Cpu))
             .collect()
     }
 
     /// Does it need a world of its own?
     pub(super) fn is_apart(self) -> bool {
-        matches!(self, Self::Follow | Self::NoExpand | Self::Heap)
+        matches!(self, Self::Follow | Self::NoExpand | Self::Heap | Self::Cpu)
     }
 }

@@ -30,7 +30,13 @@ impl Shape {
     /// For the head of a column: profiles, and tenants.
     pub(super) fn short(&self) -> String {
         let shown = |number| super::figures::number(xtask::numbers::count(number), 0);
-        format!("{} in {}", shown(self.profiles), shown(self.tenants()))
+        let tenants = self.tenants();
+        format!(
+            "{} in {} tenant{}",
+            shown(self.profiles),
+            shown(tenants),
+            if tenants == 1 { "" } else { "s" }
+        )
     }
 
     /// The name of its files.

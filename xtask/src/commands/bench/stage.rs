@@ -33,8 +33,15 @@ const PATIENCE: Duration = Duration::from_mins(1);
 pub(super) struct Behaviour {
     /// How long a profile is set up, in seconds.
     pub(super) provisioning: u32,
+    /// Up to so much longer it takes, for each another time, in seconds.
+    pub(super) spread: u32,
     /// Whether a list takes `$expand`.
     pub(super) expand: bool,
+}
+
+impl Behaviour {
+    /// Everything is done at once, and everything is taken.
+    pub(super) const PROMPT: Self = Self { provisioning: 0, spread: 0, expand: true };
 }
 
 /// The running programs. They end in the order of the fields when this is dropped.
@@ -172,6 +179,16 @@ impl Stage {
         self.control_plane.stop()
     }
 
+    /// The process id of the operator, while there is one.
+    pub(super) fn operator_id(&self) -> Option<u32> {
+        self.operator.as_ref().map(Guarded::id)
+    }
+
+    /// A file of this name beside the logs.
+    pub(super) fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
     fn operator_log(&self) -> PathBuf {
         self.folder.join(format!("operator-{}.log", self.started))
     }
@@ -183,9 +200,11 @@ fn start_simulator(
     shape: &Shape,
     behaviour: Behaviour,
 ) -> Result<Simulator> {
-    let provisioning = format!("{}s", behaviour.provisioning);
+    let [provisioning, spread] =
+        [behaviour.provisioning, behaviour.spread].map(|seconds| format!("{seconds}s"));
     let expand = if behaviour.expand { "allow" } else { "refuse" };
-    let mut flags = vec!["--log-format", "json", "--provisioning-time", &provisioning, "--expand", expand];
+    let mut flags = vec!["--log-format", "json", "--expand", expand];
+    flags.extend(["--provisioning-time", &provisioning, "--provisioning-spread", &spread]);
     let tenants: Vec<String> = (0..shape.tenants()).map(shape::tenant_id).collect();
     for tenant in &tenants {
         flags.extend(["--extra-tenant", tenant]);
