@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use anyhow::{Context, Result, ensure};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use xtask::numbers::count;
 use xtask::timing::Stopwatch;
@@ -38,8 +39,9 @@ pub(super) struct Pattern {
 }
 
 impl Pattern {
-    /// Of the first profile, checked against what was written for all.
-    pub(super) fn of(round: &Round<'_>, account: &Account) -> Result<Self> {
+    /// Of the first profile, checked against what was written for all until the last was Ready. What came later (some
+    /// connections have not said yet how many use them) is not in the time that is compared.
+    pub(super) fn of(round: &Round<'_>, account: &Account, last_ready: Timestamp) -> Result<Self> {
         let mut sequences = BTreeMap::<Vec<String>, usize>::new();
         for writes in account.writes_by_profile().into_values() {
             *sequences.entry(writes).or_default() += 1;
@@ -53,7 +55,8 @@ impl Pattern {
         let (patches, events) = (usual.len() - updates, events(round, account)?);
         let others = account
             .writes()
-            .filter(|entry| entry.resource != "educationsyncprofiles" && entry.resource != "events");
+            .filter(|entry| entry.resource != "educationsyncprofiles" && entry.resource != "events")
+            .filter(|entry| entry.time <= last_ready);
         let (beside, profiles) = (others.count(), round.shape.profiles);
         Ok(Self { patches, statuses, events, beside, profiles })
     }

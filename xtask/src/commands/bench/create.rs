@@ -33,8 +33,8 @@ pub(super) fn run(round: &mut Round<'_>) -> Result<Figures> {
     let samples = round.stage.sampler.since(from);
     figures.insert("create.peak_memory_mib", sampler::peak(&samples));
     figures.insert("create.cpu_seconds", cpu_seconds(&samples));
-    round.created_in = figures.get("create.written_seconds").copied().unwrap_or_default();
-    round.pattern = Some(Pattern::of(round, &account)?);
+    round.created_in = figures.get("create.seconds").copied().unwrap_or_default();
+    round.pattern = Some(Pattern::of(round, &account, last_ready(round).unwrap_or(begun))?);
     Ok(figures)
 }
 
@@ -107,14 +107,13 @@ fn costs(round: &Round<'_>, account: &Account, begun: Timestamp) -> Figures {
     let waits: Vec<f64> = (0..shape.profiles)
         .filter_map(|profile| Some(seconds(*applied.get(&shape.key(profile))?, ready(&profile)?)))
         .collect();
-    let last_ready = (0..shape.profiles).filter_map(|profile| ready(&profile)).max();
     let posts: Vec<&Call> = account.graph().filter(|call| call.operation == "create").collect();
     let span = posts.iter().map(|call| call.came()).min().zip(posts.iter().map(|call| call.answered).max());
     let costs = Costs::of(account, shape.profiles);
     let last_write = account.writes().map(|entry| entry.time).max();
     Figures::from([
         ("create.written_seconds", last_write.map_or(0.0, |last| seconds(begun, last))),
-        ("create.seconds", last_ready.map_or(0.0, |last| seconds(begun, last))),
+        ("create.seconds", last_ready(round).map_or(0.0, |last| seconds(begun, last))),
         ("create.applied_seconds", applied.values().max().map_or(0.0, |last| seconds(begun, *last))),
         ("create.first_post_seconds", span.map_or(0.0, |(first, _)| seconds(begun, first))),
         ("create.posts_seconds", span.map_or(0.0, |(first, last)| seconds(first, last))),
@@ -131,6 +130,12 @@ fn costs(round: &Round<'_>, account: &Account, begun: Timestamp) -> Figures {
         ("create.other_calls_per_profile", costs.other_calls),
         ("create.tokens", account.tokens()),
     ])
+}
+
+/// When the last profile became Ready.
+fn last_ready(round: &Round<'_>) -> Option<Timestamp> {
+    let shape = round.shape;
+    (0..shape.profiles).filter_map(|profile| round.stage.profiles.get(&shape.key(profile))?.ready_since).max()
 }
 
 /// What each of so many profiles took.

@@ -157,7 +157,8 @@ fn perform(arguments: &Arguments, folder: &TempDir, interrupt: &Interrupt) -> Re
         let run = Run::now(&programs.operator)?;
         let mut tell = |outcome: Outcome| {
             show(&outcome);
-            report::keep(&output, &shape, &run, outcome).map(drop)
+            let build = outcome.scenario.build().map_or_else(|| run.build.clone(), str::to_owned);
+            report::keep(&output, &shape, &Run { build, ..run.clone() }, outcome).map(drop)
         };
         let together: Vec<Scenario> = wanted.iter().copied().filter(|one| !one.is_apart()).collect();
         if !together.is_empty() {

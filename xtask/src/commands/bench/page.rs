@@ -97,7 +97,7 @@ Programs, API server, etcd and clients share one machine. So a time says little 
 bare client in the same run: it applies as many resources, writes for each the versions of its status and the events that the
 operator wrote, and an annotation for each other write of the operator's (a finalizer, the status of a connection), 16 at once,
 with the operator's own account and place in the API server's queues. It decides nothing, checks nothing and calls no Graph.
-Both times go from the first apply to the last write.
+Both times end when all profiles are Ready; what the operator writes later is not repeated.
 ";
 
 fn goals(reports: &[Report], micro: &Micro) -> String {
@@ -125,7 +125,7 @@ pub(super) fn machine(run: &Run) -> String {
     let busy = run.busy_before_percent;
     let busy = busy.map(|percent| format!("; processors {} % busy before", number(percent, 0)));
     format!(
-        "{}: {} cores ({}), {} GiB, Linux {}; commit {}, {} build, {} MiB{}",
+        "{}: {} cores ({}), {} GiB, Linux {}; commit {}, build: {}; as it is shipped {} MiB{}",
         run.date,
         run.cores,
         run.processor,

@@ -43,7 +43,7 @@ pub(super) struct Round<'a> {
     pub(super) pattern: Option<Pattern>,
     /// While there was nothing in the cluster that concerns the operator.
     pub(super) empty: Vec<Sample>,
-    /// How long all of a create took, to the operator's last write, in seconds.
+    /// How long all of a create took, until all were Ready, in seconds.
     pub(super) created_in: f64,
     /// Who keeps what memory, for the outcome of the scenario that counts it.
     pub(super) keepers: Vec<Keeper>,

@@ -49,6 +49,15 @@ impl Scenario {
             .collect()
     }
 
+    /// How the operator is built for it, where that is not as it is shipped.
+    pub(super) fn build(self) -> Option<&'static str> {
+        match self {
+            Self::Heap => Some("bench (opt-level 1, without LTO, with books)"),
+            Self::Cpu => Some("release (with names)"),
+            _ => None,
+        }
+    }
+
     /// Does it need a world of its own?
     pub(super) fn is_apart(self) -> bool {
         matches!(self, Self::Follow | Self::NoExpand | Self::Heap | Self::Cpu)
