@@ -77,7 +77,7 @@ pub struct Settings {
     pub token_lifetime: Duration,
     /// How long a profile stays `provisioning`. No duration is documented.
     pub provisioning_time: Duration,
-    /// Up to so much longer it takes, for each profile another time, which its id decides.
+    /// Up to so much longer it takes, for each profile another time, which its id decides. Decided: no duration is documented.
     pub provisioning_spread: Duration,
     /// How long a profile stays `deleting`. No duration is documented.
     pub delete_time: Duration,

@@ -30,7 +30,8 @@ pub struct Arguments {
     #[arg(long, default_value = "60s", value_parser = duration, value_name = "DURATION")]
     poll_interval: Duration,
 
-    /// How often at most, while something is under way. It grows to the poll interval while nothing changes.
+    /// How often at most, while something is under way. When nothing has happened for twelve of them, it grows to the
+    /// poll interval.
     #[arg(long, default_value = "5s", value_parser = duration, value_name = "DURATION")]
     fast_poll_interval: Duration,
 

@@ -55,7 +55,7 @@ pub enum FollowerKind {
 /// What a follower wants to hear of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Interest {
-    /// Every list. While anyone is interested with `fast`, lists come at the fast interval. It costs a
+    /// Every list. While anyone is interested with `fast`, lists come at the fast interval, and later more slowly. It costs a
     /// pass for each list, so it is for those who wait for something that is not in the list yet.
     Every {
         /// Something is under way.
@@ -81,7 +81,7 @@ pub enum Interest {
 pub struct Intervals {
     /// While everything is at rest.
     pub rest: Duration,
-    /// While something is under way; it grows towards `rest` while nothing changes.
+    /// While something is under way; after a while without news it grows towards `rest`.
     pub fast: Duration,
 }
 

@@ -16,9 +16,9 @@ const GATHER: Duration = Duration::from_millis(100);
 /// agree must not use up a tenant's calls.
 const ASKED_LISTS: u32 = 5;
 
-/// So many lists without news come at the fast interval, a minute's by default: whoever has just asked for something
-/// sees what becomes of it within one interval. What takes longer is looked at ever slower.
-const PATIENT_LISTS: u32 = 12;
+/// For so many fast intervals, a minute by default, lists stay fast without news: whoever has just changed something sees
+/// what becomes of it within one interval. What takes longer is looked at ever slower.
+const PATIENCE: u32 = 12;
 
 /// Says when the next list is due.
 #[derive(Debug)]
@@ -31,7 +31,8 @@ pub(super) struct Pace {
     /// Since when somebody follows who needs lists. None: nobody does.
     followed: Option<Timestamp>,
     last_began: Option<Timestamp>,
-    unchanged: u32,
+    /// When something last began, changed, or was asked for.
+    news: Option<Timestamp>,
     failures: u32,
     not_before: Option<Duration>,
 }
@@ -47,7 +48,7 @@ impl Pace {
             asked: None,
             followed: None,
             last_began: None,
-            unchanged: 0,
+            news: None,
             failures: 0,
             not_before: None,
         }
@@ -66,6 +67,7 @@ impl Pace {
     /// Somebody wants a list that begins after now.
     pub(super) fn ask(&mut self, now: Timestamp) {
         self.asked.get_or_insert(now);
+        self.news = Some(now);
     }
 
     pub(super) fn set(&mut self, fast: bool, idle: bool, now: Timestamp) {
@@ -75,7 +77,7 @@ impl Pace {
             self.followed.get_or_insert(now);
         }
         if fast && !self.fast {
-            self.unchanged = 0;
+            self.news = Some(now);
         }
         (self.fast, self.idle) = (fast, idle);
     }
@@ -88,7 +90,9 @@ impl Pace {
     pub(super) fn succeeded(&mut self, changed: bool) {
         self.failures = 0;
         self.not_before = None;
-        self.unchanged = if changed { 0 } else { self.unchanged.saturating_add(1) };
+        if changed {
+            self.news = self.last_began;
+        }
     }
 
     /// `wait` is what Graph asks for.
@@ -116,21 +120,29 @@ impl Pace {
                 // Nobody waits for it: health is worth knowing at the slow pace.
                 return Some(left(last, self.intervals.rest, now));
             }
-            let wait = self.grown(self.failures - 1).max(self.not_before.unwrap_or_default());
+            let wait = self.after_failures(self.failures).max(self.not_before.unwrap_or_default());
             return Some(left(last, wait, now));
         }
         if let Some(asked) = self.asked {
             return Some(left(asked, GATHER, now).max(left(last, self.intervals.fast / ASKED_LISTS, now)));
         }
         if self.fast {
-            return Some(left(last, self.grown(self.unchanged.saturating_sub(PATIENT_LISTS)), now));
+            return Some(left(last, self.after_quiet(last), now));
         }
         if self.idle { None } else { Some(left(last, self.to_next_phase(last), now)) }
     }
 
-    /// The fast interval, half as long again for each of so many rounds, up to the rest interval.
-    fn grown(&self, rounds: u32) -> Duration {
-        let factor = 1.5_f64.powi(i32::try_from(rounds.min(64)).unwrap_or(64));
+    /// The fast interval while there was news of late; then half as long again each time, up to the rest interval. All that
+    /// counts is how long there was none, and not how many lists have shown that.
+    fn after_quiet(&self, last: Timestamp) -> Duration {
+        let quiet = self.news.map_or(Duration::ZERO, |news| passed(news, last));
+        let more = quiet.saturating_sub(self.intervals.fast * PATIENCE) / 2;
+        (self.intervals.fast + more).min(self.intervals.rest)
+    }
+
+    /// The fast interval, half as long again for each failure after the first, up to the rest interval.
+    fn after_failures(&self, failures: u32) -> Duration {
+        let factor = 1.5_f64.powi(i32::try_from(failures.saturating_sub(1).min(64)).unwrap_or(64));
         let grown = self.intervals.fast.as_secs_f64() * factor;
         Duration::from_secs_f64(grown.min(self.intervals.rest.as_secs_f64()))
     }
@@ -152,8 +164,11 @@ impl Pace {
 }
 
 fn left(since: Timestamp, wait: Duration, now: Timestamp) -> Duration {
-    let passed = Duration::try_from(now.duration_since(since)).unwrap_or_default();
-    wait.saturating_sub(passed)
+    wait.saturating_sub(passed(since, now))
+}
+
+fn passed(since: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(now.duration_since(since)).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -244,21 +259,54 @@ mod tests {
         }
     }
 
+    /// The next so many waits, each list as soon as it is due and without news.
+    fn waits(pace: &mut Pace, mut now: i64, number: usize) -> Vec<u64> {
+        let mut waits = Vec::new();
+        for _ in 0..number {
+            pace.began(at(now));
+            pace.succeeded(false);
+            let wait = pace.next(at(now)).unwrap();
+            now += i64::try_from(wait.as_millis()).unwrap();
+            waits.push(wait.as_secs());
+        }
+        waits
+    }
+
     #[test]
     fn what_begins_is_looked_at_fast_and_what_goes_on_ever_slower() {
         let mut pace = pace();
-        pace.set(false, false, at(0));
-        for _ in 0..9 {
-            pace.began(at(0));
-            pace.succeeded(false);
-        }
+        pace.set(false, false, at(-600_000));
+        pace.began(at(-10_000));
+        pace.succeeded(false);
         pace.set(true, false, at(0));
-        for _ in 0..=PATIENT_LISTS {
-            assert_eq!(pace.next(at(0)), Some(FAST), "rounds at rest do not count");
+        assert_eq!(
+            waits(&mut pace, 0, 15),
+            [5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 7, 11],
+            "rest does not count"
+        );
+        pace.set(true, false, at(90_000));
+        assert_eq!(waits(&mut pace, 90_000, 1), [20], "it goes on, for somebody else as well");
+    }
+
+    #[test]
+    fn whoever_asks_begins_a_fast_minute() {
+        let mut pace = pace();
+        pace.set(true, false, at(0));
+        assert_eq!(waits(&mut pace, 600_000, 1), [60], "nothing has happened for long");
+        pace.ask(at(610_000));
+        assert_eq!(waits(&mut pace, 610_100, 14), [5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 7]);
+    }
+
+    #[test]
+    fn lists_that_were_asked_for_do_not_use_up_the_patience() {
+        let mut pace = pace();
+        pace.set(true, false, at(0));
+        for second in 0..30 {
+            pace.ask(at(second * 1_000));
+            pace.began(at(second * 1_000));
             pace.succeeded(false);
-            pace.set(true, false, at(0));
         }
-        assert_eq!(pace.next(at(0)), Some(FAST.mul_f64(1.5)), "it goes on, for somebody else as well");
+        assert_eq!(waits(&mut pace, 30_000, 3), [5, 5, 5]);
     }
 
     #[test]
@@ -281,20 +329,16 @@ mod tests {
     }
 
     #[test]
-    fn after_a_minute_fast_grows_to_rest_while_nothing_changes() {
+    fn after_a_minute_fast_grows_to_rest_until_something_changes() {
         let mut pace = pace();
         pace.set(true, false, at(0));
-        let mut waits = Vec::new();
-        for _ in 0..PATIENT_LISTS + 9 {
-            pace.began(at(0));
-            waits.push(pace.next(at(0)).unwrap().as_secs());
-            pace.succeeded(false);
-        }
+        let waits = waits(&mut pace, 0, 21);
         let (minute, later) = waits.split_at(12);
         assert_eq!(minute, [5; 12]);
         assert_eq!(later, [5, 7, 11, 16, 25, 37, 56, 60, 60]);
+        pace.began(at(600_000));
         pace.succeeded(true);
-        assert_eq!(pace.next(at(0)), Some(FAST));
+        assert_eq!(pace.next(at(600_000)), Some(FAST));
     }
 
     #[test]

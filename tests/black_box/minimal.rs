@@ -229,6 +229,14 @@ async fn all_rights_are_used(world: &Arc<World>, reach: Reach, objects: &[Value]
     trial.guard().await.ended_with(0);
     trial.scene.kill_operator();
     assert_eq!(trial.refused(), []);
+    // A watch is told when it has ended, which the server notices only after the operator's end.
+    let is_used = |right: &Right| trial.requests().iter().any(|entry| right.is_asked_by(entry));
+    let all_are_told = async {
+        while !rights(objects).iter().all(is_used) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let _ = tokio::time::timeout(Duration::from_secs(20), all_are_told).await;
     let requests = trial.requests();
     for right in rights(objects) {
         let used: Vec<_> = requests.iter().filter(|entry| right.is_asked_by(entry)).collect();

@@ -235,7 +235,13 @@ impl Inspector {
 
     async fn schemas(&self) -> Option<Served> {
         let request = http::Request::get(fields::SCHEMAS).body(Vec::new()).ok()?;
-        within(self.client.request(request)).await.ok()
+        let told = within(self.client.request_text(request)).await.ok()?;
+        let served = serde_json::from_str(&told);
+        served
+            .inspect_err(|error| {
+                tracing::warn!(%error, "the schemas that the API server tells cannot be read: no one knows whether a definition is an older one");
+            })
+            .ok()
     }
 
     async fn ask_who(&self) -> Option<String> {

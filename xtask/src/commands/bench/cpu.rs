@@ -40,8 +40,12 @@ pub(super) struct Spender {
 ///
 /// When it cannot.
 pub(super) fn check_tool() -> Result<()> {
-    let said = output_of(Command::new(PERF).arg("--version"));
-    said.map(drop).context("this needs `perf`: your distribution has it as perf, linux-perf or linux-tools")
+    // To have it is not enough: a kernel may let only root look.
+    let mut look = Command::new(PERF);
+    look.args(["record", "--quiet", "--event", "cpu-clock", "--output", "/dev/null", "true"]);
+    output_of(&mut look).map(drop).context(
+        "this needs `perf` (your distribution has it as perf, linux-perf or linux-tools), and the right to look: see kernel.perf_event_paranoid",
+    )
 }
 
 /// Creates and rests, and looks meanwhile.
@@ -110,7 +114,7 @@ fn looks(script: &str) -> BTreeMap<String, u64> {
 
 /// Who that is, as a reader knows it.
 fn spender(function: &str, file: &str) -> String {
-    let known = if file.starts_with('[') {
+    let known = if file.starts_with('[') && file != "[unknown]" {
         "Linux: sockets, timers, sleeping and waking"
     } else if file.contains("libc.so") && ALLOCATOR.iter().any(|name| function.contains(name)) {
         "libc: memory that is asked for and given back"
@@ -160,6 +164,7 @@ mod tests {
             7f02 __memmove_avx (/usr/lib/libc.so.6)
             ffff _raw_spin_unlock_irqrestore ([kernel.kallsyms])
             0 [unknown] (/t/edusync)
+            0 [unknown] ([unknown])
         ";
         let expected = [
             ("Linux: sockets, timers, sleeping and waking", 1),
@@ -168,7 +173,7 @@ mod tests {
             ("hyper", 1),
             ("libc: copies and comparisons, the rest", 1),
             ("libc: memory that is asked for and given back", 2),
-            ("others", 1),
+            ("others", 2),
         ];
         let expected = expected.map(|(module, looks)| (module.to_owned(), looks));
         assert_eq!(looks(script), BTreeMap::from(expected));

@@ -124,6 +124,7 @@ fn costs(round: &Round<'_>, account: &Account, begun: Timestamp) -> Figures {
         ("create.events_per_profile", costs.events),
         ("create.writes", count(account.writes().count())),
         ("create.connection_writes", account.writes_to("graphconnections")),
+        ("create.secret_writes", account.writes_to("secrets")),
         ("create.conflicts", account.answered_with(409)),
         ("create.posts_per_profile", costs.posts),
         ("create.lists_per_tenant", account.calls(Call::is_list) / count(shape.tenants())),

@@ -96,6 +96,7 @@ const CREATE: &[Figure] = &[
     figure("create.most_writes_of_a_profile", "Writes to the resource, most", "", 0),
     figure("create.events_per_profile", "Events per profile", "", 2),
     figure("create.connection_writes", "Writes to connections, all", "", 0),
+    figure("create.secret_writes", "Writes to Secrets (renewed refresh tokens), all", "", 0),
     figure("create.writes", "Writes to Kubernetes, all", "", 0),
     figure("create.conflicts", "Conflicts", "", 0),
     figure("create.cpu_seconds", "Processor time of the operator", "s", 1),

@@ -1,5 +1,7 @@
 //! What was asked for, and whether it was reached: judged by the reports, never by hand. Pure.
 
+use std::collections::BTreeSet;
+
 use xtask::numbers::count;
 
 use super::figures::number;
@@ -36,13 +38,14 @@ fn figure(reports: &[Report], name: &str, fits: impl Fn(&Shape) -> bool) -> Vec<
     fitting.filter_map(|report| Some((report.shape.short(), report.figure(name)?))).collect()
 }
 
-/// The same for each profile, where the last tenant had its three as well: it costs its list, whoever is in it.
-fn three_a_tenant(reports: &[Report], name: &str) -> Vec<(String, f64)> {
+/// Calls for each profile and hour if the last tenant had its three as well: a list costs the same with fewer in it.
+fn three_a_tenant(reports: &[Report], scenario: &str) -> Vec<(String, f64)> {
     let fitting = reports.iter().filter(|report| report.shape.per_tenant == 3 && report.shape.profiles >= 3);
     let measured = fitting.filter_map(|report| {
-        let Shape { profiles, per_tenant } = report.shape;
-        let full = count(per_tenant * report.shape.tenants());
-        Some((report.shape.short(), report.figure(name)? * count(profiles) / full))
+        let figure = |what: &str| report.figure(&format!("{scenario}.{what}"));
+        let (calls, lists) = (figure("graph_calls_per_profile_hour")?, figure("lists_per_tenant_hour")?);
+        let lists_each = lists * count(report.shape.tenants()) / count(report.shape.profiles);
+        Some((report.shape.short(), lists / 3.0 + calls - lists_each))
     });
     measured.collect()
 }
@@ -60,14 +63,14 @@ const GOALS: [Goal; 16] = [
         limit: 20.0,
         unit: "",
         digits: 1,
-        measured: |reports, _| three_a_tenant(reports, "rest.graph_calls_per_profile_hour"),
+        measured: |reports, _| three_a_tenant(reports, "rest"),
     },
     Goal {
         title: "The same where lists take no `$expand`",
         limit: 24.0,
         unit: "",
         digits: 1,
-        measured: |reports, _| three_a_tenant(reports, "noExpand.graph_calls_per_profile_hour"),
+        measured: |reports, _| three_a_tenant(reports, "noExpand"),
     },
     Goal {
         title: "Kubernetes writes per profile-hour at rest",
@@ -106,7 +109,7 @@ const GOALS: [Goal; 16] = [
         measured: |reports, _| figure(reports, "bare.create_ratio", |shape| shape.profiles == 1_000),
     },
     Goal {
-        title: "State change in Graph to status, p99: one fast-poll interval",
+        title: "State change in Graph to status within the first minute, p99: one fast-poll interval",
         limit: 5.0,
         unit: "s",
         digits: 1,
@@ -188,7 +191,8 @@ pub(super) fn judge(reports: &[Report], micro: &Micro) -> Vec<Judged> {
 impl Goal {
     fn judge(&self, mut measured: Vec<(String, f64)>) -> Judged {
         measured.sort_by(|one, other| other.1.total_cmp(&one.1).then_with(|| one.0.cmp(&other.0)));
-        measured.dedup_by(|one, other| one.0 == other.0);
+        let mut seen = BTreeSet::new();
+        measured.retain(|(place, _)| seen.insert(place.clone()));
         // Judged is what is shown, or 20.0 might be more than 20.
         let shown = |value: f64| number(value, self.digits);
         let scale = 10_f64.powi(i32::try_from(self.digits).unwrap_or_default());
@@ -212,8 +216,12 @@ mod tests {
         };
         assert_eq!(of(&[]).is_met, None);
         assert_eq!(of(&[("a", 20.04), ("b", 3.0)]).is_met, Some(true), "20.0 is shown");
-        let missed = of(&[("a", 3.0), ("b", 20.06)]);
-        assert_eq!(missed.is_met, Some(false));
+        let missed = of(&[("a", 3.0), ("b", 20.06), ("a", 20.05), ("b", 2.0)]);
+        assert_eq!(
+            (missed.is_met, missed.measured.len()),
+            (Some(false), 2),
+            "each place once, with its worst"
+        );
         assert_eq!(missed.measured[0], ("b".to_owned(), "20.1".to_owned()));
     }
 }

@@ -154,10 +154,14 @@ fn perform(arguments: &Arguments, folder: &TempDir, interrupt: &Interrupt) -> Re
             anyhow::Ok(Round::new(stage, shape, rest, interrupt, &progress))
         };
         screen::heading(&shape.title());
-        let run = Run::now(&programs.operator)?;
+        let run = Run { busy_before_percent: report::busy(), ..Run::now(&programs.operator)? };
         let mut tell = |outcome: Outcome| {
             show(&outcome);
-            let build = outcome.scenario.build().map_or_else(|| run.build.clone(), str::to_owned);
+            let build = [Some(run.build.as_str()), outcome.scenario.build()]
+                .into_iter()
+                .flatten()
+                .collect::<Vec<_>>()
+                .join(", ");
             report::keep(&output, &shape, &Run { build, ..run.clone() }, outcome).map(drop)
         };
         let together: Vec<Scenario> = wanted.iter().copied().filter(|one| !one.is_apart()).collect();

@@ -89,15 +89,19 @@ const METHOD: &str = "
 ## How it is measured
 
 The operator is not asked. Calls are counted by the simulator's log, writes by the API server's audit log, memory (resident)
-and processor time by the kernel. Its flags are the defaults: a poll each 60 s; each 5 s while something is under way, and after a
-minute of that ever more seldom; only the guard against many deletions is off, since one scenario deletes all. All profiles have a CSV source without files, so
-nothing synchronizes. People are eight clients at once, who apply as `kubectl apply --server-side` does.
+and processor time by the kernel. Its flags are the defaults: a poll each 60 s; each 5 s while something is under way, and
+after a minute of that ever more seldom; only the guard against many deletions is off, since one scenario deletes all. All
+profiles have a CSV source without files, so nothing synchronizes. Rest is watched for minutes (`--rest`); what is said of
+an hour is calculated from that, without the token that is renewed once an hour. People are eight clients at once, who apply
+as `kubectl apply --server-side` does.
 
 Programs, API server, etcd and clients share one machine. So a time says little by itself, and stands beside the time of a
-bare client in the same run: it applies as many resources, writes for each the versions of its status and the events that the
-operator wrote, and an annotation for each other write of the operator's (a finalizer, the status of a connection), 16 at once,
-with the operator's own account and place in the API server's queues. It decides nothing, checks nothing and calls no Graph.
-Both times end when all profiles are Ready; what the operator writes later is not repeated.
+bare client in the same run: it applies as many resources, writes for each the versions of its status and the events that
+the operator wrote, and an annotation for each other write of the operator's (a finalizer, the status of a connection), 16
+at once, with the operator's own account and place in the API server's queues. It decides nothing, checks nothing and calls
+no Graph. The operator's time ends when all profiles are Ready, the bare client's when it has written the same; connections
+that say only later how many use them are left out, and a few events that come after the last status count for the bare
+client alone.
 ";
 
 fn goals(reports: &[Report], micro: &Micro) -> String {
@@ -125,7 +129,7 @@ pub(super) fn machine(run: &Run) -> String {
     let busy = run.busy_before_percent;
     let busy = busy.map(|percent| format!("; processors {} % busy before", number(percent, 0)));
     format!(
-        "{}: {} cores ({}), {} GiB, Linux {}; commit {}, build: {}; as it is shipped {} MiB{}",
+        "{}: {} cores ({}), {} GiB, Linux {}; commit {}, build: {}; the program {} MiB{}",
         run.date,
         run.cores,
         run.processor,

@@ -88,18 +88,18 @@ impl Run {
             cores: std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
             memory_gib: rounded(number(kib) / 1_048_576.0),
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
-            busy_before_percent: busy().map(rounded),
+            busy_before_percent: None,
         })
     }
 }
 
 /// What all processors do now, looked at for a while, in percent of what they can.
-fn busy() -> Option<f64> {
+pub(super) fn busy() -> Option<f64> {
     let before = spent(&read("/proc/stat"))?;
     thread::sleep(LOOK);
     let after = spent(&read("/proc/stat"))?;
     let all = after.0.saturating_sub(before.0);
-    (all > 0).then(|| 100.0 - number(after.1.saturating_sub(before.1)) / number(all) * 100.0)
+    (all > 0).then(|| rounded(100.0 - number(after.1.saturating_sub(before.1)) / number(all) * 100.0))
 }
 
 /// All time of all processors since the start of the machine, and what of it was idle or waited for a disk, in ticks: the

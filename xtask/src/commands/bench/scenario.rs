@@ -52,8 +52,8 @@ impl Scenario {
     /// How the operator is built for it, where that is not as it is shipped.
     pub(super) fn build(self) -> Option<&'static str> {
         match self {
-            Self::Heap => Some("bench (opt-level 1, without LTO, with books)"),
-            Self::Cpu => Some("release (with names)"),
+            Self::Heap => Some("but opt-level 1, without LTO, with books of memory"),
+            Self::Cpu => Some("but with names"),
             _ => None,
         }
     }
