@@ -12,12 +12,29 @@ pub(crate) struct Clock {
     ahead_by: SignedDuration,
     /// While it stands: where.
     stopped_at: Option<Timestamp>,
+    /// The latest real time that was told.
+    #[serde(skip)]
+    latest: Option<Timestamp>,
 }
 
+/// By how much a request may be late: it takes its time when it arrives, and others may be served before it. More is no
+/// lateness but a clock of the machine that was set back.
+const LATENESS: SignedDuration = SignedDuration::from_secs(10);
+
 impl Clock {
-    /// The simulator's time.
-    pub(crate) fn at(&self, real: Timestamp) -> Timestamp {
+    /// The simulator's time. It does not go back for a request that was overtaken: what one has been told, such as that
+    /// a profile is provisioned, holds for all that are served after it.
+    pub(crate) fn at(&mut self, real: Timestamp) -> Timestamp {
+        let real = self.in_order(real);
         self.stopped_at.unwrap_or_else(|| later(real, self.ahead_by))
+    }
+
+    fn in_order(&mut self, real: Timestamp) -> Timestamp {
+        let overtaken =
+            self.latest.filter(|latest| *latest > real && latest.duration_since(real) <= LATENESS);
+        let real = overtaken.unwrap_or(real);
+        self.latest = Some(real);
+        real
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
@@ -37,12 +54,14 @@ impl Clock {
 
     /// Goes to a moment, and on from there.
     pub(crate) fn set(&mut self, moment: Timestamp, real: Timestamp) {
+        let real = self.in_order(real);
         self.ahead_by = moment.duration_since(real);
         self.stopped_at = self.stopped_at.map(|_| moment);
     }
 
     /// Stops, or goes on from where it stands.
     pub(crate) fn stop(&mut self, stop: bool, real: Timestamp) {
+        let real = self.in_order(real);
         let now = self.at(real);
         self.ahead_by = now.duration_since(real);
         self.stopped_at = stop.then_some(now);
@@ -75,5 +94,19 @@ mod tests {
         assert_eq!(clock.at(second(101)), second(1001));
         clock.advance(Duration::MAX);
         assert_eq!(clock.at(second(101)), Timestamp::MAX);
+    }
+    #[test]
+    fn what_was_told_holds_for_a_request_that_was_overtaken() {
+        let milli = |milli| Timestamp::from_millisecond(milli).unwrap();
+        let mut clock = Clock::default();
+        assert_eq!(clock.at(milli(20_500)), milli(20_500));
+        assert_eq!(clock.at(milli(20_400)), milli(20_500), "it arrived first and is served second");
+        clock.advance(Duration::from_millis(7));
+        assert_eq!(clock.at(milli(20_450)), milli(20_507));
+        clock.stop(true, milli(20_300));
+        clock.stop(false, milli(20_300));
+        assert_eq!(clock.at(milli(20_501)), milli(20_508));
+        assert_eq!(clock.at(milli(10_000)), milli(10_007), "somebody has set the machine's clock back");
+        assert_eq!(clock.at(milli(10_001)), milli(10_008));
     }
 }

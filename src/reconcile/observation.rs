@@ -163,6 +163,8 @@ pub struct Memory {
     pub resolving: Option<(String, Timestamp)>,
     /// When this process bound the profile, or first looked for it.
     pub bound_at: Option<Timestamp>,
+    /// When Graph answered this process that the profile is created. A list from before may show what came before.
+    pub created_at: Option<Timestamp>,
     /// Has a list shown the bound profile?
     pub seen: bool,
     /// When this process last changed the profile.
@@ -175,8 +177,8 @@ pub struct Memory {
     pub sync: Option<ProfileStatus>,
     /// When it was asked for.
     pub sync_at: Option<Timestamp>,
-    /// Number of errors for which they were counted by kind.
-    pub errors_looked_for: Option<u64>,
+    /// The errors that were counted by kind, or were to be.
+    pub errors_looked_for: Option<LookForErrors>,
     /// When this process asked for the deletion.
     pub delete_sent: Option<Timestamp>,
     /// Answers of 404 on the profile's own URL since it was last seen.
@@ -193,7 +195,22 @@ pub struct Memory {
     pub asked_for: Option<String>,
 }
 
+/// A look for the errors of a synchronization.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LookForErrors {
+    /// How many there were by then.
+    pub count: u64,
+    /// It failed, and is tried again from then on. None: it is not.
+    pub again: Option<Timestamp>,
+}
+
 impl Memory {
+    /// What is known of the synchronization of the profile.
+    #[must_use]
+    pub fn sync_of<'a>(&'a self, profile: &'a RemoteProfile) -> Option<&'a ProfileStatus> {
+        if profile.is_expanded { profile.sync.as_ref() } else { self.sync.as_ref() }
+    }
+
     /// What was learned of another profile says nothing of this one, however the status came to name it: the answer to
     /// the write that changed it may have been lost.
     pub fn turn_to(&mut self, profile_id: Option<&str>) {

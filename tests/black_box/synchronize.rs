@@ -75,13 +75,12 @@ async fn errors_are_counted_by_kind_and_name_nobody() {
     let scene = begin("syncerrors", settings(ExpandRule::Allow)).await;
     scene.simulator.set_sync_errors("Contoso SDS", 6);
     scene.simulator.set_sync_outcome("Contoso SDS", SyncOutcome::Error);
-    let spec = power_school(&scene).await;
-    scene.create("contoso", spec).await;
-    let failed = scene
-        .until("contoso", "with counted errors", |profile| {
-            !profile.status.as_ref().unwrap().errors.is_empty() && is(SyncStatus::Error)(profile)
-        })
-        .await;
+    let mut spec = power_school(&scene).await;
+    scene.create("contoso", spec.clone()).await;
+    let with_counted_errors = |profile: &EducationSyncProfile| {
+        !profile.status.as_ref().unwrap().errors.is_empty() && is(SyncStatus::Error)(profile)
+    };
+    let failed = scene.until("contoso", "with counted errors", with_counted_errors).await;
     let text = serde_json::to_string(&failed).unwrap();
     let status = failed.status.clone().unwrap();
     assert_eq!(status.errors.iter().map(|errors| errors.count).sum::<i64>(), 6);
@@ -90,6 +89,14 @@ async fn errors_are_counted_by_kind_and_name_nobody() {
     assert_eq!(synchronized(&failed), no("SyncFailed"));
     assert_eq!(condition(&failed, "Ready").unwrap().0, "True", "Ready follows provisioning");
     assert_eq!(calls(&scene, "/errors"), 1);
+
+    // The next run begins without errors, and finds as many.
+    spec["triggers"] = json!({"reset": "again"});
+    scene.create("contoso", spec).await;
+    let without = |profile: &EducationSyncProfile| profile.status.as_ref().unwrap().errors.is_empty();
+    scene.until("contoso", "without errors", without).await;
+    scene.until("contoso", "with errors of another run", with_counted_errors).await;
+    assert_eq!(calls(&scene, "/errors"), 2);
     assert!(!scene.operator_log().contains("fabrikam.example"));
 }
 

@@ -148,7 +148,7 @@ impl Inner {
         refuse(StatusCode::NOT_FOUND, "No device code with this user code is waiting.")
     }
 
-    fn time(&self, real: Timestamp) -> Value {
+    fn time(&mut self, real: Timestamp) -> Value {
         json!({
             "now": self.clock.at(real),
             "aheadBy": format!("{:#}", self.clock.ahead_by()),

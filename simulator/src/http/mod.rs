@@ -197,7 +197,7 @@ impl Simulator {
             return Reading::Memory;
         };
         let incoming = Incoming::new(parts, &[]);
-        let inner = self.lock();
+        let mut inner = self.lock();
         let now = inner.clock.at(now);
         match blob::admit(&inner.model, &target, &incoming, now) {
             Ok(_) => Reading::Spool,
@@ -236,8 +236,7 @@ impl Simulator {
     pub(crate) fn exchange_payload(&self, request: Request<Payload>, real: Timestamp) -> Outcome {
         let (parts, payload) = request.into_parts();
         let body = if let Payload::Memory(bytes) = &payload { bytes.clone() } else { Bytes::new() };
-        let envelope = self.envelope(&parts, real);
-        let now = envelope.now;
+        let mut envelope = self.envelope(&parts, real);
         let incoming = Incoming::new(&parts, &body);
         let reads = parts.method == Method::GET && !incoming.path.starts_with("/metadata/");
         if let Some(own) = own::route(&parts.method, incoming.path) {
@@ -250,6 +249,9 @@ impl Simulator {
             self.verify_ahead(&id, &incoming, &envelope);
         }
         let mut inner = if reads { self.lock() } else { self.change() };
+        // Others may have been served since it arrived, and later than then.
+        let now = inner.clock.at(real);
+        envelope.now = now;
         let named = operation::name(&parts.method, incoming.path, incoming.query);
         // Asked before a fault may take the token back.
         let principal = graph::principal(&inner.model, &incoming, &envelope);

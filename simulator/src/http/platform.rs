@@ -35,8 +35,9 @@ impl Simulator {
     /// All faults, with how often they have struck.
     #[must_use]
     pub fn faults(&self, now: Timestamp) -> Vec<ActiveFault> {
-        let inner = self.lock();
-        inner.faults.all(inner.clock.at(now))
+        let mut inner = self.lock();
+        let now = inner.clock.at(now);
+        inner.faults.all(now)
     }
 
     /// Removes a fault. False when there is none with this number.

@@ -133,7 +133,7 @@ async fn create<C: Cluster>(
             context.claims.claim_profile(&upstream.facts.tenant, &profile.id, &owner, None);
             context.remember(&owner.uid, |memory| {
                 memory.turn_to(Some(&profile.id));
-                memory.bound_at = Some(now);
+                (memory.bound_at, memory.created_at) = (Some(now), Some(now));
                 (memory.setbacks, memory.not_before) = (0, None);
             });
             tracing::debug!(profile = profile.id, attempt = attempt.attempt, "created the profile");

@@ -1,6 +1,7 @@
 //! What runs a profile: look at its synchronization, pause, resume, reset, start.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{AFTER_CONFLICT, Done, not_now, set_back};
 use crate::api::EducationSyncProfile;
@@ -8,10 +9,13 @@ use crate::graph::error::UnknownOutcome;
 use crate::graph::{Certainty, GraphError};
 use crate::reconcile::cluster::{Cluster, ClusterError};
 use crate::reconcile::decide::{Standing, Trigger, Verdict};
-use crate::reconcile::observation::Observation;
+use crate::reconcile::observation::{LookForErrors, Observation};
 use crate::reconcile::report::{self, Decided, Report};
 use crate::reconcile::{Context, Next, store};
 use crate::upstream::Upstream;
+
+/// Errors that could not be counted are of no hurry, and what fails may go on failing.
+const UNTIL_ANOTHER_COUNT: Duration = Duration::from_mins(5);
 
 /// Asks for the status by its own URL.
 pub(super) async fn look<C: Cluster>(
@@ -32,7 +36,8 @@ pub(super) async fn look<C: Cluster>(
     Done::LookAgain(Next::Again)
 }
 
-/// Counts the errors by kind.
+/// Counts the errors by kind. One that Graph refuses is not asked again before their number changes; what fails for
+/// another reason is, after a while.
 pub(super) async fn count_errors<C: Cluster>(
     context: &Context<C>,
     o: &Observation,
@@ -41,18 +46,18 @@ pub(super) async fn count_errors<C: Cluster>(
     count: u64,
 ) -> Done {
     let answer = upstream.reads.error_counts(id).await;
-    // Whatever came of it: it is not tried again before their number changes.
-    context.remember(o.uid(), |memory| memory.errors_looked_for = Some(count));
+    let pause = match answer.as_ref().map_err(GraphError::certainty) {
+        Ok(_) | Err(Certainty::No) => None,
+        Err(Certainty::Later(wait)) => Some(UNTIL_ANOTHER_COUNT.max(wait.unwrap_or_default())),
+        Err(Certainty::Unknown) => Some(UNTIL_ANOTHER_COUNT),
+    };
+    let again = pause.and_then(|pause| context.clock.now().checked_add(pause).ok());
+    context.remember(o.uid(), |memory| memory.errors_looked_for = Some(LookForErrors { count, again }));
     match answer {
-        Ok(counts) => {
-            store::fact(context, &o.resource, |latest| report::counted(latest, &counts)).await;
-            Done::LookAgain(Next::Again)
-        }
-        Err(error) => {
-            tracing::warn!(%error, "could not count the errors of the synchronization");
-            Done::LookAgain(Next::Again)
-        }
+        Ok(counts) => store::fact(context, &o.resource, |latest| report::counted(latest, &counts)).await,
+        Err(error) => tracing::warn!(%error, "could not count the errors of the synchronization"),
     }
+    Done::LookAgain(Next::Again)
 }
 
 /// Pauses. The mark comes first: what is paused by us must be known to be.

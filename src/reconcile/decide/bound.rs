@@ -39,8 +39,9 @@ pub(super) fn decide(o: &Observation, connection: &ConnectionFacts) -> Verdict {
 }
 
 fn follow(o: &Observation, connection: &ConnectionFacts, profile: &RemoteProfile) -> Verdict {
-    // A list from before our last change says nothing of what came of it.
-    let is_behind = o.memory.updated_at.is_some_and(|at| !o.list_since(at));
+    // A list from before Graph's answer to our last change says nothing of what came of it: that the profile is
+    // provisioned, as the answer said, is not taken back.
+    let is_behind = o.memory.created_at.max(o.memory.updated_at).is_some_and(|at| !o.list_since(at));
     let correction = correct::needed(o, profile);
     let mut shown = Verdict {
         standing: if is_behind { Standing::Silent } else { wording::following(profile.state) },
@@ -91,7 +92,8 @@ fn run(o: &Observation, profile: &RemoteProfile, shown: Verdict) -> Verdict {
 fn interest(o: &Observation, profile: &RemoteProfile) -> Interest {
     // The list that tells what came of our last call may show no change: nothing may have come of it, or a list
     // from while it was made has it already.
-    if o.memory.updated_at.max(o.memory.run_at).is_some_and(|at| !o.list_since(at)) {
+    let Memory { created_at, updated_at, run_at, .. } = o.memory;
+    if created_at.max(updated_at).max(run_at).is_some_and(|at| !o.list_since(at)) {
         return Interest::Every { fast: true };
     }
     let at_rest = matches!(

@@ -19,7 +19,7 @@ const UNDER_WAY: Duration = Duration::from_mins(1);
 
 /// What is known of the synchronization.
 pub(super) fn known<'a>(o: &'a Observation, profile: &'a RemoteProfile) -> Option<&'a ProfileStatus> {
-    if profile.is_expanded { profile.sync.as_ref() } else { o.memory.sync.as_ref() }
+    o.memory.sync_of(profile)
 }
 
 /// The next thing to do, or when to look again.
@@ -36,10 +36,12 @@ pub(super) fn decide(o: &Observation, profile: &RemoteProfile) -> Verdict {
     {
         return verdict;
     }
-    if let Some(count) = known(o, profile).and_then(|sync| news_of_errors(o, sync)) {
-        return Verdict::act(Action::CountErrors { id: profile.id.clone(), count });
-    }
-    Verdict { recheck: until_look, ..Verdict::nothing() }
+    let recheck = match known(o, profile).and_then(|sync| news_of_errors(o, sync)) {
+        Some((count, None)) => return Verdict::act(Action::CountErrors { id: profile.id.clone(), count }),
+        Some((_, wait)) => until_look.into_iter().chain(wait).min(),
+        None => until_look,
+    };
+    Verdict { recheck, ..Verdict::nothing() }
 }
 
 fn until_due(o: &Observation) -> Duration {
@@ -117,11 +119,19 @@ fn unsettled_for(o: &Observation, profile: &RemoteProfile) -> Option<Duration> {
     Duration::try_from(until.duration_since(o.now)).ok().filter(|left| !left.is_zero())
 }
 
-/// How many errors there are, if they are others than those that were counted. A run that goes on may
-/// find more.
-fn news_of_errors(o: &Observation, sync: &ProfileStatus) -> Option<u64> {
+/// How many errors there are, if they are others than those that were counted, and how long to wait with that. A run
+/// that goes on may find more.
+fn news_of_errors(o: &Observation, sync: &ProfileStatus) -> Option<(u64, Option<Duration>)> {
     let count = sync.error_count.filter(|count| *count > 0 && !is_under_way(sync.status))?;
     let counted: i64 = o.status().errors.iter().map(|errors| errors.count).sum();
-    let is_known = u64::try_from(counted).ok() == Some(count);
-    (!is_known && o.memory.errors_looked_for != Some(count)).then_some(count)
+    if u64::try_from(counted).ok() == Some(count) {
+        return None;
+    }
+    match o.memory.errors_looked_for.filter(|look| look.count == count) {
+        None => Some((count, None)),
+        Some(look) => {
+            let left = Duration::try_from(look.again?.duration_since(o.now)).unwrap_or_default();
+            Some((count, Some(left).filter(|left| !left.is_zero())))
+        }
+    }
 }

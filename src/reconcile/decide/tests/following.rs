@@ -21,6 +21,23 @@ fn every_state_has_its_meaning() {
 }
 
 #[test]
+fn a_list_from_before_the_answer_to_the_create_takes_nothing_back() {
+    let mut status = bound();
+    status["state"] = json!("provisioned");
+    let mut o = look(status);
+    o.bound = Some(as_wanted("p", "provisioning"));
+    let began = o.list.began.unwrap();
+    o.memory.created_at = Some(began + Duration::from_millis(1));
+    let verdict = decide(&o);
+    assert_eq!((&verdict.standing, &verdict.notices.state), (&Standing::Silent, &None));
+    assert_eq!(verdict.interest, Some(Interest::Every { fast: true }), "the next list may look the same");
+    o.memory.created_at = Some(began);
+    let verdict = decide(&o);
+    assert_eq!(reason(&verdict), Some(("waiting", Reason::Provisioning)), "what is newer is believed");
+    assert!(matches!(verdict.interest, Some(Interest::Profile { fast: true, .. })));
+}
+
+#[test]
 fn a_lost_finalizer_is_put_back() {
     let mut o = look(bound());
     o.bound = Some(remote("p", "provisioned"));

@@ -25,7 +25,9 @@ use crate::api::EducationSyncProfile;
 use crate::api::connection::Dialect;
 use crate::graph::{CallIds, GraphError, RemoteProfile};
 use crate::reconcile::claims::{NameClaim, Owner, Tenant};
-use crate::reconcile::observation::{ListFacts, Memory, Namesake, Settings, SourceSecret, is_own};
+use crate::reconcile::observation::{
+    ListFacts, LookForErrors, Memory, Namesake, Settings, SourceSecret, is_own,
+};
 
 const NOW: i64 = 10_000;
 

@@ -131,8 +131,16 @@ fn errors_are_counted_once_they_are_all_there() {
     assert_eq!(decide(&shown(bound(), Some(sync(SyncStatus::InProgress, 3)))).action, Action::Nothing);
     let mut o = shown(bound(), Some(sync(SyncStatus::Error, 3)));
     assert_eq!(decide(&o).action, count(3));
-    o.memory.errors_looked_for = Some(3);
-    assert_eq!(decide(&o).action, Action::Nothing, "it has been tried");
+    let looked = |count, again: Option<i64>| Some(LookForErrors { count, again: again.map(at) });
+    o.memory.errors_looked_for = looked(3, None);
+    assert_eq!(decide(&o).action, Action::Nothing, "it was refused");
+    o.memory.errors_looked_for = looked(3, Some(NOW + 60));
+    let waiting = decide(&o);
+    assert_eq!((waiting.action, waiting.recheck), (Action::Nothing, Some(Duration::from_mins(1))));
+    for look in [looked(3, Some(NOW)), looked(2, None)] {
+        o.memory.errors_looked_for = look;
+        assert_eq!(decide(&o).action, count(3), "{look:?}");
+    }
     let errors = json!([{"entryType": "Student", "errorCode": "X", "count": 2}, {"entryType": "Teacher", "errorCode": "X", "count": 1}]);
     let counted = with(bound(), "errors", errors);
     assert_eq!(decide(&shown(counted.clone(), Some(sync(SyncStatus::Error, 3)))).action, Action::Nothing);
