@@ -200,7 +200,9 @@ pub struct Memory {
 pub struct LookForErrors {
     /// How many there were by then.
     pub count: u64,
-    /// It failed, and is tried again from then on. None: it is not.
+    /// How often in a row it failed.
+    pub failed: u32,
+    /// It is tried again from then on. None: it is not.
     pub again: Option<Timestamp>,
 }
 

@@ -90,13 +90,16 @@ async fn errors_are_counted_by_kind_and_name_nobody() {
     assert_eq!(condition(&failed, "Ready").unwrap().0, "True", "Ready follows provisioning");
     assert_eq!(calls(&scene, "/errors"), 1);
 
-    // The next run begins without errors, and finds as many.
+    // The next run begins without errors, and finds as many; a first look at them fails.
+    scene.simulator.fault("errors:503,times=1").unwrap();
     spec["triggers"] = json!({"reset": "again"});
     scene.create("contoso", spec).await;
     let without = |profile: &EducationSyncProfile| profile.status.as_ref().unwrap().errors.is_empty();
     scene.until("contoso", "without errors", without).await;
     scene.until("contoso", "with errors of another run", with_counted_errors).await;
     assert_eq!(calls(&scene, "/errors"), 2);
+    let tried = scene.simulator.requests().iter().filter(|request| request.path.ends_with("/errors")).count();
+    assert_eq!(tried, 3);
     assert!(!scene.operator_log().contains("fabrikam.example"));
 }
 

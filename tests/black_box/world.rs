@@ -2,9 +2,10 @@
 //!
 //! It is started by the first test that needs it and stopped by the last one that lets it go.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Once, PoisonError, Weak};
 
 use kube::Client;
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -49,6 +50,7 @@ impl World {
     }
 
     fn start() -> Self {
+        tell_failures_at_once();
         // The first TLS user of the process; an error would mean that another test was quicker.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let tools = Tools::locate(&Progress::new()).unwrap();
@@ -121,4 +123,23 @@ impl World {
         let entries = audit::read(self.control_plane.audit_log()).unwrap();
         entries.into_iter().filter(|entry| entry.user == user).collect()
     }
+}
+
+/// The longest failure that is told at once; some show a whole log.
+const LONGEST_FAILURE: usize = 4_000;
+
+/// The harness keeps what a failed test has said until all the others have run. Who watches them, and a log that is cut
+/// off, have it when it happens.
+fn tell_failures_at_once() {
+    static TOLD: Once = Once::new();
+    TOLD.call_once(|| {
+        let keep = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |failure| {
+            keep(failure);
+            let name = std::thread::current().name().unwrap_or("a thread").to_owned();
+            let text: String = format!("\n{name}: {failure}").chars().take(LONGEST_FAILURE).collect();
+            // The macros would write where the harness keeps it.
+            let _ = writeln!(std::io::stderr(), "{text}\n");
+        }));
+    });
 }

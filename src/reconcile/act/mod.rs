@@ -182,12 +182,17 @@ async fn not_created<C: Cluster>(
 fn set_back<C: Cluster>(context: &Context<C>, uid: &str, wait: Option<Duration>) -> Duration {
     let now = context.clock.now();
     context.remember(uid, |memory| {
-        let grown = context.settings.probe_interval * 2_u32.pow(memory.setbacks.min(6));
-        let pause = grown.min(LONGEST_PAUSE).max(wait.unwrap_or_default());
+        let pause = pause_after(context, memory.setbacks, wait);
         memory.setbacks = memory.setbacks.saturating_add(1);
         memory.not_before = now.checked_add(pause).ok();
         pause
     })
+}
+
+/// The pause after so many setbacks and one more; `wait` is what Graph asks for.
+fn pause_after<C: Cluster>(context: &Context<C>, setbacks: u32, wait: Option<Duration>) -> Duration {
+    let grown = context.settings.probe_interval * 2_u32.pow(setbacks.min(6));
+    grown.min(LONGEST_PAUSE).max(wait.unwrap_or_default())
 }
 
 /// There is no token, or Graph asks to wait: it is said, and tried again.

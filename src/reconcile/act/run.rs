@@ -1,9 +1,8 @@
 //! What runs a profile: look at its synchronization, pause, resume, reset, start.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::{AFTER_CONFLICT, Done, not_now, set_back};
+use super::{AFTER_CONFLICT, Done, not_now, pause_after, set_back};
 use crate::api::EducationSyncProfile;
 use crate::graph::error::UnknownOutcome;
 use crate::graph::{Certainty, GraphError};
@@ -13,9 +12,6 @@ use crate::reconcile::observation::{LookForErrors, Observation};
 use crate::reconcile::report::{self, Decided, Report};
 use crate::reconcile::{Context, Next, store};
 use crate::upstream::Upstream;
-
-/// Errors that could not be counted are of no hurry, and what fails may go on failing.
-const UNTIL_ANOTHER_COUNT: Duration = Duration::from_mins(5);
 
 /// Asks for the status by its own URL.
 pub(super) async fn look<C: Cluster>(
@@ -37,7 +33,7 @@ pub(super) async fn look<C: Cluster>(
 }
 
 /// Counts the errors by kind. One that Graph refuses is not asked again before their number changes; what fails for
-/// another reason is, after a while.
+/// another reason is, after pauses that grow.
 pub(super) async fn count_errors<C: Cluster>(
     context: &Context<C>,
     o: &Observation,
@@ -46,13 +42,15 @@ pub(super) async fn count_errors<C: Cluster>(
     count: u64,
 ) -> Done {
     let answer = upstream.reads.error_counts(id).await;
+    let failed = o.memory.errors_looked_for.filter(|look| look.count == count).map_or(0, |look| look.failed);
     let pause = match answer.as_ref().map_err(GraphError::certainty) {
         Ok(_) | Err(Certainty::No) => None,
-        Err(Certainty::Later(wait)) => Some(UNTIL_ANOTHER_COUNT.max(wait.unwrap_or_default())),
-        Err(Certainty::Unknown) => Some(UNTIL_ANOTHER_COUNT),
+        Err(Certainty::Later(wait)) => Some(pause_after(context, failed, wait)),
+        Err(Certainty::Unknown) => Some(pause_after(context, failed, None)),
     };
     let again = pause.and_then(|pause| context.clock.now().checked_add(pause).ok());
-    context.remember(o.uid(), |memory| memory.errors_looked_for = Some(LookForErrors { count, again }));
+    let look = LookForErrors { count, failed: failed.saturating_add(1), again };
+    context.remember(o.uid(), |memory| memory.errors_looked_for = Some(look));
     match answer {
         Ok(counts) => store::fact(context, &o.resource, |latest| report::counted(latest, &counts)).await,
         Err(error) => tracing::warn!(%error, "could not count the errors of the synchronization"),

@@ -74,14 +74,23 @@ async fn no_secret_and_no_pupil_goes_astray() {
     judge(&stage, &runs, &printed);
 }
 
-/// Kubernetes knows of as many writes of the operator as were read along, but for the one that was refused on its way.
+/// Every write of the operator that Kubernetes knows of was read along. More may have been read than that: one was
+/// refused on its way, and the end of the operator may have cut off another.
 fn nothing_has_gone_another_way(stage: &Stage) {
     let (world, namespace) = (&stage.scene.world, stage.scene.namespace.as_str());
     let kubeconfig = std::fs::read_to_string(world.operator_kubeconfig()).unwrap();
     let kubeconfig: Value = serde_json::from_str(&kubeconfig).unwrap();
     let token = kubeconfig["users"][0]["user"]["token"].as_str().unwrap();
-    let seen = |tape: &[Asked]| tape.iter().filter(|asked| asked.is_write_of(token, namespace)).count();
-    assert_eq!(stage.spy.tape(seen), world.operator_writes(namespace).len() + 1);
+    let mut seen = stage.spy.tape(|tape| -> Vec<_> {
+        tape.iter().filter_map(|asked| asked.write_of(token, namespace)).collect()
+    });
+    let writes = world.operator_writes(namespace);
+    assert!(writes.len() > 40, "{} writes are few", writes.len());
+    for write in writes {
+        let place =
+            seen.iter().position(|(verb, resource)| *verb == write.verb && *resource == write.resource);
+        seen.swap_remove(place.unwrap_or_else(|| panic!("nobody has read this: {write:?}")));
+    }
 }
 
 /// A profile that somebody made in the portal.

@@ -59,12 +59,20 @@ impl Asked {
         self.host == Host::Proxy && self.uri.host() == Some("127.0.0.1")
     }
 
-    /// Something that the operator has Kubernetes write.
-    pub fn is_write_of(&self, token: &str, namespace: &str) -> bool {
-        self.host == Host::Kubernetes
-            && self.method != Method::GET
-            && bearer(&self.headers) == Some(token)
-            && self.uri.path().contains(&format!("/namespaces/{namespace}/"))
+    /// Something that the operator has Kubernetes write: the verb and the resource, as its audit log names them.
+    pub fn write_of(&self, token: &str, namespace: &str) -> Option<(&'static str, String)> {
+        if self.host != Host::Kubernetes || bearer(&self.headers) != Some(token) {
+            return None;
+        }
+        let (_, place) = self.uri.path().split_once(&format!("/namespaces/{namespace}/"))?;
+        let verb = match self.method {
+            Method::GET => return None,
+            Method::POST => "create",
+            Method::PUT => "update",
+            Method::PATCH => "patch",
+            _ => "delete",
+        };
+        Some((verb, place.split('/').next()?.to_owned()))
     }
 }
 

@@ -131,7 +131,7 @@ fn errors_are_counted_once_they_are_all_there() {
     assert_eq!(decide(&shown(bound(), Some(sync(SyncStatus::InProgress, 3)))).action, Action::Nothing);
     let mut o = shown(bound(), Some(sync(SyncStatus::Error, 3)));
     assert_eq!(decide(&o).action, count(3));
-    let looked = |count, again: Option<i64>| Some(LookForErrors { count, again: again.map(at) });
+    let looked = |count, again: Option<i64>| Some(LookForErrors { count, failed: 1, again: again.map(at) });
     o.memory.errors_looked_for = looked(3, None);
     assert_eq!(decide(&o).action, Action::Nothing, "it was refused");
     o.memory.errors_looked_for = looked(3, Some(NOW + 60));
