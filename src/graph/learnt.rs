@@ -3,6 +3,7 @@
 //!
 //! All of it can be lost: it is then learnt again, at the cost of one call.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// How an existing profile is changed. The documents name both (Graph docs: update by PUT, generated
@@ -15,10 +16,15 @@ pub enum UpdateVerb {
     Patch,
 }
 
+/// So often in a row a list that was allowed may be refused before that is believed.
+const SLIPS: u32 = 2;
+
 /// What has been learnt.
 #[derive(Debug, Default)]
 pub struct Learnt {
     expand: Mutex<Option<bool>>,
+    /// How often in a row a list was refused that was allowed before.
+    expand_refused: AtomicU32,
     update: Mutex<Option<UpdateVerb>>,
 }
 
@@ -27,6 +33,16 @@ impl Learnt {
     #[must_use]
     pub fn expand(&self) -> Option<bool> {
         *self.expand.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A list was refused that was allowed before. True: so often by now that it is no slip.
+    pub(super) fn expand_is_refused(&self) -> bool {
+        self.expand_refused.fetch_add(1, Ordering::Relaxed) >= SLIPS
+    }
+
+    /// A list came with it.
+    pub(super) fn expand_is_taken(&self) {
+        self.expand_refused.store(0, Ordering::Relaxed);
     }
 
     pub(super) fn set_expand(&self, allowed: bool) {

@@ -346,5 +346,24 @@ impl State {
 
 /// Two failures that a person would call the same: only their ids differ.
 fn same_kind(left: &GraphError, right: &GraphError) -> bool {
+    if let (GraphError::NoToken(left), GraphError::NoToken(right)) = (left, right) {
+        // One waits for the token service, the other for a person.
+        return left.is_refusal() == right.is_refusal();
+    }
     std::mem::discriminant(left) == std::mem::discriminant(right) && left.status() == right.status()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::{AuthError, AuthFailure};
+
+    #[test]
+    fn a_refusal_of_the_token_service_is_news_after_its_silence() {
+        let no_token = |failure| GraphError::NoToken(AuthError::new(failure));
+        let refused = no_token(AuthFailure::Refused { error: "invalid_client".to_owned() });
+        let away = no_token(AuthFailure::Unavailable(None));
+        assert!(same_kind(&refused, &refused) && same_kind(&away, &away));
+        assert!(!same_kind(&refused, &away) && !same_kind(&away, &refused));
+    }
 }

@@ -1,5 +1,6 @@
 //! Everything that a decision looks at, as values. No I/O, no client, no clock.
 
+mod memory;
 mod problem;
 
 use std::collections::BTreeSet;
@@ -17,9 +18,9 @@ use crate::api::lifecycle::DeletionPolicy;
 use crate::api::status::{Binding, CreationAttempt, EducationSyncProfileStatus, ProfileState};
 use crate::api::{CONFIRM_DELETION, CONFIRM_GONE, EducationSyncProfile, FINALIZER, REQUESTED_AT};
 use crate::graph::name::NameKey;
-use crate::graph::sync::ProfileStatus;
 use crate::graph::{GraphError, RemoteProfile};
 
+pub use memory::{LookForErrors, Memory, Retry};
 pub use problem::ConnectionProblem;
 
 /// So long a list counts as fresh after its end: time enough for a burst, and none for a person.
@@ -152,77 +153,6 @@ pub struct Namesake {
     pub profile: RemoteProfile,
     /// The resource that it is bound to.
     pub claimed_by: Option<Owner>,
-}
-
-/// What this process remembers of a resource. All of it can be lost at any time.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Memory {
-    /// Id of the profile that most of this is about.
-    pub profile_id: Option<String>,
-    /// Since when this process looks for the outcome of an attempt.
-    pub resolving: Option<(String, Timestamp)>,
-    /// When this process bound the profile, or first looked for it.
-    pub bound_at: Option<Timestamp>,
-    /// When Graph answered this process that the profile is created. A list from before may show what came before.
-    pub created_at: Option<Timestamp>,
-    /// Has a list shown the bound profile?
-    pub seen: bool,
-    /// When this process last changed the profile.
-    pub updated_at: Option<Timestamp>,
-    /// Generation of the resource that was sent then.
-    pub updated_generation: i64,
-    /// When this process last paused, resumed or started the synchronization.
-    pub run_at: Option<Timestamp>,
-    /// Status of the synchronization, as its own URL told it.
-    pub sync: Option<ProfileStatus>,
-    /// When it was asked for.
-    pub sync_at: Option<Timestamp>,
-    /// The errors that were counted by kind, or were to be.
-    pub errors_looked_for: Option<LookForErrors>,
-    /// When this process asked for the deletion.
-    pub delete_sent: Option<Timestamp>,
-    /// Answers of 404 on the profile's own URL since it was last seen.
-    pub absences: u32,
-    /// When the last of them came.
-    pub last_absence: Option<Timestamp>,
-    /// Did the profile's own URL show it, although no list did?
-    pub present: bool,
-    /// Graph has put a change off until then.
-    pub not_before: Option<Timestamp>,
-    /// How often in a row.
-    pub setbacks: u32,
-    /// The request for which a list has been asked.
-    pub asked_for: Option<String>,
-}
-
-/// A look for the errors of a synchronization.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LookForErrors {
-    /// How many there were by then.
-    pub count: u64,
-    /// How often in a row it failed.
-    pub failed: u32,
-    /// It is tried again from then on. None: it is not.
-    pub again: Option<Timestamp>,
-}
-
-impl Memory {
-    /// What is known of the synchronization of the profile.
-    #[must_use]
-    pub fn sync_of<'a>(&'a self, profile: &'a RemoteProfile) -> Option<&'a ProfileStatus> {
-        if profile.is_expanded { profile.sync.as_ref() } else { self.sync.as_ref() }
-    }
-
-    /// What was learned of another profile says nothing of this one, however the status came to name it: the answer to
-    /// the write that changed it may have been lost.
-    pub fn turn_to(&mut self, profile_id: Option<&str>) {
-        if self.profile_id.as_deref() == profile_id {
-            return;
-        }
-        let Self { resolving, not_before, setbacks, asked_for, .. } = std::mem::take(self);
-        let profile_id = profile_id.map(str::to_owned);
-        *self = Self { profile_id, resolving, not_before, setbacks, asked_for, ..Self::default() };
-    }
 }
 
 impl Observation {

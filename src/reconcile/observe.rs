@@ -66,7 +66,7 @@ pub async fn observe<C: Cluster>(context: &Context<C>, key: &Key) -> Option<(Obs
     let tenant = upstream.as_ref().ok().map(|upstream| upstream.facts.tenant.clone());
     let snapshot = view.snapshot.clone();
     let bound = bound(&resource, snapshot.as_deref());
-    let memory = update_memory(context, &resource, bound.as_ref(), now);
+    let memory = update_memory(context, &resource, snapshot.as_deref(), bound.as_ref(), now);
     note_life(&context.claims, &resource, &trust, tenant.as_ref(), (bound.as_ref(), &memory), now);
     let observation = Observation {
         now,
@@ -331,6 +331,7 @@ pub(super) fn list_facts(
 fn update_memory<C: Cluster>(
     context: &Context<C>,
     resource: &EducationSyncProfile,
+    snapshot: Option<&Snapshot>,
     bound: Option<&RemoteProfile>,
     now: Timestamp,
 ) -> Memory {
@@ -347,15 +348,8 @@ fn update_memory<C: Cluster>(
             // After a restart a profile that no list shows may still be one that is not visible yet.
             memory.bound_at.get_or_insert(now);
         }
-        if let Some(profile) = bound {
-            if memory.sync_of(profile).is_none_or(|sync| sync.error_count == Some(0)) {
-                // As many as before may come again, and they are others.
-                memory.errors_looked_for = None;
-            }
-            memory.seen = true;
-            memory.absences = 0;
-            memory.last_absence = None;
-            memory.present = false;
+        if let Some(snapshot) = snapshot {
+            memory.note_list(snapshot.profiles.is_empty(), bound);
         }
         memory.clone()
     })

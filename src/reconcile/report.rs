@@ -11,14 +11,14 @@ use jiff::Timestamp;
 use conditions::{conditions, further_conditions, normal};
 pub(super) use conditions::{set_further, statement, warning};
 pub use life::{adopted, updated, vanished};
-pub use running::{after_reset, after_start, answer, counted, not_triggered, paused, resumed};
+pub use running::{after_reset, after_start, answer, counted, has_room_for, not_triggered, paused, resumed};
 
 use super::cluster::{Key, Notice};
 use super::decide::{
     Farewell, HOW_TO_LET_GO, Notices, Standing, Verdict, candidates, failure_standing, following,
     refusal_words,
 };
-use super::observation::{ConnectionFacts, ConnectionProblem, Observation};
+use super::observation::{ConnectionFacts, ConnectionProblem, Observation, SourceSecret};
 use crate::api::EducationSyncProfile;
 use crate::api::conditions::{Reason, whole_seconds};
 use crate::api::status::{
@@ -113,6 +113,12 @@ pub fn standing(o: &Observation, standing: &Standing, notices: &Notices) -> Opti
         // While Graph sets the profile up its values may still change; and one write tells both.
         if !matches!(standing, Standing::Waiting(..)) {
             status.unaccepted = None;
+        }
+        let is_secret_known =
+            !matches!(o.source_secret, SourceSecret::Missing(_) | SourceSecret::Unreadable(_));
+        if matches!(standing, Standing::Ready(..)) && is_secret_known {
+            // What was refused is not wanted any more; what will be is another update.
+            status.refusal = None;
         }
     }
     if let Some(request) = o.request() {

@@ -103,6 +103,38 @@ async fn a_refused_or_ignored_expand_is_learnt_and_costs_one_call() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_expand_that_is_withdrawn_is_missed_at_its_third_refusal_in_a_row() {
+    let refuses = std::sync::Arc::new(AtomicBool::new(false));
+    let transport = answered_by({
+        let refuses = refuses.clone();
+        move |request| match request.uri().query() {
+            Some(_) if refuses.load(Ordering::SeqCst) => (400, "{}".to_owned()),
+            Some(_) => {
+                let sync = json!({"id": "p", "state": "provisioned", "profileStatus": {"status": "success"}});
+                (200, json!({"value": [sync]}).to_string())
+            }
+            None => (200, json!({"value": [{"id": "p", "state": "provisioned"}]}).to_string()),
+        }
+    });
+    let client = client_of(&transport);
+    let lists = async |count: usize| {
+        let mut came = 0;
+        for _ in 0..count {
+            came += usize::from(client.list_with_status().await.is_ok());
+        }
+        came
+    };
+    assert_eq!(lists(1).await, 1);
+    refuses.store(true, Ordering::SeqCst);
+    assert_eq!(lists(2).await, 0, "what was allowed once is not forbidden by one answer");
+    refuses.store(false, Ordering::SeqCst);
+    assert_eq!(lists(1).await, 1);
+    refuses.store(true, Ordering::SeqCst);
+    assert_eq!(lists(3).await, 1);
+    assert_eq!(client.learnt.expand(), Some(false));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_failing_service_teaches_nothing_about_expand() {
     for status in [400, 404, 500, 503] {
         let client = client_of(&answered_by(move |_| (status, "{}".to_owned())));

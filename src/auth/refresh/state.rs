@@ -19,13 +19,25 @@ pub(super) struct State {
     noted_at: Option<Timestamp>,
     /// The store is behind.
     dirty: bool,
-    /// Why it is.
+    /// What has grown from the seed before this one, until this one is redeemed.
+    before: Option<Box<Grown>>,
+    /// Why the store is behind.
     problem: Option<StoreError>,
     /// Does the connection stay until it is let go? None: nobody has said yet.
     held: Option<bool>,
     /// What the store was told of that.
     stored_held: Option<bool>,
     standing: Standing,
+}
+
+/// What has grown from a seed. A seed that is replaced by a wrong one comes back, and its own token may be dead by then.
+#[derive(Debug)]
+struct Grown {
+    seed: SecretString,
+    newest: SecretString,
+    redeemed_at: Timestamp,
+    noted_at: Option<Timestamp>,
+    dirty: bool,
 }
 
 /// Is what comes of the token stored?
@@ -48,6 +60,7 @@ impl State {
             redeemed_at,
             noted_at: redeemed_at,
             dirty: false,
+            before: None,
             problem: None,
             held: stored_held,
             stored_held,
@@ -55,17 +68,40 @@ impl State {
         }
     }
 
-    /// Takes a seed, which replaces everything if it is another one. Returns the seed in force.
+    /// Takes a seed, which replaces everything if it is another one. If it is the one before, and no token of the one
+    /// between was redeemed, what has grown from it is in force again. Returns the seed in force.
     pub(super) fn grow_from(&mut self, seed: Option<&SecretString>) -> Option<SecretString> {
         if let Some(seed) = seed.filter(|seed| !self.is_from(seed)) {
-            self.token = Some((seed.clone(), seed.clone()));
-            self.redeemed_at = None;
-            self.noted_at = None;
-            // What the store has is of another seed, and harmless: whoever reads it compares.
-            self.dirty = false;
+            let before = self.before.take();
+            self.before = self.grown().map(Box::new);
+            match before {
+                Some(before) if before.seed.expose_secret() == seed.expose_secret() => {
+                    self.take_back(*before);
+                }
+                before => {
+                    self.before = self.before.take().or(before);
+                    self.token = Some((seed.clone(), seed.clone()));
+                    self.redeemed_at = None;
+                    self.noted_at = None;
+                    // What the store has is of another seed, and harmless: whoever reads it compares.
+                    self.dirty = false;
+                }
+            }
             self.problem = None;
         }
         self.token.as_ref().map(|(seed, _)| seed.clone())
+    }
+
+    fn grown(&self) -> Option<Grown> {
+        let ((seed, newest), redeemed_at) = (self.token.clone()?, self.redeemed_at?);
+        Some(Grown { seed, newest, redeemed_at, noted_at: self.noted_at, dirty: self.dirty })
+    }
+
+    fn take_back(&mut self, grown: Grown) {
+        self.token = Some((grown.seed, grown.newest));
+        self.redeemed_at = Some(grown.redeemed_at);
+        self.noted_at = grown.noted_at;
+        self.dirty = grown.dirty;
     }
 
     /// From now on nothing is stored. Who is let go is not called back.
@@ -115,15 +151,21 @@ impl State {
         self.token.as_ref().filter(|_| self.is_from(seed)).map(|(_, newest)| newest.clone())
     }
 
-    /// A token of this seed was redeemed. What comes late, of a seed that has been replaced, is dropped.
+    /// A token of this seed was redeemed. What comes late, of a seed that has been replaced, is kept for its return.
     pub(super) fn redeemed(&mut self, seed: &SecretString, newer: Option<SecretString>, now: Timestamp) {
         if !self.is_from(seed) {
+            let before = self.before.as_mut();
+            if let Some(before) = before.filter(|one| one.seed.expose_secret() == seed.expose_secret()) {
+                before.newest = newer.unwrap_or_else(|| before.newest.clone());
+                (before.redeemed_at, before.dirty) = (now, true);
+            }
             return;
         }
         let noted_lately =
             self.noted_at.is_some_and(|noted| noted.saturating_add(NOTE_AFTER).is_ok_and(|end| now < end));
         self.dirty = self.dirty || newer.is_some() || !noted_lately;
         self.redeemed_at = Some(now);
+        self.before = None;
         if let (Some((_, newest)), Some(newer)) = (&mut self.token, newer) {
             *newest = newer;
         }
@@ -159,5 +201,38 @@ impl State {
             }
             Err(error) => self.problem = Some(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_that_comes_back_unused_has_what_grew_from_it() {
+        let token = |text: &str| SecretString::from(text);
+        let newest = |state: &State, seed: &str| {
+            state.newest(&token(seed)).map(|newest| newest.expose_secret().to_owned())
+        };
+        let mut state = State::stored(None);
+        state.grow_from(Some(&token("a")));
+        state.redeemed(&token("a"), Some(token("a2")), Timestamp::UNIX_EPOCH);
+        for wrong in ["b", "c"] {
+            state.grow_from(Some(&token(wrong)));
+            assert_eq!((newest(&state, wrong).as_deref(), state.unstored().is_none()), (Some(wrong), true));
+        }
+        state.grow_from(Some(&token("a")));
+        assert_eq!(newest(&state, "a").as_deref(), Some("a2"));
+        assert_eq!(state.unstored().unwrap().0.newest.expose_secret(), "a2", "it was not stored yet");
+
+        state.grow_from(Some(&token("b")));
+        state.redeemed(&token("a"), Some(token("a3")), Timestamp::UNIX_EPOCH);
+        state.grow_from(Some(&token("a")));
+        assert_eq!(newest(&state, "a").as_deref(), Some("a3"), "it was under way when the seed was replaced");
+
+        state.grow_from(Some(&token("b")));
+        state.redeemed(&token("b"), None, Timestamp::UNIX_EPOCH);
+        state.grow_from(Some(&token("a")));
+        assert_eq!(newest(&state, "a").as_deref(), Some("a"), "the new one was good, and the old one is new");
     }
 }

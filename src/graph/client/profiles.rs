@@ -68,6 +68,7 @@ impl GraphClient {
         let unknown = self.learnt.expand().is_none();
         match self.list_all(true).await {
             Ok(profiles) => {
+                self.learnt.expand_is_taken();
                 // Some services ignore options that they do not have (Graph docs, "query parameters").
                 if profiles.values().any(|profile| profile.is_expanded) {
                     self.learnt.set_expand(true);
@@ -76,15 +77,21 @@ impl GraphClient {
                 }
                 Ok(profiles)
             }
+            Err(GraphError::Retired { .. }) if unknown => self.list_unexpanded().await,
             // What was allowed once is not forbidden by one answer.
-            Err(GraphError::Refused { status: 400, .. } | GraphError::Retired { .. }) if unknown => {
-                let profiles = self.list_all(false).await?;
-                self.learnt.set_expand(false);
-                tracing::info!(endpoint = &*self.endpoint, "the list does not take $expand=profileStatus");
-                Ok(profiles)
+            Err(GraphError::Refused { status: 400, .. }) if unknown || self.learnt.expand_is_refused() => {
+                self.list_unexpanded().await
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Learns that a list does not take `$expand`, if it comes without.
+    async fn list_unexpanded(&self) -> Result<Profiles, GraphError> {
+        let profiles = self.list_all(false).await?;
+        self.learnt.set_expand(false);
+        tracing::info!(endpoint = &*self.endpoint, "the list does not take $expand=profileStatus");
+        Ok(profiles)
     }
 
     async fn list_all(&self, with_status: bool) -> Result<Profiles, GraphError> {

@@ -133,7 +133,7 @@ async fn create<C: Cluster>(
             context.claims.claim_profile(&upstream.facts.tenant, &profile.id, &owner, None);
             context.remember(&owner.uid, |memory| {
                 memory.turn_to(Some(&profile.id));
-                (memory.bound_at, memory.created_at) = (Some(now), Some(now));
+                (memory.bound_at, memory.told_at) = (Some(now), Some(now));
                 (memory.setbacks, memory.not_before) = (0, None);
             });
             tracing::debug!(profile = profile.id, attempt = attempt.attempt, "created the profile");
@@ -277,7 +277,12 @@ async fn bind<C: Cluster>(
         return Ok(Done::LookAgain(Next::In(AFTER_CONFLICT)));
     }
     tracing::debug!(profile = id, "found the profile of an attempt without an answer");
-    context.remember(o.uid(), |memory| (memory.setbacks, memory.not_before) = (0, None));
+    let now = context.clock.now();
+    context.remember(o.uid(), |memory| {
+        memory.turn_to(Some(id));
+        memory.told_at = Some(now);
+        (memory.setbacks, memory.not_before) = (0, None);
+    });
     store::view(context, o, report::found(o, &profile)).await?;
     Ok(Done::LookAgain(Next::Again))
 }

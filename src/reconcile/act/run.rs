@@ -1,17 +1,21 @@
 //! What runs a profile: look at its synchronization, pause, resume, reset, start.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{AFTER_CONFLICT, Done, not_now, pause_after, set_back};
 use crate::api::EducationSyncProfile;
 use crate::graph::error::UnknownOutcome;
 use crate::graph::{Certainty, GraphError};
 use crate::reconcile::cluster::{Cluster, ClusterError};
-use crate::reconcile::decide::{Standing, Trigger, Verdict};
-use crate::reconcile::observation::{LookForErrors, Observation};
+use crate::reconcile::decide::{LOOK_AT_REST, Standing, Trigger, Verdict};
+use crate::reconcile::observation::{LookForErrors, Observation, Retry};
 use crate::reconcile::report::{self, Decided, Report};
 use crate::reconcile::{Context, Next, store};
 use crate::upstream::Upstream;
+
+/// So often errors are asked for that do not add up.
+const ENOUGH: u32 = 6;
 
 /// Asks for the status by its own URL.
 pub(super) async fn look<C: Cluster>(
@@ -22,18 +26,35 @@ pub(super) async fn look<C: Cluster>(
 ) -> Done {
     let answer = upstream.reads.profile_status(id).await;
     let now = context.clock.now();
-    context.remember(o.uid(), |memory| {
-        memory.sync_at = Some(now);
-        // A failure leaves what is known; the next look comes at its time.
-        if let Ok(sync) = answer {
+    match answer {
+        Ok(sync) => context.remember(o.uid(), |memory| {
+            (memory.sync_at, memory.sync_retry) = (Some(now), None);
             memory.sync = sync.map(crate::graph::sync::ProfileStatus::lasting);
+        }),
+        // What is known stays known.
+        Err(error) => {
+            tracing::debug!(%error, "could not look at the synchronization");
+            let is_refused = error.certainty() == Certainty::No;
+            let wait = if is_refused { Some(LOOK_AT_REST) } else { error.retry_after() };
+            let retry = next_retry(context, o.memory.sync_retry, wait);
+            context.remember(o.uid(), |memory| memory.sync_retry = retry);
         }
-    });
+    }
     Done::LookAgain(Next::Again)
 }
 
-/// Counts the errors by kind. One that Graph refuses is not asked again before their number changes; what fails for
-/// another reason is, after pauses that grow.
+/// When to try again what is only read: after pauses that grow. `wait` is the least.
+fn next_retry<C: Cluster>(
+    context: &Context<C>,
+    before: Option<Retry>,
+    wait: Option<Duration>,
+) -> Option<Retry> {
+    let failed = before.map_or(0, |before| before.failed);
+    let again = context.clock.now().checked_add(pause_after(context, failed, wait)).ok()?;
+    Some(Retry { failed: failed.saturating_add(1), again })
+}
+
+/// Counts the errors by kind. What is refused is not asked again before their number changes.
 pub(super) async fn count_errors<C: Cluster>(
     context: &Context<C>,
     o: &Observation,
@@ -41,16 +62,21 @@ pub(super) async fn count_errors<C: Cluster>(
     id: &str,
     count: u64,
 ) -> Done {
+    let before = o.memory.errors_looked_for.filter(|look| look.count == count).and_then(|look| look.retry);
     let answer = upstream.reads.error_counts(id).await;
-    let failed = o.memory.errors_looked_for.filter(|look| look.count == count).map_or(0, |look| look.failed);
-    let pause = match answer.as_ref().map_err(GraphError::certainty) {
-        Ok(_) | Err(Certainty::No) => None,
-        Err(Certainty::Later(wait)) => Some(pause_after(context, failed, wait)),
-        Err(Certainty::Unknown) => Some(pause_after(context, failed, None)),
+    let look = |retry| Some(LookForErrors { count, retry });
+    let look = match &answer {
+        Ok(counts) if counts.values().sum::<u64>() != count => {
+            // The collection may be behind the number, or end before it: not for ever is it asked.
+            look(next_retry(context, before, None).filter(|retry| retry.failed < ENOUGH))
+        }
+        // What the status tells of from now on needs no memory.
+        Ok(counts) if report::has_room_for(counts) => None,
+        Ok(_) => look(None),
+        Err(error) if error.certainty() == Certainty::No => look(None),
+        Err(error) => look(next_retry(context, before, error.retry_after())),
     };
-    let again = pause.and_then(|pause| context.clock.now().checked_add(pause).ok());
-    let look = LookForErrors { count, failed: failed.saturating_add(1), again };
-    context.remember(o.uid(), |memory| memory.errors_looked_for = Some(look));
+    context.remember(o.uid(), |memory| memory.errors_looked_for = look);
     match answer {
         Ok(counts) => store::fact(context, &o.resource, |latest| report::counted(latest, &counts)).await,
         Err(error) => tracing::warn!(%error, "could not count the errors of the synchronization"),
@@ -217,7 +243,7 @@ fn note_run<C: Cluster>(context: &Context<C>, o: &Observation) {
     let now = context.clock.now();
     context.remember(o.uid(), |memory| {
         memory.run_at = Some(now);
-        memory.sync_at = None;
+        (memory.sync_at, memory.sync_retry) = (None, None);
         (memory.setbacks, memory.not_before) = (0, None);
     });
 }

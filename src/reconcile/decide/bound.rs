@@ -39,9 +39,9 @@ pub(super) fn decide(o: &Observation, connection: &ConnectionFacts) -> Verdict {
 }
 
 fn follow(o: &Observation, connection: &ConnectionFacts, profile: &RemoteProfile) -> Verdict {
-    // A list from before Graph's answer to our last change says nothing of what came of it: that the profile is
-    // provisioned, as the answer said, is not taken back.
-    let is_behind = o.memory.created_at.max(o.memory.updated_at).is_some_and(|at| !o.list_since(at));
+    // A list from before Graph told us of the profile alone says nothing of what came of our last change: that the
+    // profile is provisioned, as that said, is not taken back.
+    let is_behind = o.memory.told_at.max(o.memory.updated_at).is_some_and(|at| !o.list_since(at));
     let correction = correct::needed(o, profile);
     let mut shown = Verdict {
         standing: if is_behind { Standing::Silent } else { wording::following(profile.state) },
@@ -92,20 +92,31 @@ fn run(o: &Observation, profile: &RemoteProfile, shown: Verdict) -> Verdict {
 fn interest(o: &Observation, profile: &RemoteProfile) -> Interest {
     // The list that tells what came of our last call may show no change: nothing may have come of it, or a list
     // from while it was made has it already.
-    let Memory { created_at, updated_at, run_at, .. } = o.memory;
-    if created_at.max(updated_at).max(run_at).is_some_and(|at| !o.list_since(at)) {
+    let Memory { told_at, updated_at, run_at, .. } = o.memory;
+    if updated_at.max(run_at).is_some_and(|at| !o.list_since(at)) {
         return Interest::Every { fast: true };
     }
-    let at_rest = matches!(
-        profile.state,
-        ProfileState::Provisioned | ProfileState::ProvisioningFailed | ProfileState::DeletionFailed
-    );
+    if told_at.is_some_and(|at| !o.list_since(at)) {
+        return Interest::Every { fast: !o.status().state.is_some_and(is_at_rest) };
+    }
     let just_changed = o
         .memory
         .updated_at
         .is_some_and(|at| at.saturating_add(o.settings.settle_window).is_ok_and(|until| o.now < until));
     // Whatever happens to a profile that is listed changes the list.
-    Interest::Profile { id: profile.id.clone(), name: profile.name.clone(), fast: !at_rest || just_changed }
+    Interest::Profile {
+        id: profile.id.clone(),
+        name: profile.name.clone(),
+        fast: !is_at_rest(profile.state) || just_changed,
+    }
+}
+
+/// Does Graph leave it as it is?
+const fn is_at_rest(state: ProfileState) -> bool {
+    matches!(
+        state,
+        ProfileState::Provisioned | ProfileState::ProvisioningFailed | ProfileState::DeletionFailed
+    )
 }
 
 fn duplicates(o: &Observation, profile: &RemoteProfile) -> Vec<String> {

@@ -15,7 +15,7 @@ pub(super) use bound::ABSENCES_THAT_PROVE;
 pub(super) use correct::is_as_wanted;
 pub use correct::{Drift, Outlook};
 pub(super) use create::candidates;
-pub(super) use running::is_under_way;
+pub(super) use running::{LOOK_AT_REST, is_under_way};
 pub(super) use wording::{HOW_TO_LET_GO, failure as failure_standing, following, refusal as refusal_words};
 
 use std::time::Duration;

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::{Action, Trigger, Verdict, set_back};
 use crate::api::lifecycle::Synchronization;
 use crate::api::status::{ProfileState, SyncStatus};
@@ -13,7 +15,7 @@ use crate::graph::sync::ProfileStatus;
 use crate::reconcile::observation::Observation;
 
 /// So often the status is asked for by a call of its own, where lists do not bring it.
-const AT_REST: Duration = Duration::from_mins(15);
+pub(in crate::reconcile) const LOOK_AT_REST: Duration = Duration::from_mins(15);
 /// The same while something is under way.
 const UNDER_WAY: Duration = Duration::from_mins(1);
 
@@ -45,12 +47,17 @@ pub(super) fn decide(o: &Observation, profile: &RemoteProfile) -> Verdict {
 }
 
 fn until_due(o: &Observation) -> Duration {
+    let until_retry = o.memory.sync_retry.map_or(Duration::ZERO, |retry| left(o, retry.again));
     let Some(at) = o.memory.sync_at else {
-        return Duration::ZERO;
+        return until_retry;
     };
     let is_under_way = o.memory.sync.as_ref().is_some_and(|sync| is_under_way(sync.status));
-    let due = at.saturating_add(if is_under_way { UNDER_WAY } else { AT_REST }).unwrap_or(at);
-    Duration::try_from(due.duration_since(o.now)).unwrap_or_default()
+    let due = at.saturating_add(if is_under_way { UNDER_WAY } else { LOOK_AT_REST }).unwrap_or(at);
+    left(o, due).max(until_retry)
+}
+
+fn left(o: &Observation, until: Timestamp) -> Duration {
+    Duration::try_from(until.duration_since(o.now)).unwrap_or_default()
 }
 
 /// Will it go on by itself?
@@ -116,11 +123,11 @@ fn unsettled_for(o: &Observation, profile: &RemoteProfile) -> Option<Duration> {
         return None;
     }
     let until = at.saturating_add(o.settings.settle_window).unwrap_or(at);
-    Duration::try_from(until.duration_since(o.now)).ok().filter(|left| !left.is_zero())
+    Some(left(o, until)).filter(|left| !left.is_zero())
 }
 
-/// How many errors there are, if they are others than those that were counted, and how long to wait with that. A run
-/// that goes on may find more.
+/// How many errors there are, if they are not those that the status tells of by kind, and how long to wait with that. A
+/// run that goes on may find more.
 fn news_of_errors(o: &Observation, sync: &ProfileStatus) -> Option<(u64, Option<Duration>)> {
     let count = sync.error_count.filter(|count| *count > 0 && !is_under_way(sync.status))?;
     let counted: i64 = o.status().errors.iter().map(|errors| errors.count).sum();
@@ -129,9 +136,6 @@ fn news_of_errors(o: &Observation, sync: &ProfileStatus) -> Option<(u64, Option<
     }
     match o.memory.errors_looked_for.filter(|look| look.count == count) {
         None => Some((count, None)),
-        Some(look) => {
-            let left = Duration::try_from(look.again?.duration_since(o.now)).unwrap_or_default();
-            Some((count, Some(left).filter(|left| !left.is_zero())))
-        }
+        Some(look) => Some((count, Some(left(o, look.retry?.again)).filter(|left| !left.is_zero()))),
     }
 }

@@ -101,6 +101,12 @@ pub(super) fn expiry(
     set_further(&mut status.conditions, EXPIRING_SOON, near.as_ref(), generation, now)
 }
 
+/// Has a status room for all these kinds?
+#[must_use]
+pub fn has_room_for(counts: &ErrorCounts) -> bool {
+    counts.len() <= MOST_KINDS
+}
+
 /// The errors have been counted.
 #[must_use]
 pub fn counted(latest: &EducationSyncProfile, counts: &ErrorCounts) -> Report {

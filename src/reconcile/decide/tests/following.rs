@@ -27,11 +27,11 @@ fn a_list_from_before_the_answer_to_the_create_takes_nothing_back() {
     let mut o = look(status);
     o.bound = Some(as_wanted("p", "provisioning"));
     let began = o.list.began.unwrap();
-    o.memory.created_at = Some(began + Duration::from_millis(1));
+    o.memory.told_at = Some(began + Duration::from_millis(1));
     let verdict = decide(&o);
     assert_eq!((&verdict.standing, &verdict.notices.state), (&Standing::Silent, &None));
-    assert_eq!(verdict.interest, Some(Interest::Every { fast: true }), "the next list may look the same");
-    o.memory.created_at = Some(began);
+    assert_eq!(verdict.interest, Some(Interest::Every { fast: false }), "the next list may look the same");
+    o.memory.told_at = Some(began);
     let verdict = decide(&o);
     assert_eq!(reason(&verdict), Some(("waiting", Reason::Provisioning)), "what is newer is believed");
     assert!(matches!(verdict.interest, Some(Interest::Profile { fast: true, .. })));

@@ -26,7 +26,7 @@ use crate::api::connection::Dialect;
 use crate::graph::{CallIds, GraphError, RemoteProfile};
 use crate::reconcile::claims::{NameClaim, Owner, Tenant};
 use crate::reconcile::observation::{
-    ListFacts, LookForErrors, Memory, Namesake, Settings, SourceSecret, is_own,
+    ListFacts, LookForErrors, Memory, Namesake, Retry, Settings, SourceSecret, is_own,
 };
 
 const NOW: i64 = 10_000;

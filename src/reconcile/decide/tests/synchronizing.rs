@@ -49,6 +49,12 @@ fn where_lists_do_not_bring_it_the_status_is_asked_for_now_and_then() {
     assert_eq!((rest.action, rest.recheck), (Action::Nothing, Some(Duration::from_secs(800))));
     o.memory.sync = Some(sync(SyncStatus::InProgress, 0));
     assert_eq!(decide(&o).action, Action::LookAtSync { id: id() }, "something is under way");
+    (o.memory.sync_at, o.memory.sync_retry) = (None, Some(Retry { failed: 1, again: at(NOW + 5) }));
+    let failed = decide(&o);
+    assert_eq!((failed.action, failed.recheck), (Action::Nothing, Some(Duration::from_secs(5))));
+    assert_eq!(failed.notices.sync, None, "what was known before stays");
+    o.memory.sync_retry = Some(Retry { failed: 1, again: at(NOW) });
+    assert_eq!(decide(&o).action, Action::LookAtSync { id: id() });
     // Where lists bring it, no call is made at all.
     assert_eq!(decide(&shown(bound(), None)).action, Action::Nothing);
 }
@@ -131,7 +137,9 @@ fn errors_are_counted_once_they_are_all_there() {
     assert_eq!(decide(&shown(bound(), Some(sync(SyncStatus::InProgress, 3)))).action, Action::Nothing);
     let mut o = shown(bound(), Some(sync(SyncStatus::Error, 3)));
     assert_eq!(decide(&o).action, count(3));
-    let looked = |count, again: Option<i64>| Some(LookForErrors { count, failed: 1, again: again.map(at) });
+    let looked = |count, again: Option<i64>| {
+        Some(LookForErrors { count, retry: again.map(|again| Retry { failed: 1, again: at(again) }) })
+    };
     o.memory.errors_looked_for = looked(3, None);
     assert_eq!(decide(&o).action, Action::Nothing, "it was refused");
     o.memory.errors_looked_for = looked(3, Some(NOW + 60));

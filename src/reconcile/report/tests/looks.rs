@@ -56,6 +56,27 @@ fn a_refusal_is_shown_until_the_spec_is_another() {
     }
 }
 
+/// Somebody has put right what the manifest had to: what differs next is sent, though the manifest is the same.
+#[test]
+fn a_refusal_goes_with_the_difference_that_was_to_be_mended() {
+    let mut status = bound();
+    status["refusal"] = serde_json::to_value(refusal(1)).unwrap();
+    let refused = look(status);
+    let is_kept = |o: &Observation, fields: &[&str], is: &Standing| {
+        let fields = fields.iter().map(ToString::to_string).collect();
+        let drift = Some(Drift { fields, outlook: Outlook::Corrected });
+        standing(o, is, &Notices { drift, ..Notices::default() }).unwrap().status.refusal.is_some()
+    };
+    let stalled = Standing::Stalled(Reason::ProvisioningFailed, String::new());
+    assert!(!is_kept(&refused, &[], &ready()));
+    assert!(is_kept(&refused, &["displayName"], &ready()));
+    assert!(is_kept(&refused, &[], &stalled), "what was refused then was to mend this");
+    for secret in [SourceSecret::Missing(String::new()), SourceSecret::Unreadable(String::new())] {
+        let unknown = Observation { source_secret: secret, ..refused.clone() };
+        assert!(is_kept(&unknown, &[], &ready()), "the Secret may be what was refused");
+    }
+}
+
 /// The Secret of a shared connection is not the affair of those who may use the connection.
 #[test]
 fn what_is_wrong_with_a_shared_connection_is_told_to_those_who_keep_it() {
