@@ -95,6 +95,7 @@ mod tests {
         clock.advance(Duration::MAX);
         assert_eq!(clock.at(second(101)), Timestamp::MAX);
     }
+
     #[test]
     fn what_was_told_holds_for_a_request_that_was_overtaken() {
         let milli = |milli| Timestamp::from_millisecond(milli).unwrap();

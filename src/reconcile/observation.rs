@@ -217,6 +217,12 @@ impl Observation {
         self.list.began.is_some_and(|began| began >= time)
     }
 
+    /// How long it is until then; zero when it is over.
+    #[must_use]
+    pub fn until(&self, time: Timestamp) -> Duration {
+        Duration::try_from(time.duration_since(self.now)).unwrap_or_default()
+    }
+
     /// Is there a list to create by? It is from the last attempt, and its end is a moment ago at most.
     #[must_use]
     pub fn list_is_fresh(&self) -> bool {

@@ -12,13 +12,8 @@ const NOTE_AFTER: Duration = Duration::from_hours(24);
 
 #[derive(Debug)]
 pub(super) struct State {
-    /// Seed and newest token; None until there is a seed.
-    token: Option<(SecretString, SecretString)>,
-    pub(super) redeemed_at: Option<Timestamp>,
-    /// The time of redemption that the store has.
-    noted_at: Option<Timestamp>,
-    /// The store is behind.
-    dirty: bool,
+    /// None until there is a seed.
+    grown: Option<Grown>,
     /// What has grown from the seed before this one, until this one is redeemed.
     before: Option<Box<Grown>>,
     /// Why the store is behind.
@@ -35,9 +30,32 @@ pub(super) struct State {
 struct Grown {
     seed: SecretString,
     newest: SecretString,
-    redeemed_at: Timestamp,
+    redeemed_at: Option<Timestamp>,
+    /// The time of redemption that the store has.
     noted_at: Option<Timestamp>,
+    /// The store is behind.
     dirty: bool,
+}
+
+impl Grown {
+    /// Nothing yet. What the store has is of another seed, and harmless: whoever reads it compares.
+    fn from_seed(seed: &SecretString) -> Self {
+        Self { seed: seed.clone(), newest: seed.clone(), redeemed_at: None, noted_at: None, dirty: false }
+    }
+
+    fn is_from(&self, seed: &SecretString) -> bool {
+        self.seed.expose_secret() == seed.expose_secret()
+    }
+
+    fn redeemed(&mut self, newer: Option<SecretString>, now: Timestamp) {
+        let noted_lately =
+            self.noted_at.is_some_and(|noted| noted.saturating_add(NOTE_AFTER).is_ok_and(|end| now < end));
+        self.dirty = self.dirty || newer.is_some() || !noted_lately;
+        self.redeemed_at = Some(now);
+        if let Some(newer) = newer {
+            self.newest = newer;
+        }
+    }
 }
 
 /// Is what comes of the token stored?
@@ -54,54 +72,39 @@ pub(super) enum Standing {
 impl State {
     pub(super) fn stored(stored: Option<(StoredToken, bool)>) -> Self {
         let (stored, stored_held) = stored.unzip();
-        let redeemed_at = stored.as_ref().map(|stored| stored.redeemed_at);
-        Self {
-            token: stored.map(|stored| (stored.seed, stored.newest)),
-            redeemed_at,
-            noted_at: redeemed_at,
+        let grown = stored.map(|StoredToken { seed, newest, redeemed_at }| Grown {
+            seed,
+            newest,
+            redeemed_at: Some(redeemed_at),
+            noted_at: Some(redeemed_at),
             dirty: false,
-            before: None,
-            problem: None,
-            held: stored_held,
-            stored_held,
-            standing: Standing::Open,
-        }
+        });
+        Self { grown, before: None, problem: None, held: stored_held, stored_held, standing: Standing::Open }
     }
 
     /// Takes a seed, which replaces everything if it is another one. If it is the one before, and no token of the one
     /// between was redeemed, what has grown from it is in force again. Returns the seed in force.
     pub(super) fn grow_from(&mut self, seed: Option<&SecretString>) -> Option<SecretString> {
         if let Some(seed) = seed.filter(|seed| !self.is_from(seed)) {
-            let before = self.before.take();
-            self.before = self.grown().map(Box::new);
-            match before {
-                Some(before) if before.seed.expose_secret() == seed.expose_secret() => {
-                    self.take_back(*before);
-                }
-                before => {
-                    self.before = self.before.take().or(before);
-                    self.token = Some((seed.clone(), seed.clone()));
-                    self.redeemed_at = None;
-                    self.noted_at = None;
-                    // What the store has is of another seed, and harmless: whoever reads it compares.
-                    self.dirty = false;
-                }
-            }
+            let (back, other) = match self.before.take() {
+                Some(before) if before.is_from(seed) => (Some(*before), None),
+                other => (None, other),
+            };
+            let left = self.grown.replace(back.unwrap_or_else(|| Grown::from_seed(seed)));
+            self.before = left.filter(|left| left.redeemed_at.is_some()).map(Box::new).or(other);
             self.problem = None;
         }
-        self.token.as_ref().map(|(seed, _)| seed.clone())
+        self.grown.as_ref().map(|grown| grown.seed.clone())
     }
 
-    fn grown(&self) -> Option<Grown> {
-        let ((seed, newest), redeemed_at) = (self.token.clone()?, self.redeemed_at?);
-        Some(Grown { seed, newest, redeemed_at, noted_at: self.noted_at, dirty: self.dirty })
+    /// When a token of the seed in force was last redeemed.
+    pub(super) fn redeemed_at(&self) -> Option<Timestamp> {
+        self.grown.as_ref()?.redeemed_at
     }
 
-    fn take_back(&mut self, grown: Grown) {
-        self.token = Some((grown.seed, grown.newest));
-        self.redeemed_at = Some(grown.redeemed_at);
-        self.noted_at = grown.noted_at;
-        self.dirty = grown.dirty;
+    /// The store is behind.
+    fn is_dirty(&self) -> bool {
+        self.grown.as_ref().is_some_and(|grown| grown.dirty)
     }
 
     /// From now on nothing is stored. Who is let go is not called back.
@@ -120,8 +123,8 @@ impl State {
     }
 
     /// Does the store have everything, as far as is known here?
-    pub(super) const fn is_stored(&self) -> bool {
-        !self.dirty && self.redeemed_at.is_some() && matches!(self.standing, Standing::Open)
+    pub(super) fn is_stored(&self) -> bool {
+        !self.is_dirty() && self.redeemed_at().is_some() && !self.is_closed()
     }
 
     /// This is in the store. True: it should be something else, and is to be written again.
@@ -129,63 +132,53 @@ impl State {
         if !self.is_stored() {
             return false;
         }
-        self.dirty = !found.is_some_and(|(stored, _)| {
-            let ours = self.newest(&stored.seed);
-            ours.is_some_and(|ours| ours.expose_secret() == stored.newest.expose_secret())
+        let Some(grown) = &mut self.grown else { return false };
+        grown.dirty = !found.is_some_and(|(stored, _)| {
+            grown.is_from(&stored.seed) && grown.newest.expose_secret() == stored.newest.expose_secret()
         });
         self.stored_held = found.map(|(_, held)| *held);
-        self.dirty
+        grown.dirty
     }
 
     /// Why the newest token is not in the store.
     pub(super) fn problem(&self) -> Option<StoreError> {
-        self.problem.clone().filter(|_| self.dirty && !self.is_closed())
+        self.problem.clone().filter(|_| self.is_dirty() && !self.is_closed())
     }
 
     fn is_from(&self, seed: &SecretString) -> bool {
-        self.token.as_ref().is_some_and(|(known, _)| known.expose_secret() == seed.expose_secret())
+        self.grown.as_ref().is_some_and(|grown| grown.is_from(seed))
     }
 
     /// The newest token, for one who knows the seed in force.
     pub(super) fn newest(&self, seed: &SecretString) -> Option<SecretString> {
-        self.token.as_ref().filter(|_| self.is_from(seed)).map(|(_, newest)| newest.clone())
+        self.grown.as_ref().filter(|grown| grown.is_from(seed)).map(|grown| grown.newest.clone())
     }
 
     /// A token of this seed was redeemed. What comes late, of a seed that has been replaced, is kept for its return.
     pub(super) fn redeemed(&mut self, seed: &SecretString, newer: Option<SecretString>, now: Timestamp) {
-        if !self.is_from(seed) {
-            let before = self.before.as_mut();
-            if let Some(before) = before.filter(|one| one.seed.expose_secret() == seed.expose_secret()) {
-                before.newest = newer.unwrap_or_else(|| before.newest.clone());
-                (before.redeemed_at, before.dirty) = (now, true);
-            }
-            return;
-        }
-        let noted_lately =
-            self.noted_at.is_some_and(|noted| noted.saturating_add(NOTE_AFTER).is_ok_and(|end| now < end));
-        self.dirty = self.dirty || newer.is_some() || !noted_lately;
-        self.redeemed_at = Some(now);
-        self.before = None;
-        if let (Some((_, newest)), Some(newer)) = (&mut self.token, newer) {
-            *newest = newer;
+        if let Some(grown) = self.grown.as_mut().filter(|grown| grown.is_from(seed)) {
+            grown.redeemed(newer, now);
+            self.before = None;
+        } else if let Some(before) = self.before.as_mut().filter(|before| before.is_from(seed)) {
+            before.redeemed(newer, now);
         }
     }
 
     /// Says whether the connection is held. True: there is something to store.
     pub(super) fn set_held(&mut self, held: bool) -> bool {
         self.held = Some(held);
-        let differs = self.redeemed_at.is_some() && self.stored_held != self.held;
-        self.dirty = self.dirty || differs;
-        self.dirty && !self.is_closed()
+        let differs = self.stored_held != self.held;
+        if let Some(grown) = &mut self.grown {
+            grown.dirty |= differs && grown.redeemed_at.is_some();
+        }
+        self.is_dirty() && !self.is_closed()
     }
 
     /// What the store does not have yet.
     pub(super) fn unstored(&self) -> Option<(StoredToken, bool)> {
-        if !self.dirty || self.is_closed() {
-            return None;
-        }
-        let (seed, newest) = self.token.clone()?;
-        let token = StoredToken { seed, newest, redeemed_at: self.redeemed_at? };
+        let grown = self.grown.as_ref().filter(|grown| grown.dirty && !self.is_closed())?;
+        let (seed, newest) = (grown.seed.clone(), grown.newest.clone());
+        let token = StoredToken { seed, newest, redeemed_at: grown.redeemed_at? };
         Some((token, self.held.unwrap_or_default()))
     }
 
@@ -194,8 +187,10 @@ impl State {
     pub(super) fn written(&mut self, held: bool, result: Result<(), StoreError>) {
         match result {
             Ok(()) => {
-                self.dirty = self.held.unwrap_or_default() != held;
-                self.noted_at = self.redeemed_at;
+                if let Some(grown) = &mut self.grown {
+                    grown.dirty = self.held.unwrap_or_default() != held;
+                    grown.noted_at = grown.redeemed_at;
+                }
                 self.stored_held = Some(held);
                 self.problem = None;
             }

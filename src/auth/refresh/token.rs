@@ -67,7 +67,7 @@ impl RefreshToken {
     #[must_use]
     pub fn is_idle_since(&self, time: Timestamp) -> bool {
         let state = lock(&self.shared.state);
-        !state.is_closed() && state.redeemed_at.is_none_or(|redeemed| redeemed < time)
+        !state.is_closed() && state.redeemed_at().is_none_or(|redeemed| redeemed < time)
     }
 
     /// Stores what has not been stored, or is not there any more, and whether the connection is held.

@@ -105,7 +105,7 @@ pub(super) async fn update<C: Cluster>(
         Ok(Updated::Accepted(updated)) => {
             context.remember(o.uid(), |memory| {
                 (memory.updated_at, memory.updated_generation) = (Some(now), o.generation());
-                (memory.setbacks, memory.not_before) = (0, None);
+                memory.setback = None;
             });
             tracing::debug!(profile = binding.profile_id, ?fields, ?cleared, "updated the profile");
             store::fact(context, &o.resource, |latest| {

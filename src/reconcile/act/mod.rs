@@ -9,10 +9,12 @@ mod run;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::claims::Owner;
 use super::cluster::{Cluster, ClusterError, Key};
 use super::decide::{ABSENCES_THAT_PROVE, Action, Farewell, Standing, Verdict, failure_standing};
-use super::observation::{Observation, has_finalizer};
+use super::observation::{Observation, Retry, has_finalizer};
 use super::observe::{connection_of, owner};
 use super::report::{Asked, Decided};
 use super::{Context, Next, connection, report, store};
@@ -134,7 +136,7 @@ async fn create<C: Cluster>(
             context.remember(&owner.uid, |memory| {
                 memory.turn_to(Some(&profile.id));
                 (memory.bound_at, memory.told_at) = (Some(now), Some(now));
-                (memory.setbacks, memory.not_before) = (0, None);
+                memory.setback = None;
             });
             tracing::debug!(profile = profile.id, attempt = attempt.attempt, "created the profile");
             let decided = Decided::by(o);
@@ -181,18 +183,22 @@ async fn not_created<C: Cluster>(
 /// Graph has put a change off: the next try comes after a pause that grows from try to try.
 fn set_back<C: Cluster>(context: &Context<C>, uid: &str, wait: Option<Duration>) -> Duration {
     let now = context.clock.now();
-    context.remember(uid, |memory| {
-        let pause = pause_after(context, memory.setbacks, wait);
-        memory.setbacks = memory.setbacks.saturating_add(1);
-        memory.not_before = now.checked_add(pause).ok();
-        pause
-    })
+    let setback = context
+        .remember(uid, |memory| *memory.setback.insert(next_retry(context, memory.setback, wait, now)));
+    Duration::try_from(setback.again.duration_since(now)).unwrap_or_default()
 }
 
-/// The pause after so many setbacks and one more; `wait` is what Graph asks for.
-fn pause_after<C: Cluster>(context: &Context<C>, setbacks: u32, wait: Option<Duration>) -> Duration {
-    let grown = context.settings.probe_interval * 2_u32.pow(setbacks.min(6));
-    grown.min(LONGEST_PAUSE).max(wait.unwrap_or_default())
+/// When to try again what has failed so often `before` and now once more: after pauses that grow. `wait` is the least.
+fn next_retry<C: Cluster>(
+    context: &Context<C>,
+    before: Option<Retry>,
+    wait: Option<Duration>,
+    now: Timestamp,
+) -> Retry {
+    let failed = before.map_or(0, |before| before.failed);
+    let grown = context.settings.probe_interval * 2_u32.pow(failed.min(6));
+    let pause = grown.min(LONGEST_PAUSE).max(wait.unwrap_or_default());
+    Retry { failed: failed.saturating_add(1), again: now.saturating_add(pause).unwrap_or(now) }
 }
 
 /// There is no token, or Graph asks to wait: it is said, and tried again.
@@ -281,7 +287,7 @@ async fn bind<C: Cluster>(
     context.remember(o.uid(), |memory| {
         memory.turn_to(Some(id));
         memory.told_at = Some(now);
-        (memory.setbacks, memory.not_before) = (0, None);
+        memory.setback = None;
     });
     store::view(context, o, report::found(o, &profile)).await?;
     Ok(Done::LookAgain(Next::Again))
@@ -315,7 +321,7 @@ async fn delete<C: Cluster>(
         context.claims.set_going(&upstream.facts.tenant, id);
         context.remember(o.uid(), |memory| {
             memory.delete_sent = Some(now);
-            (memory.setbacks, memory.not_before) = (0, None);
+            memory.setback = None;
             memory.present = false;
             if answer == Ok(Deletion::NotFound) {
                 memory.absences += 1;

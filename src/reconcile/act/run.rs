@@ -1,15 +1,14 @@
 //! What runs a profile: look at its synchronization, pause, resume, reset, start.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::{AFTER_CONFLICT, Done, not_now, pause_after, set_back};
+use super::{AFTER_CONFLICT, Done, next_retry, not_now, set_back};
 use crate::api::EducationSyncProfile;
 use crate::graph::error::UnknownOutcome;
 use crate::graph::{Certainty, GraphError};
 use crate::reconcile::cluster::{Cluster, ClusterError};
 use crate::reconcile::decide::{LOOK_AT_REST, Standing, Trigger, Verdict};
-use crate::reconcile::observation::{LookForErrors, Observation, Retry};
+use crate::reconcile::observation::{LookForErrors, Observation};
 use crate::reconcile::report::{self, Decided, Report};
 use crate::reconcile::{Context, Next, store};
 use crate::upstream::Upstream;
@@ -36,22 +35,11 @@ pub(super) async fn look<C: Cluster>(
             tracing::debug!(%error, "could not look at the synchronization");
             let is_refused = error.certainty() == Certainty::No;
             let wait = if is_refused { Some(LOOK_AT_REST) } else { error.retry_after() };
-            let retry = next_retry(context, o.memory.sync_retry, wait);
-            context.remember(o.uid(), |memory| memory.sync_retry = retry);
+            let retry = next_retry(context, o.memory.sync_retry, wait, now);
+            context.remember(o.uid(), |memory| memory.sync_retry = Some(retry));
         }
     }
     Done::LookAgain(Next::Again)
-}
-
-/// When to try again what is only read: after pauses that grow. `wait` is the least.
-fn next_retry<C: Cluster>(
-    context: &Context<C>,
-    before: Option<Retry>,
-    wait: Option<Duration>,
-) -> Option<Retry> {
-    let failed = before.map_or(0, |before| before.failed);
-    let again = context.clock.now().checked_add(pause_after(context, failed, wait)).ok()?;
-    Some(Retry { failed: failed.saturating_add(1), again })
 }
 
 /// Counts the errors by kind. What is refused is not asked again before their number changes.
@@ -64,17 +52,18 @@ pub(super) async fn count_errors<C: Cluster>(
 ) -> Done {
     let before = o.memory.errors_looked_for.filter(|look| look.count == count).and_then(|look| look.retry);
     let answer = upstream.reads.error_counts(id).await;
+    let now = context.clock.now();
     let look = |retry| Some(LookForErrors { count, retry });
     let look = match &answer {
         Ok(counts) if counts.values().sum::<u64>() != count => {
             // The collection may be behind the number, or end before it: not for ever is it asked.
-            look(next_retry(context, before, None).filter(|retry| retry.failed < ENOUGH))
+            look(Some(next_retry(context, before, None, now)).filter(|retry| retry.failed < ENOUGH))
         }
         // What the status tells of from now on needs no memory.
         Ok(counts) if report::has_room_for(counts) => None,
         Ok(_) => look(None),
         Err(error) if error.certainty() == Certainty::No => look(None),
-        Err(error) => look(next_retry(context, before, error.retry_after())),
+        Err(error) => look(Some(next_retry(context, before, error.retry_after(), now))),
     };
     context.remember(o.uid(), |memory| memory.errors_looked_for = look);
     match answer {
@@ -244,6 +233,6 @@ fn note_run<C: Cluster>(context: &Context<C>, o: &Observation) {
     context.remember(o.uid(), |memory| {
         memory.run_at = Some(now);
         (memory.sync_at, memory.sync_retry) = (None, None);
-        (memory.setbacks, memory.not_before) = (0, None);
+        memory.setback = None;
     });
 }

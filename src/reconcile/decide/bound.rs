@@ -50,7 +50,7 @@ fn follow(o: &Observation, connection: &ConnectionFacts, profile: &RemoteProfile
             duplicates: Some(duplicates(o, profile)),
             state: (!is_behind).then_some(Some(profile.state)),
             expiration_date: (!is_behind).then(|| profile.expiration_date()),
-            sync: is_sync_known(o, profile).then(|| running::known(o, profile).cloned()),
+            sync: is_sync_known(o, profile).then(|| o.memory.sync_of(profile).cloned()),
         },
         interest: Some(interest(o, profile)),
         ..Verdict::nothing()
@@ -219,13 +219,10 @@ pub(super) fn gone(o: &Observation, id: &str) -> Proof {
     let due =
         o.memory.last_absence.map(|last| last.saturating_add(o.settings.probe_interval).unwrap_or(last));
     match due {
-        Some(due) if o.now < due => {
-            let left = Duration::try_from(due.duration_since(o.now)).unwrap_or_default();
-            Proof::Missing(Box::new(Verdict {
-                recheck: Some(left),
-                ..Verdict::watching(Standing::Silent, true)
-            }))
-        }
+        Some(due) if o.now < due => Proof::Missing(Box::new(Verdict {
+            recheck: Some(o.until(due)),
+            ..Verdict::watching(Standing::Silent, true)
+        })),
         _ => Proof::Missing(Box::new(Verdict {
             interest: Some(Interest::Every { fast: true }),
             ..Verdict::act(Action::Probe { id: id.to_owned() })

@@ -158,7 +158,7 @@ pub(super) fn decide(o: &Observation, profile: &RemoteProfile, correction: &Corr
 fn unsettled_for(o: &Observation) -> Option<Duration> {
     let at = o.memory.updated_at.filter(|_| o.memory.updated_generation == o.generation())?;
     let until = at.saturating_add(o.settings.settle_window).unwrap_or(at);
-    Duration::try_from(until.duration_since(o.now)).ok().filter(|left| !left.is_zero())
+    Some(o.until(until)).filter(|left| !left.is_zero())
 }
 
 /// A new name must be free, as for a create.

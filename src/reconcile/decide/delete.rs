@@ -76,7 +76,7 @@ fn retained(o: &Observation, until: Timestamp) -> Verdict {
     );
     Verdict {
         standing: Standing::Waiting(Reason::CreateUnresolved, message),
-        recheck: Duration::try_from(until.duration_since(o.now)).ok(),
+        recheck: Some(o.until(until)),
         ..looked
     }
 }

@@ -306,9 +306,8 @@ fn is_held(o: &Observation) -> bool {
 
 /// Graph has just put a change off: not again before the pause is over, whoever wakes the resource.
 fn set_back(o: &Observation) -> Option<Verdict> {
-    let until = o.memory.not_before.filter(|until| o.now < *until)?;
-    let left = Duration::try_from(until.duration_since(o.now)).unwrap_or_default();
-    Some(Verdict { recheck: Some(left), ..Verdict::watching(Standing::Silent, false) })
+    let setback = o.memory.setback.filter(|setback| o.now < setback.again)?;
+    Some(Verdict { recheck: Some(o.until(setback.again)), ..Verdict::watching(Standing::Silent, false) })
 }
 
 /// The name that the spec asks for.

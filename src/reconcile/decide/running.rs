@@ -5,8 +5,6 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use super::{Action, Trigger, Verdict, set_back};
 use crate::api::lifecycle::Synchronization;
 use crate::api::status::{ProfileState, SyncStatus};
@@ -18,11 +16,6 @@ use crate::reconcile::observation::Observation;
 pub(in crate::reconcile) const LOOK_AT_REST: Duration = Duration::from_mins(15);
 /// The same while something is under way.
 const UNDER_WAY: Duration = Duration::from_mins(1);
-
-/// What is known of the synchronization.
-pub(super) fn known<'a>(o: &'a Observation, profile: &'a RemoteProfile) -> Option<&'a ProfileStatus> {
-    o.memory.sync_of(profile)
-}
 
 /// The next thing to do, or when to look again.
 pub(super) fn decide(o: &Observation, profile: &RemoteProfile) -> Verdict {
@@ -38,7 +31,7 @@ pub(super) fn decide(o: &Observation, profile: &RemoteProfile) -> Verdict {
     {
         return verdict;
     }
-    let recheck = match known(o, profile).and_then(|sync| news_of_errors(o, sync)) {
+    let recheck = match o.memory.sync_of(profile).and_then(|sync| news_of_errors(o, sync)) {
         Some((count, None)) => return Verdict::act(Action::CountErrors { id: profile.id.clone(), count }),
         Some((_, wait)) => until_look.into_iter().chain(wait).min(),
         None => until_look,
@@ -47,17 +40,13 @@ pub(super) fn decide(o: &Observation, profile: &RemoteProfile) -> Verdict {
 }
 
 fn until_due(o: &Observation) -> Duration {
-    let until_retry = o.memory.sync_retry.map_or(Duration::ZERO, |retry| left(o, retry.again));
+    let until_retry = o.memory.sync_retry.map_or(Duration::ZERO, |retry| o.until(retry.again));
     let Some(at) = o.memory.sync_at else {
         return until_retry;
     };
     let is_under_way = o.memory.sync.as_ref().is_some_and(|sync| is_under_way(sync.status));
     let due = at.saturating_add(if is_under_way { UNDER_WAY } else { LOOK_AT_REST }).unwrap_or(at);
-    left(o, due).max(until_retry)
-}
-
-fn left(o: &Observation, until: Timestamp) -> Duration {
-    Duration::try_from(until.duration_since(o.now)).unwrap_or_default()
+    o.until(due).max(until_retry)
 }
 
 /// Will it go on by itself?
@@ -111,7 +100,7 @@ fn pause_or_resume(o: &Observation, profile: &RemoteProfile) -> Option<Action> {
 }
 
 fn is_paused(o: &Observation, profile: &RemoteProfile) -> Option<bool> {
-    known(o, profile).map(|sync| sync.status == SyncStatus::Paused)
+    o.memory.sync_of(profile).map(|sync| sync.status == SyncStatus::Paused)
 }
 
 /// After a call of ours what is known may be from before it, until it shows what we did or a settle
@@ -123,7 +112,7 @@ fn unsettled_for(o: &Observation, profile: &RemoteProfile) -> Option<Duration> {
         return None;
     }
     let until = at.saturating_add(o.settings.settle_window).unwrap_or(at);
-    Some(left(o, until)).filter(|left| !left.is_zero())
+    Some(o.until(until)).filter(|left| !left.is_zero())
 }
 
 /// How many errors there are, if they are not those that the status tells of by kind, and how long to wait with that. A
@@ -136,6 +125,6 @@ fn news_of_errors(o: &Observation, sync: &ProfileStatus) -> Option<(u64, Option<
     }
     match o.memory.errors_looked_for.filter(|look| look.count == count) {
         None => Some((count, None)),
-        Some(look) => Some((count, Some(left(o, look.retry?.again)).filter(|left| !left.is_zero()))),
+        Some(look) => Some((count, Some(o.until(look.retry?.again)).filter(|left| !left.is_zero()))),
     }
 }

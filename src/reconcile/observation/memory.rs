@@ -43,10 +43,8 @@ pub struct Memory {
     pub present: bool,
     /// Was the last list empty?
     pub after_empty: bool,
-    /// Graph has put a change off until then.
-    pub not_before: Option<Timestamp>,
-    /// How often in a row.
-    pub setbacks: u32,
+    /// Graph has put a change off.
+    pub setback: Option<Retry>,
     /// The request for which a list has been asked.
     pub asked_for: Option<String>,
 }
@@ -82,9 +80,9 @@ impl Memory {
         if self.profile_id.as_deref() == profile_id {
             return;
         }
-        let Self { resolving, not_before, setbacks, asked_for, .. } = std::mem::take(self);
+        let Self { resolving, setback, asked_for, .. } = std::mem::take(self);
         let profile_id = profile_id.map(str::to_owned);
-        *self = Self { profile_id, resolving, not_before, setbacks, asked_for, ..Self::default() };
+        *self = Self { profile_id, resolving, setback, asked_for, ..Self::default() };
     }
 
     /// Takes note of a list: is it empty, and how does it show the profile?

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::*;
+use crate::reconcile::observation::Retry;
 use crate::upstream::tests::world::{application, connection, context_with, upstreams, world};
 
 fn tenant() -> Tenant {
@@ -82,16 +83,21 @@ async fn that_one_profile_is_gone_proves_nothing_of_the_next() {
     let resources = vec![with_profile("contoso")];
     let context = context_with(world(), connection(1, &application()), resources, upstreams(&Arc::default()));
     let context = &context;
+    let setback = Retry { failed: 3, again: Timestamp::UNIX_EPOCH };
     let absences_of = async |profile: &str| {
         context.remember("contoso", |memory| {
             memory.turn_to(Some(profile));
-            (memory.absences, memory.setbacks) = (2, 3);
+            (memory.absences, memory.setback) = (2, Some(setback));
         });
         let (observation, _) = observe(context, &key("contoso")).await.unwrap();
-        (observation.memory.absences, observation.memory.setbacks)
+        (observation.memory.absences, observation.memory.setback)
     };
-    assert_eq!(absences_of("p").await, (2, 3), "it is remembered");
-    assert_eq!(absences_of("earlier").await, (0, 3), "it was another; that Graph is to be left alone holds");
+    assert_eq!(absences_of("p").await, (2, Some(setback)), "it is remembered");
+    assert_eq!(
+        absences_of("earlier").await,
+        (0, Some(setback)),
+        "it was another; that Graph is to be left alone holds"
+    );
 }
 
 /// After a start the resource whose pass comes first may want what another one has.

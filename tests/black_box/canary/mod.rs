@@ -91,6 +91,7 @@ fn nothing_has_gone_another_way(stage: &Stage) {
             seen.iter().position(|(verb, resource)| *verb == write.verb && *resource == write.resource);
         seen.swap_remove(place.unwrap_or_else(|| panic!("nobody has read this: {write:?}")));
     }
+    assert!(seen.contains(&("patch", "secrets".to_owned())), "the one that was refused is not among them");
 }
 
 /// A profile that somebody made in the portal.

@@ -119,9 +119,9 @@ fn a_connection_to_another_tenant_makes_no_call() {
 #[test]
 fn what_graph_has_put_off_is_not_tried_before_its_time_whoever_wakes() {
     let mut o = look(json!({}));
-    o.memory.not_before = Some(at(NOW + 20));
+    o.memory.setback = Some(Retry { failed: 1, again: at(NOW + 20) });
     let verdict = decide(&o);
     assert_eq!((verdict.action, verdict.recheck), (Action::Nothing, Some(Duration::from_secs(20))));
-    o.memory.not_before = Some(at(NOW));
+    o.memory.setback = Some(Retry { failed: 1, again: at(NOW) });
     assert_eq!(decide(&o).action, Action::Create);
 }

@@ -105,7 +105,7 @@ fn a_correction_that_cannot_be_made_says_why() {
     let away = decide(&o);
     assert_eq!((away.action.clone(), away.recheck), (Action::Nothing, Some(Duration::from_secs(10))));
     o.source_secret = SourceSecret::NotNeeded;
-    o.memory.not_before = Some(at(NOW + 20));
+    o.memory.setback = Some(Retry { failed: 1, again: at(NOW + 20) });
     let later = decide(&o);
     assert_eq!((later.action.clone(), later.recheck), (Action::Nothing, Some(Duration::from_secs(20))));
     assert_eq!(reason(&later), Some(("ready", Reason::Provisioned)), "what is there is said all the same");
