@@ -103,6 +103,7 @@ pub fn look() -> Observation {
             delegated: true,
         }),
         connection_is_held: true,
+        connection_is_going: false,
         list: ListFacts { began: Some(at(9_998)), ended: Some(at(9_999)), ..ListFacts::default() },
         name: None,
         namesakes: Vec::new(),

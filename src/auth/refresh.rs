@@ -218,6 +218,13 @@ impl RefreshTokens {
         });
     }
 
+    /// Is anything known of a connection's token?
+    #[must_use]
+    pub fn knows(&self, uid: &str) -> bool {
+        let known = lock(&self.known);
+        known.by_uid.contains_key(uid) || known.without.contains(uid)
+    }
+
     /// Begins no redemption any more, and returns when those under way have ended and are stored.
     pub async fn finish(&self) {
         self.tasks.close();

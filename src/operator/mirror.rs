@@ -8,11 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
+use kube::core::ObjectMeta;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher::Event;
 use kube::{Resource, ResourceExt};
 
+use super::watch::Readable;
 use crate::api::{CONFIRM_DELETION, CONFIRM_GONE, REQUESTED_AT};
 use crate::reconcile::cluster::{Key, Scope};
 
@@ -63,20 +65,46 @@ impl<K: Resource<DynamicType = ()> + Clone + 'static, T: PartialEq> Mirror<K, T>
 
     /// Takes an event of one of the watches into the store, and says what it means. `is_ours` knows the versions that
     /// this process has written.
-    pub fn take(&mut self, scope: &Scope, event: Event<K>, is_ours: impl Fn(&K) -> bool) -> Vec<Change<T>> {
+    pub fn take(
+        &mut self,
+        scope: &Scope,
+        event: Event<Readable<K>>,
+        is_ours: impl Fn(&K) -> bool,
+    ) -> Vec<Change<T>> {
         match event {
             Event::Init => {
                 self.incoming.insert(scope.clone(), BTreeSet::new());
                 Vec::new()
             }
-            Event::InitApply(object) => {
+            Event::InitApply(Ok(object)) => {
                 self.incoming.entry(scope.clone()).or_default().insert(Key::of(&object));
                 self.apply(object, is_ours)
             }
+            Event::InitApply(Err(unread)) => {
+                self.incoming.entry(scope.clone()).or_default().insert(key_of(&unread));
+                self.remain(&unread)
+            }
             Event::InitDone => self.done(scope),
-            Event::Apply(object) => self.apply(object, is_ours),
-            Event::Delete(object) => self.delete(object),
+            Event::Apply(Ok(object)) => self.apply(object, is_ours),
+            Event::Apply(Err(unread)) => self.remain(&unread),
+            Event::Delete(Ok(object)) => self.delete(object),
+            Event::Delete(Err(unread)) => {
+                self.remove(&key_of(&unread), |uid| unread.uid.as_deref() == Some(uid))
+            }
         }
+    }
+
+    /// An object that cannot be read stays what it was when it could be; unless it is another one by now.
+    fn remain(&mut self, unread: &ObjectMeta) -> Vec<Change<T>> {
+        self.remove(&key_of(unread), |uid| unread.uid.as_deref() != Some(uid))
+    }
+
+    /// What stands in the store under this name has gone, if its uid says so.
+    fn remove(&mut self, key: &Key, is_it: impl Fn(&str) -> bool) -> Vec<Change<T>> {
+        let Some(gone) = self.before(key).filter(|before| is_it(&uid(&**before))) else { return Vec::new() };
+        let change = Change::Gone(uid(&*gone), (self.describe)(&gone));
+        self.store.apply_watcher_event(&Event::Delete((*gone).clone()));
+        vec![change]
     }
 
     fn apply(&mut self, object: K, is_ours: impl Fn(&K) -> bool) -> Vec<Change<T>> {
@@ -142,6 +170,11 @@ impl<K: Resource<DynamicType = ()> + Clone + 'static, T: PartialEq> Mirror<K, T>
     }
 }
 
+fn key_of(unread: &ObjectMeta) -> Key {
+    let (namespace, name) = (unread.namespace.clone(), unread.name.clone());
+    Key { namespace: namespace.unwrap_or_default(), name: name.unwrap_or_default() }
+}
+
 fn uid<K: Resource>(object: &K) -> String {
     object.uid().unwrap_or_default()
 }
@@ -165,6 +198,7 @@ mod tests {
     use kube::runtime::reflector::{self, Store};
     use serde_json::{Value, json};
 
+    use super::super::watch::each;
     use super::*;
     use crate::api::GraphConnection;
 
@@ -204,8 +238,12 @@ mod tests {
 
     impl Stage {
         fn tell(&mut self, scope: &Scope, event: Event<GraphConnection>) -> Vec<String> {
-            let mut told: Vec<String> =
-                self.mirror.take(scope, event, is_ours).iter().map(|change| format!("{change:?}")).collect();
+            let mut told: Vec<String> = self
+                .mirror
+                .take(scope, each(event, Ok), is_ours)
+                .iter()
+                .map(|change| format!("{change:?}"))
+                .collect();
             told.sort_unstable();
             told
         }
@@ -278,7 +316,7 @@ mod tests {
         let mut tell = |tenant: &str| {
             let mut object = object("n", "1", 1);
             tenant.clone_into(&mut object.spec.tenant_id);
-            mirror.take(&Scope::All, Event::Apply(object), is_ours)
+            mirror.take(&Scope::All, Event::Apply(Ok(object)), is_ours)
         };
         let [a, b] = ["a", "b"].map(ToOwned::to_owned);
         assert_eq!(tell("a"), [Change::Changed(a.clone())]);
@@ -310,6 +348,30 @@ mod tests {
         assert_eq!(stage.stored(), ["a2", "b1", "b2"]);
     }
 
+    /// A relist, or an edit, by which an object of ours can be read no more.
+    #[test]
+    fn what_cannot_be_read_is_there_all_the_same() {
+        let mut stage = watching(&[]);
+        stage.relist(&Scope::All, vec![object("n", "1", 1), object("n", "2", 1)]);
+        let unread = |name: &str, uid: &str| {
+            let meta = json!({"namespace": "n", "name": name, "uid": uid});
+            Err(Box::new(serde_json::from_value::<ObjectMeta>(meta).unwrap()))
+        };
+        let mut take = |event: Event<Readable<GraphConnection>>| {
+            let changes = stage.mirror.take(&Scope::All, event, is_ours);
+            changes.iter().map(|change| format!("{change:?}")).collect::<Vec<_>>().join(" ")
+        };
+        take(Event::Init);
+        take(Event::InitApply(unread("1", "1")));
+        assert_eq!(take(Event::InitDone), r#"Gone("2", "2")"#);
+        assert_eq!(take(Event::Apply(unread("1", "1"))), "");
+        assert_eq!(take(Event::Delete(unread("1", "1"))), r#"Gone("1", "1")"#, "now it has gone");
+        assert_eq!(take(Event::Delete(unread("1", "1"))), "");
+        take(Event::Apply(Ok(object("n", "3", 1))));
+        assert_eq!(take(Event::Apply(unread("3", "4"))), r#"Gone("3", "3")"#, "it is another one");
+        assert_eq!(stage.stored(), [""; 0]);
+    }
+
     #[test]
     fn the_store_is_whole_when_all_watches_have_told_everything() {
         let mut stage = watching(&["a", "b"]);
@@ -328,7 +390,7 @@ mod tests {
         let mut stage = watching(&[]);
         let named = |uid: &str| connection(&json!({"namespace": "n", "name": "same", "uid": uid}));
         stage.tell(&Scope::All, Event::Apply(named("old")));
-        let told = stage.mirror.take(&Scope::All, Event::Apply(named("new")), is_ours);
+        let told = stage.mirror.take(&Scope::All, Event::Apply(Ok(named("new"))), is_ours);
         let gone = Change::Gone("old".to_owned(), "old".to_owned());
         assert_eq!(told, [gone, Change::Changed("new".to_owned())], "first gone, then there");
         assert_eq!(stage.tell(&Scope::All, Event::Delete(named("old"))), [""; 0], "it was told");

@@ -19,12 +19,13 @@ use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
 use super::mirror::{Change, Mirror};
-use super::watch::Told;
+use super::watch::{Readable, Told};
 use crate::api::{EducationSyncProfile, GraphConnection};
 use crate::kubernetes::sentence;
 use crate::metrics::{Metrics, ResourceKind};
 use crate::poller::{Follower, FollowerKind, Woken};
 use crate::reconcile::cluster::{Cluster, ClusterError, Key, Scope};
+use crate::reconcile::connection::follower_of as follower_of_connection;
 use crate::reconcile::{Context, Next, connection_pass_in_span, follower_of, pass_in_span};
 use crate::trace::{Cause, Wakes};
 
@@ -110,9 +111,7 @@ pub async fn watch_profiles<C: Cluster>(
                 Change::Gone(uid, (key, connection)) => {
                     context.cluster.index.remove(&connection, &key);
                     context.forget(&uid);
-                    context.unfollow(&follower_of(&key));
-                    context.wakes.forget(&follower_of(&key));
-                    context.cluster.forget(&uid);
+                    context.leave(&follower_of(&key));
                     // A connection that is being deleted may wait for this.
                     queues.connection(connection);
                 }
@@ -149,8 +148,7 @@ pub async fn watch_connections<C: Cluster>(
                 // No profile depends on what a connection's status says.
                 Change::Rewritten(key) => queues.connection(key),
                 Change::Gone(uid, key) => {
-                    context.cluster.forget(&uid);
-                    context.forget_connection(&uid, &key).await;
+                    context.forget_connection(&uid, &key);
                     queue_users(&context, &queues, &key);
                 }
             }
@@ -169,14 +167,18 @@ fn queue_users<C: Cluster>(context: &Shared<C>, queues: &Queues, connection: &Ke
 }
 
 /// The object that is there, by what the watch tells.
-fn key_of<K: Resource>(event: &Event<K>) -> Option<Key> {
+fn key_of<K: Resource>(event: &Event<Readable<K>>) -> Option<Key> {
     match event {
-        Event::Apply(object) | Event::InitApply(object) => Some(Key::of(object)),
-        Event::Delete(_) | Event::Init | Event::InitDone => None,
+        Event::Apply(Ok(object)) | Event::InitApply(Ok(object)) => Some(Key::of(object)),
+        Event::Apply(Err(_))
+        | Event::InitApply(Err(_))
+        | Event::Delete(_)
+        | Event::Init
+        | Event::InitDone => None,
     }
 }
 
-fn told<K>(event: Result<Event<K>, watcher::Error>, scope: &Scope, kind: &str) -> Option<Event<K>> {
+fn told<E>(event: Result<E, watcher::Error>, scope: &Scope, kind: &str) -> Option<E> {
     event
         .map_err(|error| match error {
             // The server keeps old versions for some minutes only; the watch begins anew.
@@ -213,10 +215,15 @@ pub async fn run_profiles<C: Cluster>(
     limit: u16,
     stop: CancellationToken,
 ) {
-    let metrics = Arc::clone(&context.metrics);
+    let passes = Arc::clone(&context);
+    let stopped = stop.clone();
     controller(keys, store, limit, stop)
-        .run(look, |profile, error, _| action(after_error(&Key::of(&*profile), error)), context)
-        .for_each(|result| passed_over(&metrics, ResourceKind::Profile, result))
+        .run(
+            move |profile, context| look(profile, context, stopped.clone()),
+            |profile, error, _| action(after_error(&Key::of(&*profile), error)),
+            context,
+        )
+        .for_each(|result| passed_over(&passes, ResourceKind::Profile, result))
         .await;
 }
 
@@ -227,20 +234,20 @@ pub async fn run_connections<C: Cluster>(
     context: Shared<C>,
     stop: CancellationToken,
 ) {
-    let metrics = Arc::clone(&context.metrics);
+    let passes = Arc::clone(&context);
     controller(keys, store, 4, stop)
         .run(
             look_at_connection,
             |connection, error, _| action(after_error(&Key::of(&*connection), error)),
             context,
         )
-        .for_each(|result| passed_over(&metrics, ResourceKind::Connection, result))
+        .for_each(|result| passed_over(&passes, ResourceKind::Connection, result))
         .await;
 }
 
 /// Whoever is not there gets no pass, and does not wait for one any more.
-fn passed_over<T, E, Q>(
-    metrics: &Metrics,
+fn passed_over<C, T, E, Q>(
+    context: &Context<C>,
     kind: ResourceKind,
     result: Result<T, controller::Error<E, Q>>,
 ) -> Ready<()>
@@ -250,7 +257,11 @@ where
 {
     if let Err(controller::Error::ObjectNotFound(absent)) = result {
         let key = Key { namespace: absent.namespace.unwrap_or_default(), name: absent.name };
-        metrics.unqueued(kind, &key);
+        context.metrics.unqueued(kind, &key);
+        context.wakes.forget(&match kind {
+            ResourceKind::Profile => follower_of(&key),
+            ResourceKind::Connection => follower_of_connection(&key),
+        });
     }
     ready(())
 }
@@ -275,8 +286,9 @@ where
 async fn look<C: Cluster>(
     profile: Arc<EducationSyncProfile>,
     context: Shared<C>,
+    stopped: CancellationToken,
 ) -> Result<Action, ClusterError> {
-    passes_of_profile(context, Key::of(&*profile)).await.map(action)
+    passes_of_profile(context, Key::of(&*profile), || stopped.is_cancelled()).await.map(action)
 }
 
 async fn look_at_connection<C: Cluster>(
@@ -290,16 +302,35 @@ async fn look_at_connection<C: Cluster>(
     outcome.map(action)
 }
 
-/// Passes of one profile, until there is nothing to be done at once.
+/// Passes of one profile, until there is nothing to be done at once. Once `is_stopped`, no other one begins: what is left
+/// to be done is for the next process.
 ///
 /// # Errors
 /// As [`crate::reconcile::pass`].
-pub async fn passes_of_profile<C: Cluster>(context: Shared<C>, key: Key) -> Result<Next, ClusterError> {
-    for _ in 0..MOST_AT_ONCE {
+pub async fn passes_of_profile<C: Cluster>(
+    context: Shared<C>,
+    key: Key,
+    is_stopped: impl Fn() -> bool,
+) -> Result<Next, ClusterError> {
+    let pass = || async {
         let passing = context.metrics.passing(ResourceKind::Profile, &key);
         let outcome = Box::pin(pass_in_span(Arc::clone(&context), key.clone())).await;
         passing.end(&outcome);
-        match outcome {
+        outcome
+    };
+    until_rest(pass, is_stopped).await
+}
+
+async fn until_rest<F>(
+    mut pass: impl FnMut() -> F,
+    is_stopped: impl Fn() -> bool,
+) -> Result<Next, ClusterError>
+where
+    F: Future<Output = Result<Next, ClusterError>>,
+{
+    for _ in 0..MOST_AT_ONCE {
+        match pass().await {
+            Ok(Next::Again) if is_stopped() => return Ok(Next::Wait),
             Ok(Next::Again) => {}
             ended => return ended,
         }
@@ -327,5 +358,30 @@ fn action(next: Next) -> Action {
         Next::Again => Action::requeue(Duration::ZERO),
         Next::Wait => Action::await_change(),
         Next::In(wait) => Action::requeue(wait),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// How many passes there are, and what is asked for in the end, when the process is stopped during this pass.
+    async fn passes(stopped_in: usize) -> (usize, Next) {
+        let made = Cell::new(0);
+        let pass = || {
+            made.set(made.get() + 1);
+            ready(Ok(Next::Again))
+        };
+        let next = until_rest(pass, || made.get() >= stopped_in).await.unwrap();
+        (made.get(), next)
+    }
+
+    #[tokio::test]
+    async fn no_pass_begins_after_the_stop_and_none_makes_a_loop() {
+        assert_eq!(passes(usize::MAX).await, (MOST_AT_ONCE, Next::In(AFTER_ERROR)));
+        assert_eq!(passes(1).await, (1, Next::Wait));
+        assert_eq!(passes(3).await, (3, Next::Wait));
     }
 }

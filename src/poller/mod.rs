@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::graph::name::NameKey;
 use crate::graph::{GraphClient, GraphError};
 use crate::trace::{self, Cause, Span};
-use pace::Pace;
+use pace::{Need, Pace};
 
 /// Somebody who wants to hear of changes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -74,6 +74,16 @@ pub enum Interest {
     Health,
     /// The same, and whether profiles come or go.
     Presence,
+}
+
+impl Interest {
+    const fn need(&self) -> Need {
+        match self {
+            Self::Every { fast: true } | Self::Profile { fast: true, .. } => Need::Fast,
+            Self::Every { fast: false } | Self::Profile { fast: false, .. } => Need::Rest,
+            Self::Health | Self::Presence => Need::Health,
+        }
+    }
 }
 
 /// How often to look.
@@ -290,13 +300,8 @@ fn count(length: usize) -> i64 {
 
 impl State {
     fn set_pace(&mut self, now: Timestamp) {
-        let is_fast = |interest: &Interest| {
-            matches!(interest, Interest::Every { fast: true } | Interest::Profile { fast: true, .. })
-        };
-        let fast = self.followers.values().any(is_fast);
-        let idle =
-            self.followers.values().all(|interest| matches!(interest, Interest::Health | Interest::Presence));
-        self.pace.set(fast, idle, now);
+        let need = self.followers.values().map(Interest::need).max().unwrap_or(Need::Nothing);
+        self.pace.set(need, now);
     }
 
     /// Who follows with such an interest, in order.

@@ -20,13 +20,25 @@ const ASKED_LISTS: u32 = 5;
 /// what becomes of it within one interval. What takes longer is looked at ever slower.
 const PATIENCE: u32 = 12;
 
+/// What followers need lists for. The greatest need of all counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Need {
+    /// Nobody follows.
+    Nothing,
+    /// They hear whether Graph answers. A list that fails is asked for again; one that succeeds is enough.
+    Health,
+    /// They are at rest.
+    Rest,
+    /// Something is under way.
+    Fast,
+}
+
 /// Says when the next list is due.
 #[derive(Debug)]
 pub(super) struct Pace {
     intervals: Intervals,
     phase: Duration,
-    fast: bool,
-    idle: bool,
+    need: Need,
     asked: Option<Timestamp>,
     /// Since when somebody follows who needs lists. None: nobody does.
     followed: Option<Timestamp>,
@@ -43,8 +55,7 @@ impl Pace {
         Self {
             intervals,
             phase: Duration::from_millis(phase % rest),
-            fast: false,
-            idle: true,
+            need: Need::Nothing,
             asked: None,
             followed: None,
             last_began: None,
@@ -70,16 +81,20 @@ impl Pace {
         self.news = Some(now);
     }
 
-    pub(super) fn set(&mut self, fast: bool, idle: bool, now: Timestamp) {
-        if idle {
-            self.followed = None;
-        } else {
+    pub(super) fn set(&mut self, need: Need, now: Timestamp) {
+        if need >= Need::Rest {
             self.followed.get_or_insert(now);
+        } else {
+            self.followed = None;
         }
-        if fast && !self.fast {
+        if need == Need::Fast && !self.is_fast() {
             self.news = Some(now);
         }
-        (self.fast, self.idle) = (fast, idle);
+        self.need = need;
+    }
+
+    fn is_fast(&self) -> bool {
+        self.need == Need::Fast
     }
 
     pub(super) fn began(&mut self, now: Timestamp) {
@@ -110,15 +125,15 @@ impl Pace {
         let Some(last) = self.last_began else {
             return match (self.asked, self.followed) {
                 (Some(asked), _) => Some(left(asked, GATHER, now)),
-                (None, Some(followed)) if self.fast => Some(left(followed, GATHER, now)),
+                (None, Some(followed)) if self.is_fast() => Some(left(followed, GATHER, now)),
                 (None, Some(followed)) => Some(left(followed, self.until_phase(followed), now)),
                 (None, None) => None,
             };
         };
         if self.failures > 0 {
-            if self.asked.is_none() && !self.fast {
-                // Nobody waits for it: health is worth knowing at the slow pace.
-                return Some(left(last, self.intervals.rest, now));
+            if self.asked.is_none() && !self.is_fast() {
+                // Nobody waits for it: health is worth knowing at the slow pace, if there is anyone to know it.
+                return (self.need > Need::Nothing).then(|| left(last, self.intervals.rest, now));
             }
             let wait = self.after_failures(self.failures).max(self.not_before.unwrap_or_default());
             return Some(left(last, wait, now));
@@ -126,10 +141,11 @@ impl Pace {
         if let Some(asked) = self.asked {
             return Some(left(asked, GATHER, now).max(left(last, self.intervals.fast / ASKED_LISTS, now)));
         }
-        if self.fast {
-            return Some(left(last, self.after_quiet(last), now));
+        match self.need {
+            Need::Nothing | Need::Health => None,
+            Need::Rest => Some(left(last, self.to_next_phase(last), now)),
+            Need::Fast => Some(left(last, self.after_quiet(last), now)),
         }
-        if self.idle { None } else { Some(left(last, self.to_next_phase(last), now)) }
     }
 
     /// The fast interval while there was news of late; then half as long again each time, up to the rest interval. All that
@@ -218,7 +234,7 @@ mod tests {
     #[test]
     fn after_a_restart_lists_fall_on_the_same_moments() {
         let mut pace = pace();
-        pace.set(false, false, at(0));
+        pace.set(Need::Rest, at(0));
         assert_eq!(pace.next(at(0)), Some(Duration::from_secs(20)));
         assert_eq!(
             pace.next(at(20_001)),
@@ -233,7 +249,7 @@ mod tests {
     #[test]
     fn something_under_way_gets_its_first_list() {
         let mut pace = pace();
-        pace.set(true, false, at(0));
+        pace.set(Need::Fast, at(0));
         assert_eq!(pace.next(at(0)), Some(GATHER));
         assert_eq!(pace.next(at(100)), Some(Duration::ZERO));
     }
@@ -242,17 +258,17 @@ mod tests {
     fn lists_are_needed_while_somebody_follows() {
         let mut pace = pace();
         assert_eq!(pace.needed_since(), None);
-        pace.set(false, false, at(10));
-        pace.set(true, false, at(20));
+        pace.set(Need::Rest, at(10));
+        pace.set(Need::Fast, at(20));
         assert_eq!(pace.needed_since(), Some(at(10)));
-        pace.set(false, true, at(30));
+        pace.set(Need::Health, at(30));
         assert_eq!(pace.needed_since(), None);
     }
 
     #[test]
     fn the_next_list_at_rest_is_half_an_interval_away_at_least() {
         let mut pace = pace();
-        pace.set(false, false, at(0));
+        pace.set(Need::Rest, at(0));
         for (last, wait) in [(-10_000, 30_000), (-9_999, 89_999), (30_000, 50_000)] {
             pace.began(at(last));
             assert_eq!(pace.next(at(last)), Some(Duration::from_millis(wait)), "{last}");
@@ -275,23 +291,23 @@ mod tests {
     #[test]
     fn what_begins_is_looked_at_fast_and_what_goes_on_ever_slower() {
         let mut pace = pace();
-        pace.set(false, false, at(-600_000));
+        pace.set(Need::Rest, at(-600_000));
         pace.began(at(-10_000));
         pace.succeeded(false);
-        pace.set(true, false, at(0));
+        pace.set(Need::Fast, at(0));
         assert_eq!(
             waits(&mut pace, 0, 15),
             [5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 7, 11],
             "rest does not count"
         );
-        pace.set(true, false, at(90_000));
+        pace.set(Need::Fast, at(90_000));
         assert_eq!(waits(&mut pace, 90_000, 1), [20], "it goes on, for somebody else as well");
     }
 
     #[test]
     fn whoever_asks_begins_a_fast_minute() {
         let mut pace = pace();
-        pace.set(true, false, at(0));
+        pace.set(Need::Fast, at(0));
         assert_eq!(waits(&mut pace, 600_000, 1), [60], "nothing has happened for long");
         pace.ask(at(610_000));
         assert_eq!(waits(&mut pace, 610_100, 14), [5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 7]);
@@ -300,7 +316,7 @@ mod tests {
     #[test]
     fn lists_that_were_asked_for_do_not_use_up_the_patience() {
         let mut pace = pace();
-        pace.set(true, false, at(0));
+        pace.set(Need::Fast, at(0));
         for second in 0..30 {
             pace.ask(at(second * 1_000));
             pace.began(at(second * 1_000));
@@ -312,7 +328,7 @@ mod tests {
     #[test]
     fn who_asks_after_a_failure_does_not_wait_for_rest() {
         let mut pace = pace();
-        pace.set(false, false, at(0));
+        pace.set(Need::Rest, at(0));
         pace.began(at(0));
         pace.failed(Certainty::Unknown, None);
         pace.ask(at(1));
@@ -322,7 +338,7 @@ mod tests {
     #[test]
     fn an_extra_list_does_not_bring_the_next_one_close() {
         let mut pace = pace();
-        pace.set(false, false, at(0));
+        pace.set(Need::Rest, at(0));
         pace.began(at(15_000));
         pace.succeeded(true);
         assert_eq!(pace.next(at(15_000)), Some(Duration::from_secs(65)));
@@ -331,7 +347,7 @@ mod tests {
     #[test]
     fn after_a_minute_fast_grows_to_rest_until_something_changes() {
         let mut pace = pace();
-        pace.set(true, false, at(0));
+        pace.set(Need::Fast, at(0));
         let waits = waits(&mut pace, 0, 21);
         let (minute, later) = waits.split_at(12);
         assert_eq!(minute, [5; 12]);
@@ -344,7 +360,7 @@ mod tests {
     #[test]
     fn a_failure_at_rest_is_asked_again_at_the_pace_of_rest() {
         let mut pace = pace();
-        pace.set(false, false, at(0));
+        pace.set(Need::Rest, at(0));
         pace.began(at(0));
         pace.failed(Certainty::Unknown, None);
         assert_eq!(pace.next(at(0)), Some(REST));
@@ -353,7 +369,7 @@ mod tests {
     #[test]
     fn a_failure_is_not_asked_faster_than_health() {
         let mut pace = pace();
-        pace.set(true, false, at(0));
+        pace.set(Need::Fast, at(0));
         pace.began(at(0));
         pace.failed(Certainty::Unknown, None);
         pace.ask(at(1));
@@ -363,5 +379,18 @@ mod tests {
         assert_eq!(pace.next(at(0)), Some(Duration::from_mins(5)));
         pace.failed(Certainty::No, None);
         assert_eq!(pace.next(at(0)), Some(REST));
+    }
+
+    #[test]
+    fn a_failure_that_nobody_hears_of_is_not_asked_again() {
+        let mut pace = pace();
+        pace.set(Need::Health, at(0));
+        pace.began(at(0));
+        pace.failed(Certainty::Unknown, None);
+        assert_eq!(pace.next(at(0)), Some(REST));
+        pace.set(Need::Nothing, at(1));
+        assert_eq!(pace.next(at(1)), None);
+        pace.ask(at(2));
+        assert!(pace.next(at(2)).is_some(), "but for whoever asks");
     }
 }

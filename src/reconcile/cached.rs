@@ -146,7 +146,7 @@ impl<C: Cluster> Cached<C> {
         finalizers: Vec<String>,
     ) -> Result<(), ClusterError> {
         let written = self.port.write_connection_finalizers(connection, finalizers).await?;
-        self.connections.written.remember(connection, &Arc::new(written));
+        self.connections.remember(connection, &Arc::new(written));
         Ok(())
     }
 
@@ -160,7 +160,7 @@ impl<C: Cluster> Cached<C> {
         status: GraphConnectionStatus,
     ) -> Result<(), ClusterError> {
         let written = self.port.write_connection_status(connection, status).await?;
-        self.connections.written.remember(connection, &Arc::new(written));
+        self.connections.remember(connection, &Arc::new(written));
         Ok(())
     }
 
@@ -184,14 +184,14 @@ impl<C: Cluster> Cached<C> {
         match written {
             Ok(written) => {
                 let written = Arc::new(written);
-                self.profiles.written.remember(before, &written);
+                self.profiles.remember(before, &written);
                 Ok(written)
             }
             Err(ClusterError::Conflict) => {
                 if let Ok(newest) = self.fetch_profile(&Key::of(before)).await
                     && newest.metadata.uid == before.metadata.uid
                 {
-                    self.profiles.written.remember(before, &newest);
+                    self.profiles.remember(before, &newest);
                 }
                 Err(ClusterError::Conflict)
             }
@@ -223,6 +223,18 @@ impl<K: Resource<DynamicType = ()> + Clone + 'static> Known<K> {
             }
             // The watch brought a newer one in between, and our own write may be forgotten for that.
             stored = again;
+        }
+    }
+
+    /// Remembers a write, unless its object has gone meanwhile: the watch, which was faster than the answer, tells of it
+    /// no more, and nobody else would forget it.
+    fn remember(&self, before: &K, after: &Arc<K>) {
+        self.written.remember(before, after);
+        // After it, since the watch takes an object from the store before its writes are forgotten.
+        let stored = self.store.get(&ObjectRef::new(&before.name_any()).within(&Key::of(before).namespace));
+        let uid = &before.meta().uid;
+        if stored.is_none_or(|stored| stored.meta().uid != *uid) {
+            self.written.forget(uid.as_deref().unwrap_or_default());
         }
     }
 
@@ -259,11 +271,27 @@ mod tests {
         let key = Key { namespace: "n".to_owned(), name: "c".to_owned() };
         let newest = || known.get(&key).and_then(|object| object.metadata.resource_version.clone()).unwrap();
         writer.apply_watcher_event(&Event::Apply(version("1")));
-        known.written.remember(&version("1"), &Arc::new(version("2")));
+        known.remember(&version("1"), &Arc::new(version("2")));
         assert_eq!(newest(), "2", "the watch is behind");
         assert!(known.written.is_ours(&version("2")));
         writer.apply_watcher_event(&Event::Apply(version("2")));
         assert_eq!(newest(), "2");
         assert!(!known.written.is_ours(&version("2")), "the store alone has it now");
+    }
+
+    #[test]
+    fn a_write_whose_object_went_before_its_answer_is_not_kept() {
+        let (stored, mut writer) = reflector::store::<GraphConnection>();
+        let known = Known::new(stored);
+        writer.apply_watcher_event(&Event::Apply(version("1")));
+        writer.apply_watcher_event(&Event::Delete(version("2")));
+        known.written.forget("u");
+        known.remember(&version("1"), &Arc::new(version("2")));
+        assert!(!known.written.is_ours(&version("2")));
+        let mut successor = version("9");
+        successor.metadata.uid = Some("another".to_owned());
+        writer.apply_watcher_event(&Event::Apply(successor));
+        known.remember(&version("1"), &Arc::new(version("2")));
+        assert!(!known.written.is_ours(&version("2")), "another one has its name");
     }
 }

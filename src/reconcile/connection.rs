@@ -39,14 +39,33 @@ pub async fn pass<C: Cluster>(context: &Context<C>, key: &Key) -> Result<Next, C
     let Some(connection) = context.cluster.connection(key) else {
         return Ok(Next::Wait);
     };
-    if connection.metadata.deletion_timestamp.is_some() {
-        return let_go(context, &connection, key).await;
+    let done = pass_of(context, &connection, key).await;
+    let newest = context.cluster.connection(key);
+    if newest.is_none_or(|newest| newest.metadata.uid != connection.metadata.uid) {
+        // It has gone during the pass, and must leave nothing behind.
+        context.forget_after_pass(connection.metadata.uid.as_deref().unwrap_or_default(), key);
+        return Ok(Next::Wait);
     }
-    let look = match context.upstreams.resolve(&context.cluster.port, &connection).await {
-        Ok(upstream) => look(context, &connection, &upstream).await,
-        Err(problem) => Look { health: Some(health::of_problem(&problem)), ..Look::default() },
+    done
+}
+
+async fn pass_of<C: Cluster>(
+    context: &Context<C>,
+    connection: &GraphConnection,
+    key: &Key,
+) -> Result<Next, ClusterError> {
+    if connection.metadata.deletion_timestamp.is_some() {
+        return let_go(context, connection, key).await;
+    }
+    let look = match context.upstreams.resolve(&context.cluster.port, connection).await {
+        Ok(upstream) => look(context, connection, &upstream).await,
+        Err(problem) => {
+            // What the connection once led to is not asked on its behalf any more.
+            context.unfollow(&follower_of(key));
+            Look { health: Some(health::of_problem(&problem)), ..Look::default() }
+        }
     };
-    if look.health.is_none() && !look.credentials.as_ref().is_some_and(|used| is_known(&connection, used)) {
+    if look.health.is_none() && !look.credentials.as_ref().is_some_and(|used| is_known(connection, used)) {
         // The first list tells; so long nothing is said.
         return Ok(Next::In(RECHECK_WHILE_WRONG));
     }
@@ -54,17 +73,17 @@ pub async fn pass<C: Cluster>(context: &Context<C>, key: &Key) -> Result<Next, C
     let facts = Facts {
         health: look.health,
         credentials: look.credentials,
-        profiles: users::count(context, &connection),
+        profiles: users::count(context, connection),
         now: context.clock.now(),
         wall_now: context.clock.wall_now(),
     };
-    let said = status::status(&connection, &facts);
+    let said = status::status(connection, &facts);
     let at_rest = is_well && !look.unsettled && status::is_writable(&said.status);
     let recheck = if at_rest { RECHECK } else { RECHECK_WHILE_WRONG };
     // Passes come for many reasons, and one that comes a moment too early must not put the reading off.
-    let due = context.upstreams.rereads_in(&connection).await;
+    let due = context.upstreams.rereads_in(connection);
     let recheck = due.map_or(recheck, |due| recheck.min(due).max(Duration::from_secs(1)));
-    say(context, &connection, said, recheck).await
+    say(context, connection, said, recheck).await
 }
 
 /// What a look at a connection has brought.
@@ -123,7 +142,8 @@ fn is_known(connection: &GraphConnection, credentials: &Credentials) -> bool {
 }
 
 /// A connection as a follower.
-pub(super) fn follower_of(key: &Key) -> Follower {
+#[must_use]
+pub fn follower_of(key: &Key) -> Follower {
     Follower { kind: FollowerKind::Connection, namespace: key.namespace.clone(), name: key.name.clone() }
 }
 

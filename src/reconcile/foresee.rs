@@ -140,6 +140,7 @@ fn look(resource: &EducationSyncProfile, world: &World, claims: &Claims, now: Ti
         list: list_facts(claims, resource, Some(tenant), &view),
         connection: Ok(world.connection.clone()),
         connection_is_held: true,
+        connection_is_going: false,
         adoptee: adoptee(claims, resource, tenant, &owner, snapshot),
         deletions: 0,
         bound: bound(resource, snapshot),

@@ -122,13 +122,27 @@ impl<C: Cluster> Context<C> {
     }
 
     /// Forgets a connection that is gone.
-    pub async fn forget_connection(&self, uid: &str, key: &Key) {
+    pub fn forget_connection(&self, uid: &str, key: &Key) {
+        self.leave_connection(uid, key);
+        self.upstreams.forget(uid, key);
+    }
+
+    /// Forgets what its own pass has noted of a connection that went meanwhile.
+    fn forget_after_pass(&self, uid: &str, key: &Key) {
+        self.leave_connection(uid, key);
+        self.upstreams.forget_late(uid, key);
+    }
+
+    fn leave_connection(&self, uid: &str, key: &Key) {
         self.users.forget(uid);
-        self.upstreams.forget(uid, key).await;
+        self.held_connections.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+        self.cluster.forget(uid);
+        self.leave(&connection::follower_of(key));
     }
 
     /// Forgets a resource that is gone: its claims are free.
     pub fn forget(&self, uid: &str) {
+        self.cluster.forget(uid);
         connection::tell_of_use(self, uid, None);
         self.claims.release(uid);
         self.deletions.ended(uid, self.clock.now());
@@ -196,6 +210,12 @@ impl<C> Context<C> {
         poller.follow(follower, interest, seen);
     }
 
+    /// Lets a follower that is gone hear of nothing any more, and forgets why it was to be looked at.
+    pub fn leave(&self, follower: &Follower) {
+        self.unfollow(follower);
+        self.wakes.forget(follower);
+    }
+
     /// Lets a follower hear of nothing any more.
     pub fn unfollow(&self, follower: &Follower) {
         let mut following = self.following.lock().unwrap_or_else(PoisonError::into_inner);
@@ -215,32 +235,45 @@ pub async fn pass<C: Cluster>(context: &Context<C>, key: &Key) -> Result<Next, C
     let Some((observation, sight)) = observe::observe(context, key).await else {
         return Ok(Next::Wait);
     };
-    let verdict = decide::decide(&observation);
-    trace::set("edusync.action", trace::variant(&verdict.action));
-    tracing::debug!(action = ?verdict.action, standing = ?verdict.standing, "decided");
-    let upstream = sight.as_ref().map(|sight| &*sight.upstream);
-    let done = act::act(context, &observation, upstream, &verdict).await;
-    // Also if Kubernetes did not take a write: what Graph said is known.
-    connection::tell(context, &observation.resource, upstream);
+    let done = pass_of(context, key, &observation, sight.as_ref()).await;
     let newest = context.cluster.profile(key);
     if newest.as_ref().is_none_or(|newest| newest.metadata.uid.as_deref() != Some(observation.uid())) {
         // It has gone during the pass, and must leave nothing behind.
         context.forget(observation.uid());
     }
+    if newest.is_none() {
+        context.leave(&follower_of(key));
+        return Ok(Next::Wait);
+    }
+    done
+}
+
+async fn pass_of<C: Cluster>(
+    context: &Context<C>,
+    key: &Key,
+    observation: &Observation,
+    sight: Option<&observe::Sight>,
+) -> Result<Next, ClusterError> {
+    let verdict = decide::decide(observation);
+    trace::set("edusync.action", trace::variant(&verdict.action));
+    tracing::debug!(action = ?verdict.action, standing = ?verdict.standing, "decided");
+    let upstream = sight.map(|sight| &*sight.upstream);
+    let done = act::act(context, observation, upstream, &verdict).await;
+    // Also if Kubernetes did not take a write: what Graph said is known.
+    connection::tell(context, &observation.resource, upstream);
     let done = done?;
-    match &sight {
-        Some(sight) => follow(context, &observation, sight, &verdict, key),
+    if context.cluster.profile(key).is_none() {
+        return Ok(Next::Wait);
+    }
+    match sight {
+        Some(sight) => follow(context, observation, sight, &verdict, key),
         // Nothing is asked on behalf of a resource that may not use its connection (any more).
         None => context.unfollow(&follower_of(key)),
     }
-    if newest.is_none() {
-        context.unfollow(&follower_of(key));
-        return Ok(Next::Wait);
-    }
     let next = match done {
         act::Done::Nothing { standing, recheck } => {
-            report_standing(context, &observation, &verdict, standing).await?;
-            recheck.into_iter().chain(context.secret_due(&observation)).min().map_or(Next::Wait, Next::In)
+            report_standing(context, observation, &verdict, standing).await?;
+            recheck.into_iter().chain(context.secret_due(observation)).min().map_or(Next::Wait, Next::In)
         }
         act::Done::LookAgain(next) => next,
     };

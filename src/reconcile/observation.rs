@@ -62,6 +62,8 @@ pub struct Observation {
     pub connection: Result<ConnectionFacts, ConnectionProblem>,
     /// Does our finalizer hold the connection, or is it being deleted already?
     pub connection_is_held: bool,
+    /// Is the connection being deleted? To such a one nothing new can be added.
+    pub connection_is_going: bool,
     /// What is known of the list.
     pub list: ListFacts,
     /// Our claim to the name in the spec, while no profile is bound.

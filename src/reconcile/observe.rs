@@ -28,7 +28,7 @@ use crate::misplaced::hidden;
 use crate::poller::{Snapshot, View};
 use crate::upstream::Upstream;
 pub(super) use connect::connection_of;
-use connect::{connect, is_held};
+use connect::{connect, is_going, is_held};
 use life::note_life;
 
 /// The upstream that an observation was made by, and the view that it saw.
@@ -77,6 +77,7 @@ pub async fn observe<C: Cluster>(context: &Context<C>, key: &Key) -> Option<(Obs
         }),
         list: list_facts(&context.claims, &resource, tenant.as_ref(), &view),
         connection_is_held: is_held(context, &resource),
+        connection_is_going: is_going(context, &resource),
         connection: upstream.as_ref().map(|upstream| upstream.facts.clone()).map_err(Clone::clone),
         adoptee: tenant
             .as_ref()

@@ -2,7 +2,7 @@
 //! back in the end. What is stored, and how, is not known here.
 
 use super::credentials::token_owner;
-use super::{Inner, Loaded, Upstream, Upstreams};
+use super::{Upstream, Upstreams};
 use crate::api::GraphConnection;
 use crate::auth::refresh::{MOST_IDLE, StoreError, TokenOwner};
 use crate::reconcile::cluster::Key;
@@ -39,10 +39,12 @@ impl Upstreams {
     /// that fails, and it is tried again in the next pass, so the connection's status does not speak of it.
     async fn retire(&self, connection: &GraphConnection) {
         let owner = token_owner(connection);
+        // Of a connection that is gone the token is taken back without us.
+        let Some(turn) = self.lock().known_turn_of(&owner.uid) else { return };
         let retirement = {
-            let inner = self.inner.lock().await;
-            // Tokens are opened under this lock: one that a newer generation has is not taken away here.
-            if inner.has_newer(connection) {
+            // Tokens are opened in this turn: one that a newer generation has is not taken away here.
+            let _turn = turn.lock().await;
+            if self.lock().has_newer(&owner.uid, connection.metadata.generation.unwrap_or_default()) {
                 return;
             }
             self.refresh_tokens.retire(&owner)
@@ -66,14 +68,27 @@ impl Upstreams {
     }
 
     /// Forgets a connection that is gone.
-    pub async fn forget(&self, uid: &str, key: &Key) {
+    pub fn forget(&self, uid: &str, key: &Key) {
         let Key { namespace, name } = key.clone();
         self.refresh_tokens.gone(TokenOwner { namespace, name, uid: uid.to_owned() });
-        let mut inner = self.inner.lock().await;
-        let old = inner.by_uid.remove(uid);
+        self.drop_upstream(uid);
+    }
+
+    /// Forgets what was made of a connection after [`Self::forget`], by one who was under way.
+    pub fn forget_late(&self, uid: &str, key: &Key) {
+        if self.refresh_tokens.knows(uid) {
+            self.forget(uid, key);
+        } else {
+            self.drop_upstream(uid);
+        }
+    }
+
+    fn drop_upstream(&self, uid: &str) {
+        let mut inner = self.lock();
+        let old = inner.forget(uid);
         self.note_in_use(uid, None);
         drop(inner);
-        if let Some(Loaded { result: Ok(old), .. }) = old {
+        if let Some(old) = old {
             self.wake_all(&old.poller);
         }
     }
@@ -81,13 +96,5 @@ impl Upstreams {
     /// Returns when no refresh token is between its redemption and the store. None is redeemed after that.
     pub async fn finish(&self) {
         self.refresh_tokens.finish().await;
-    }
-}
-
-impl Inner {
-    fn has_newer(&self, connection: &GraphConnection) -> bool {
-        let uid = connection.metadata.uid.as_deref().unwrap_or_default();
-        let generation = connection.metadata.generation.unwrap_or_default();
-        self.by_uid.get(uid).is_some_and(|loaded| loaded.generation > generation)
     }
 }

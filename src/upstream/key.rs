@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
+use super::Upstreams;
 use super::secrets::Secrets;
-use super::{Inner, Upstreams};
 use crate::api::GraphConnection;
 use crate::api::connection::{ApplicationCredential, CertificateReference, Dialect, SecretKeyReference};
 use crate::graph::GraphClient;
@@ -95,11 +95,11 @@ impl Upstreams {
         secrets: &Secrets,
         facts: &ConnectionFacts,
         reads: &GraphClient,
-        inner: &mut Inner,
     ) -> Arc<Poller> {
         let intervals =
             Intervals { rest: self.rest_interval(connection), fast: self.settings.intervals.fast };
         let key = Box::new(poller_key(connection, secrets, facts, intervals.rest));
+        let mut inner = self.lock();
         inner.pollers.retain(|_, poller| poller.strong_count() > 0);
         if let Some(poller) = inner.pollers.get(&key).and_then(Weak::upgrade) {
             return poller;

@@ -4,50 +4,40 @@
 //! time to time. A poller is shared by all connections that name the same endpoint, tenant and Secret.
 
 mod allowed;
+mod build;
 mod care;
 mod credentials;
 mod in_use;
 mod key;
+mod loaded;
 mod secrets;
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use credentials::OperatorIdentity;
 
-use std::cmp::Ordering;
-use std::collections::HashMap;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::channel::mpsc::UnboundedSender;
 use jiff::Timestamp;
-use tokio::sync::Mutex;
 
 use crate::api::GraphConnection;
-use crate::api::connection::Dialect;
 use crate::auth::refresh::{MemoryStore, RefreshTokenStore, RefreshTokens};
-use crate::auth::{Credential, TokenSource};
 use crate::clock::Clock;
+use crate::graph::GraphClient;
 use crate::graph::budget::BudgetSettings;
 use crate::graph::client::Permission;
-use crate::graph::learnt::Learnt;
 use crate::graph::throttle::Gate;
 use crate::graph::transport::Transport;
-use crate::graph::{GraphClient, GraphError};
-use crate::metrics::{CountedTransport, Metrics};
+use crate::metrics::Metrics;
 use crate::poller::{Follower, Intervals, Poller, Woken};
 use crate::reconcile::claims::Tenant;
 use crate::reconcile::cluster::Cluster;
 use crate::reconcile::observation::{ConnectionFacts, ConnectionProblem};
 use crate::trace::Cause;
-use credentials::Identity;
-use key::PollerKey;
+use loaded::{Inner, Loaded};
 use secrets::{LoadError, Secrets};
-
-/// Secrets are read again after this time, so that a changed one is noticed.
-const REREAD: Duration = Duration::from_mins(15);
-/// The same while something is wrong that another Secret may mend: a credential, or a CA bundle.
-const REREAD_WHILE_WRONG: Duration = Duration::from_mins(1);
 
 /// Makes transports; exchanged in simulation tests.
 pub trait Transports: Send + Sync + std::fmt::Debug {
@@ -121,28 +111,6 @@ pub struct Upstreams {
     in_use: in_use::NewestByUid,
 }
 
-#[derive(Debug, Default)]
-struct Inner {
-    by_uid: HashMap<String, Loaded>,
-    /// In boxes, since a table has room for more keys than are in it.
-    pollers: HashMap<Box<PollerKey>, Weak<Poller>>,
-    /// One for each tenant and application: Graph counts the calls of both together.
-    gates: HashMap<(Tenant, String), Arc<Gate>>,
-    /// The same for each form of the API, since what one form takes says nothing of another.
-    learnt: HashMap<(Tenant, String, Dialect), Arc<Learnt>>,
-}
-
-#[derive(Debug)]
-struct Loaded {
-    generation: i64,
-    at: Timestamp,
-    result: Result<Arc<Upstream>, ConnectionProblem>,
-    /// The last upstream that could be used; it serves a connection that is being deleted.
-    last_good: Option<Arc<Upstream>>,
-    /// The Secrets are to be read again soon; what is known stays in use meanwhile.
-    stale: bool,
-}
-
 impl Upstreams {
     /// No connection yet.
     #[must_use]
@@ -190,55 +158,56 @@ impl Upstreams {
     ) -> Result<Arc<Upstream>, ConnectionProblem> {
         let uid = connection.metadata.uid.clone().unwrap_or_default();
         let generation = connection.metadata.generation.unwrap_or_default();
-        let mut inner = self.inner.lock().await;
-        let now = self.clock.now();
-        if let Some(loaded) = inner.by_uid.get(&uid).filter(|loaded| loaded.serves(generation, now)) {
-            return loaded.result.clone();
-        }
-        let (result, stale) = match self.load(cluster, connection, &mut inner).await {
+        let turn = self.lock().turn_of(&uid);
+        // Whoever waits for the same Secrets shares what is read. Nobody else does: one that does not come must not stop
+        // other tenants.
+        let _turn = turn.lock().await;
+        let began = self.clock.now();
+        let before = match self.lock().begin(&uid, generation, began) {
+            Ok(serving) => return serving,
+            Err(before) => before,
+        };
+        let before = before.as_ref();
+        let (result, stale) = match self.load(cluster, connection, before).await {
             Ok(upstream) => (Ok(upstream), false),
             Err(LoadError::Problem(problem) | LoadError::Unreadable(problem)) if is_going(connection) => {
                 // With the namespace its Secrets go; what is in memory lets the profiles go after them.
-                match inner.by_uid.get(&uid).and_then(|loaded| loaded.last_good.clone()) {
+                match before.and_then(|before| before.last_good.clone()) {
                     Some(known) => (Ok(known), true),
                     None => (Err(problem), false),
                 }
             }
             Err(LoadError::Problem(problem)) => (Err(problem), false),
             // Kubernetes not answering once is no reason to stop working.
-            Err(LoadError::Unreadable(problem)) => match inner.by_uid.get(&uid) {
+            Err(LoadError::Unreadable(problem)) => match before {
                 Some(Loaded { generation: known, result: Ok(upstream), .. }) if *known == generation => {
                     (Ok(Arc::clone(upstream)), true)
                 }
                 _ => (Err(problem), false),
             },
         };
-        let before = inner.by_uid.get(&uid).and_then(|loaded| loaded.last_good.clone());
-        let last_good = result.as_ref().ok().cloned().or(before);
-        self.note_in_use(&uid, result.as_ref().ok());
-        let loaded = Loaded { generation, at: now, result: result.clone(), last_good, stale };
-        let old = inner.by_uid.insert(uid, loaded);
-        self.tell_followers(old, &result);
+        let good_before = || before.and_then(|before| before.last_good.as_ref());
+        let last_good = result.as_ref().ok().or_else(good_before).cloned();
+        // What was read is from before the answer; that nothing came is known from now on, also by those who have waited.
+        let at = if stale || result.is_err() { self.clock.now() } else { began };
+        let loaded = Loaded { generation, at, result: result.clone(), last_good, stale };
+        if !self.keep(&uid, &turn, loaded) && self.refresh_tokens.knows(&uid) {
+            // It has gone meanwhile, and its token has been opened after that.
+            self.refresh_tokens.gone(credentials::token_owner(connection));
+        }
+        self.tell_followers(before, &result);
         result
     }
 
     /// How long until the Secrets of a connection in use are due to be read again. None: it is not in use.
-    pub async fn rereads_in(&self, connection: &GraphConnection) -> Option<Duration> {
-        let inner = self.inner.lock().await;
-        let loaded = inner.by_uid.get(connection.metadata.uid.as_deref()?)?;
-        let is_used = loaded.result.is_ok();
-        is_used.then(|| loaded.good_for().saturating_sub(loaded.age(self.clock.now())))
+    #[must_use]
+    pub fn rereads_in(&self, connection: &GraphConnection) -> Option<Duration> {
+        self.lock().rereads_in(connection.metadata.uid.as_deref()?, self.clock.now())
     }
 
     /// Reads the Secrets of a connection again soon, since its credentials were refused.
-    pub async fn reread(&self, connection: &ConnectionFacts) {
-        let mut inner = self.inner.lock().await;
-        let is_it = |loaded: &&mut Loaded| {
-            loaded.result.as_ref().is_ok_and(|upstream| upstream.facts.fingerprint == connection.fingerprint)
-        };
-        if let Some(loaded) = inner.by_uid.values_mut().find(is_it) {
-            loaded.stale = true;
-        }
+    pub fn reread(&self, connection: &ConnectionFacts) {
+        self.lock().reread(&connection.fingerprint);
     }
 
     /// Asks for a pass of somebody.
@@ -248,7 +217,7 @@ impl Upstreams {
     }
 
     /// Whoever follows a poller that is given up is woken, to follow its successor.
-    fn tell_followers(&self, old: Option<Loaded>, new: &Result<Arc<Upstream>, ConnectionProblem>) {
+    fn tell_followers(&self, old: Option<&Loaded>, new: &Result<Arc<Upstream>, ConnectionProblem>) {
         let Some(Loaded { result: Ok(old), .. }) = old else {
             return;
         };
@@ -267,142 +236,26 @@ impl Upstreams {
         &self,
         cluster: &C,
         connection: &GraphConnection,
-        inner: &mut Inner,
+        before: Option<&Loaded>,
     ) -> Result<Arc<Upstream>, LoadError> {
-        let uid = connection.metadata.uid.as_deref().unwrap_or_default();
-        let known = inner.by_uid.get(uid).and_then(|loaded| loaded.result.as_ref().ok());
         allowed::check(&self.settings, connection)?;
         // With the namespace the users' Secrets go first. After a restart the stored refresh token is
         // what may be left to let the profiles go after them.
-        let in_memory = inner.by_uid.get(uid).is_some_and(|loaded| loaded.last_good.is_some());
+        let in_memory = before.is_some_and(|before| before.last_good.is_some());
         let some_will_do = is_going(connection) && !in_memory;
         let secrets = Secrets::read(cluster, connection, some_will_do).await?;
         let fingerprint = secrets.fingerprint(connection);
+        let known = before.and_then(|before| before.result.as_ref().ok());
         if let Some(known) = known.filter(|known| known.facts.fingerprint == fingerprint) {
             return Ok(Arc::clone(known));
         }
         let delegated = credentials::delegated(connection, &secrets, &self.refresh_tokens).await?;
-        Ok(self.build(connection, &secrets, delegated, fingerprint, inner)?)
+        Ok(self.build(connection, &secrets, delegated, fingerprint)?)
     }
 
-    fn build(
-        &self,
-        connection: &GraphConnection,
-        secrets: &Secrets,
-        delegated: Option<Identity>,
-        fingerprint: String,
-        inner: &mut Inner,
-    ) -> Result<Arc<Upstream>, ConnectionProblem> {
-        use secrecy::ExposeSecret;
-        let extra_ca = secrets.ca.as_ref().map(|ca| ca.value.expose_secret().as_bytes());
-        let transport = self.transports.transport(extra_ca).map_err(|what| {
-            let name = connection.metadata.name.as_deref().unwrap_or_default();
-            ConnectionProblem::CredentialsMissing(format!(
-                "The GraphConnection {name} cannot use the certificates of its caBundleRef: {what}."
-            ))
-        })?;
-        let operator = &self.settings.operator_identity;
-        let application = credentials::application(connection, secrets, operator, self.clock.wall_now())?;
-        let certificate_end = application.as_ref().and_then(Identity::certificate_end);
-        let mut client = |identity| self.client(connection, identity, &transport, inner);
-        let application = application.map(&mut client).transpose()?;
-        let delegated = delegated.map(&mut client).transpose()?;
-        let (Some(reads), Some(writes)) =
-            (application.clone().or_else(|| delegated.clone()), delegated.clone().or(application))
-        else {
-            return Err(ConnectionProblem::CredentialsMissing(without_credential(connection)));
-        };
-        let facts = ConnectionFacts {
-            tenant: tenant_of(connection),
-            dialect: connection.spec.dialect(),
-            fingerprint,
-            delegated: delegated.is_some(),
-        };
-        let poller = self.poller(connection, secrets, &facts, &reads, inner);
-        Ok(Arc::new(Upstream { facts, writes, reads, poller, certificate_end }))
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    fn client(
-        &self,
-        connection: &GraphConnection,
-        Identity { client_id, credential }: Identity,
-        transport: &Arc<dyn Transport>,
-        inner: &mut Inner,
-    ) -> Result<GraphClient, ConnectionProblem> {
-        let tenant = tenant_of(connection);
-        let to_tokens = match &credential {
-            Credential::ManagedIdentity { endpoint } => {
-                self.transports.metadata_service(endpoint).map_err(|what| {
-                    ConnectionProblem::CredentialsMissing(format!(
-                        "The node's metadata service cannot be used: {what}."
-                    ))
-                })?
-            }
-            _ => Arc::clone(transport),
-        };
-        let to_tokens = Arc::new(CountedTransport { inner: to_tokens, metrics: Arc::clone(&self.metrics) });
-        let place = (connection.spec.authority(), &*tenant.tenant_id, &*tenant.endpoint);
-        let tokens = TokenSource::new(place, &client_id, credential, to_tokens, self.clock);
-        let dialect = connection.spec.dialect();
-        let gate = || Arc::new(Gate::new(self.settings.budget));
-        let gate = inner.gates.entry((tenant.clone(), client_id.clone())).or_insert_with(gate);
-        let learnt = inner.learnt.entry((tenant.clone(), client_id, dialect)).or_default();
-        Ok(GraphClient {
-            endpoint: tenant.endpoint,
-            dialect,
-            tokens: Arc::new(tokens),
-            gate: Arc::clone(gate),
-            learnt: Arc::clone(learnt),
-            write_access: Arc::default(),
-            transport: Arc::clone(transport),
-            permission: Arc::clone(&self.permission),
-            clock: self.clock,
-            request_timeout: self.settings.request_timeout,
-            metrics: Arc::clone(&self.metrics),
-        })
-    }
-}
-
-impl Loaded {
-    /// Is it what a pass needs that looks at this generation of the connection?
-    fn serves(&self, generation: i64, now: Timestamp) -> bool {
-        match self.generation.cmp(&generation) {
-            Ordering::Less => false,
-            Ordering::Equal => self.age(now) < self.good_for(),
-            // The pass has waited, and looks at what the connection once was. Made of that, the upstream
-            // would be the old one again, and its seed with it.
-            Ordering::Greater => true,
-        }
-    }
-
-    fn age(&self, now: Timestamp) -> Duration {
-        Duration::try_from(now.duration_since(self.at)).unwrap_or_default()
-    }
-
-    fn good_for(&self) -> Duration {
-        match &self.result {
-            _ if self.stale => Duration::from_secs(10),
-            Err(ConnectionProblem::HostNotAllowed(_) | ConnectionProblem::NamespaceNotAllowed(_)) => REREAD,
-            // Short enough that a Secret applied together with the connection is found at once.
-            Err(_) => Duration::from_secs(2),
-            Ok(upstream) if upstream.writes.write_access.is_refused() => REREAD_WHILE_WRONG,
-            Ok(upstream) => match upstream.poller.view().failure {
-                None
-                | Some(GraphError::Throttled { .. } | GraphError::Waiting(_) | GraphError::Retired { .. }) => {
-                    REREAD
-                }
-                Some(_) => REREAD_WHILE_WRONG,
-            },
-        }
-    }
-}
-
-/// A connection that has no credential at all is not admitted, so its Secrets have gone before it.
-fn without_credential(connection: &GraphConnection) -> String {
-    let name = connection.metadata.name.as_deref().unwrap_or_default();
-    format!(
-        "The GraphConnection {name} is being deleted, and the Secrets with its credentials are gone. Create them again, or let the profiles go."
-    )
 }
 
 /// Is the connection being deleted?

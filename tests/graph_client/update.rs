@@ -76,7 +76,7 @@ async fn the_status_comes_with_the_list_where_that_is_allowed() {
     let listed = client.list_with_status().await.unwrap();
     assert_eq!(listed["p"].sync.as_ref().unwrap().status.as_str(), "extracting");
     assert_eq!(
-        (transport.lines(), client.learnt.expand()),
+        (transport.lines(), client.learnt.expand(client.clock.now())),
         (vec!["GET …?$expand=profileStatus".to_owned()], Some(true))
     );
     // Without this header the early states are hidden.
@@ -95,10 +95,16 @@ async fn a_refused_or_ignored_expand_is_learnt_and_costs_one_call() {
         });
         let client = client_of(&transport);
         assert_eq!(client.list_with_status().await.unwrap().len(), 1);
-        assert_eq!(client.learnt.expand(), Some(false), "{refusal:?}");
+        assert_eq!(client.learnt.expand(client.clock.now()), Some(false), "{refusal:?}");
         let before = transport.lines().len();
         client.list_with_status().await.unwrap();
         assert_eq!(transport.lines()[before..], ["GET …"]);
+        // The service may have had a bad moment then.
+        tokio::time::advance(std::time::Duration::from_hours(24)).await;
+        let before = transport.lines().len();
+        client.list_with_status().await.unwrap();
+        assert_eq!(transport.lines()[before], "GET …?$expand=profileStatus");
+        assert_eq!(transport.lines().len() - before, 1 + usize::from(refusal.is_some()));
     }
 }
 
@@ -131,7 +137,7 @@ async fn an_expand_that_is_withdrawn_is_missed_at_its_third_refusal_in_a_row() {
     assert_eq!(lists(1).await, 1);
     refuses.store(true, Ordering::SeqCst);
     assert_eq!(lists(3).await, 1);
-    assert_eq!(client.learnt.expand(), Some(false));
+    assert_eq!(client.learnt.expand(client.clock.now()), Some(false));
 }
 
 #[tokio::test(start_paused = true)]
@@ -139,7 +145,7 @@ async fn a_failing_service_teaches_nothing_about_expand() {
     for status in [400, 404, 500, 503] {
         let client = client_of(&answered_by(move |_| (status, "{}".to_owned())));
         assert!(client.list_with_status().await.is_err());
-        assert_eq!(client.learnt.expand(), None, "{status}");
+        assert_eq!(client.learnt.expand(client.clock.now()), None, "{status}");
     }
 }
 
@@ -181,6 +187,6 @@ async fn what_was_allowed_once_is_not_forbidden_by_one_answer() {
     let client = client_of(&transport);
     client.list_with_status().await.unwrap();
     assert!(client.list_with_status().await.is_err());
-    assert_eq!(client.learnt.expand(), Some(true));
+    assert_eq!(client.learnt.expand(client.clock.now()), Some(true));
     assert!(client.list_with_status().await.unwrap()["p"].sync.is_some());
 }

@@ -57,7 +57,7 @@ pub async fn run(
             () = stop.cancelled(), if !stop.is_cancelled() => {}
             () = wait(next), if !stop.is_cancelled() => {
                 if let Some(item) = queue.start(world) {
-                    passes.spawn(pass(Arc::clone(context), item));
+                    passes.spawn(pass(Arc::clone(context), item, stop.clone()));
                 }
             }
         }
@@ -71,10 +71,14 @@ async fn wait(next: Option<Instant>) {
     }
 }
 
-async fn pass(context: Arc<Context<Port>>, item: Item) -> (Item, Result<Next, ClusterError>) {
+async fn pass(
+    context: Arc<Context<Port>>,
+    item: Item,
+    stop: CancellationToken,
+) -> (Item, Result<Next, ClusterError>) {
     let key = item.1.clone();
     let result = match item.0 {
-        Kind::Profile => passes_of_profile(context, key).await,
+        Kind::Profile => passes_of_profile(context, key, || stop.is_cancelled()).await,
         Kind::Connection => connection::pass(&context, &key).await,
     };
     (item, result)

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use edusync::api::EducationSyncProfile;
-use edusync::operator::watch::Told;
+use edusync::operator::watch::{Told, each};
 use edusync::reconcile::cluster::{Key, Scope};
 use futures::channel::mpsc::{UnboundedReceiver, unbounded};
 use futures::{Stream, StreamExt, stream};
@@ -37,7 +37,7 @@ pub fn events<K: Kind>(
     let watch = Watch { world: Arc::clone(world), process: Arc::clone(process), changes, coming };
     stream::unfold(watch, |mut watch| async move {
         let event = watch.next().await?;
-        Some(((Scope::All, Ok(event)), watch))
+        Some(((Scope::All, Ok(each(event, Ok))), watch))
     })
 }
 

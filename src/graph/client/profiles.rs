@@ -57,23 +57,24 @@ impl GraphClient {
     }
 
     /// As [`Self::list`], with the status of each profile's synchronization where the service allows
-    /// `$expand`. Whether it does is learnt: a refusal costs one call, once.
+    /// `$expand`. Whether it does is learnt: a refusal costs one call a day.
     ///
     /// # Errors
     /// As [`Self::list`].
     pub async fn list_with_status(&self) -> Result<Profiles, GraphError> {
-        if self.learnt.expand() == Some(false) {
+        let takes_it = self.learnt.expand(self.clock.now());
+        if takes_it == Some(false) {
             return self.list_all(false).await;
         }
-        let unknown = self.learnt.expand().is_none();
+        let unknown = takes_it.is_none();
         match self.list_all(true).await {
             Ok(profiles) => {
                 self.learnt.expand_is_taken();
                 // Some services ignore options that they do not have (Graph docs, "query parameters").
                 if profiles.values().any(|profile| profile.is_expanded) {
-                    self.learnt.set_expand(true);
+                    self.learnt.set_expand(true, self.clock.now());
                 } else if unknown && profiles.values().any(RemoteProfile::should_have_status) {
-                    self.learnt.set_expand(false);
+                    self.learnt.set_expand(false, self.clock.now());
                 }
                 Ok(profiles)
             }
@@ -89,7 +90,7 @@ impl GraphClient {
     /// Learns that a list does not take `$expand`, if it comes without.
     async fn list_unexpanded(&self) -> Result<Profiles, GraphError> {
         let profiles = self.list_all(false).await?;
-        self.learnt.set_expand(false);
+        self.learnt.set_expand(false, self.clock.now());
         tracing::info!(endpoint = &*self.endpoint, "the list does not take $expand=profileStatus");
         Ok(profiles)
     }

@@ -6,7 +6,7 @@
 //! update stops before the old instance is gone; then of what answers have raised, and of what is missing until it
 //! is there. At rest nothing is asked.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,25 +25,16 @@ use kube::runtime::events::{Event, EventType};
 use tokio::time::Instant;
 
 use super::fields::Served;
+use super::findings::{Findings, Judgement, News};
 use super::notice::Suspicions;
 use super::{Access, GROUP, Need, Place, VERSION, fields};
 use crate::operator::events::Recorder;
 use crate::operator::health::Health;
 use crate::operator::kube_cluster::within;
-use crate::reconcile::cluster::Scope;
+use crate::reconcile::cluster::{ClusterError, Scope};
 
 /// Time between two looks at what is missing, and the shortest between two looks at all.
 const PAUSE: Duration = Duration::from_secs(5);
-/// What is still missing is said again after this time.
-const AGAIN: Duration = Duration::from_mins(10);
-
-/// What the server says of a need.
-enum Judgement {
-    Met,
-    Missing(String),
-    /// It gave no answer: what was known before holds.
-    Unknown,
-}
 
 /// Looks at needs, and tells what is missing.
 pub struct Inspector {
@@ -54,7 +45,7 @@ pub struct Inspector {
     /// What people look at: the pod, or the Lease if there is none.
     regarding: ObjectReference,
     who: Option<String>,
-    missing: BTreeMap<Need, (String, Instant)>,
+    findings: Findings,
 }
 
 impl Inspector {
@@ -67,7 +58,7 @@ impl Inspector {
         recorder: Recorder,
         regarding: ObjectReference,
     ) -> Self {
-        Self { client, suspicions, health, recorder, regarding, who: None, missing: BTreeMap::new() }
+        Self { client, suspicions, health, recorder, regarding, who: None, findings: Findings::default() }
     }
 
     /// Looks for ever.
@@ -75,60 +66,44 @@ impl Inspector {
         loop {
             self.look().await;
             tokio::time::sleep(PAUSE).await;
-            if self.missing.is_empty() {
+            if self.findings.is_settled() {
                 self.suspicions.told().await;
             }
         }
     }
 
     async fn look(&mut self) {
-        let mut needs = self.suspicions.take();
-        needs.extend(self.missing.keys().cloned());
-        let judged = self.judge_all(needs).await;
-        let mut news = Vec::new();
-        for (need, judgement) in judged {
-            match judgement {
-                Judgement::Unknown => {}
-                Judgement::Met => {
-                    if self.missing.remove(&need).is_some() {
-                        tracing::info!(need = %need, "this is there now");
-                        // An older definition may have come.
-                        if let Need::Definition(resource) = need {
-                            self.suspicions.suspect(Need::Fields(resource));
-                        }
-                        news.push((need, None));
-                    }
-                }
-                Judgement::Missing(sentence) => {
-                    let now = Instant::now();
-                    let is_news = self
-                        .missing
-                        .get(&need)
-                        .is_none_or(|(said, at)| *said != sentence || now.duration_since(*at) >= AGAIN);
-                    if is_news {
-                        tracing::error!(need = %need, "{sentence}");
-                        self.missing.insert(need.clone(), (sentence.clone(), now));
-                        news.push((need, Some(sentence)));
-                    }
-                }
-            }
+        let (needs, forgotten) = self.findings.due(self.suspicions.take(), Instant::now());
+        let mut news: Vec<_> = forgotten.into_iter().map(|need| (need, News::NotNeeded)).collect();
+        for (need, judgement) in self.judge_all(needs).await {
+            news.extend(self.findings.note(&need, judgement, Instant::now()).map(|told| (need, told)));
         }
-        let missing = self.missing.iter().map(|(need, (said, _))| (need.to_string(), said.clone()));
-        self.health.show_missing(missing.collect());
-        for (need, sentence) in news {
-            self.publish(&need, sentence).await;
+        if let Some(missing) = self.findings.missing(Instant::now()) {
+            self.health.show_missing(missing);
+        }
+        for (need, told) in news {
+            match &told {
+                News::Missing(sentence) => tracing::error!(need = %need, "{sentence}"),
+                News::Found => tracing::info!(need = %need, "this is there now"),
+                News::NotNeeded => tracing::info!(need = %need, "nobody has asked for this of late"),
+            }
+            if let (Need::Definition(resource), News::Found) = (&need, &told) {
+                // What has come may be an older one.
+                self.suspicions.suspect(Need::Fields(resource));
+            }
+            self.publish(&need, told).await;
         }
     }
 
     async fn judge_all(&mut self, needs: BTreeSet<Need>) -> Vec<(Need, Judgement)> {
         let wants_schemas = needs.iter().any(|need| matches!(need, Need::Fields(_)));
-        let schemas = if wants_schemas { self.schemas().await } else { None };
+        let schemas = if wants_schemas { self.schemas().await } else { Err(Judgement::Untold) };
         let this = &*self;
-        let schemas = &schemas;
+        let schemas = schemas.as_ref();
         let mut judging: FuturesUnordered<_> = needs
             .into_iter()
             .map(|need| async move {
-                let judgement = this.judge(&need, schemas.as_ref()).await;
+                let judgement = this.judge(&need, schemas).await;
                 (need, judgement)
             })
             .collect();
@@ -153,14 +128,15 @@ impl Inspector {
         judged
     }
 
-    async fn judge(&self, need: &Need, schemas: Option<&Served>) -> Judgement {
+    async fn judge(&self, need: &Need, schemas: Result<&Served, &Judgement>) -> Judgement {
         match need {
             Need::Definition(resource) => self.judge_definition(resource).await,
-            Need::Fields(resource) => match schemas.and_then(|schemas| fields::absent(resource, schemas)) {
+            Need::Fields(resource) => match schemas.map(|schemas| fields::absent(resource, schemas)) {
+                Err(untold) => untold.clone(),
                 // Not served: that is another need.
-                None => Judgement::Unknown,
-                Some(absent) if absent.is_empty() => Judgement::Met,
-                Some(absent) => Judgement::Missing(Place::old_definition(resource, &absent)),
+                Ok(None) => Judgement::Moot,
+                Ok(Some(absent)) if absent.is_empty() => Judgement::Met,
+                Ok(Some(absent)) => Judgement::Missing(Place::old_definition(resource, &absent)),
             },
             Need::Access(access) => self.judge_access(access).await,
         }
@@ -185,7 +161,7 @@ impl Inspector {
         match within(served).await {
             Ok(true) => Judgement::Met,
             Ok(false) => Judgement::Missing(Place::no_definition(resource)),
-            Err(_) => Judgement::Unknown,
+            Err(error) => no_answer(&error),
         }
     }
 
@@ -209,8 +185,11 @@ impl Inspector {
         };
         let review = SelfSubjectAccessReview { spec, ..SelfSubjectAccessReview::default() };
         let api: Api<SelfSubjectAccessReview> = Api::all(self.client.clone());
-        let answer = within(api.create(&PostParams::default(), &review)).await;
-        let Ok(Some(status)) = answer.map(|answer| answer.status) else { return Judgement::Unknown };
+        let status = match within(api.create(&PostParams::default(), &review)).await {
+            Ok(SelfSubjectAccessReview { status: Some(status), .. }) => status,
+            Ok(_) => return Judgement::Untold,
+            Err(error) => return no_answer(&error),
+        };
         if status.allowed || self.is_limited_by_name(access).await {
             return Judgement::Met;
         }
@@ -233,15 +212,13 @@ impl Inspector {
         status.resource_rules.iter().any(permits_some_secret)
     }
 
-    async fn schemas(&self) -> Option<Served> {
-        let request = http::Request::get(fields::SCHEMAS).body(Vec::new()).ok()?;
-        let told = within(self.client.request_text(request)).await.ok()?;
-        let served = serde_json::from_str(&told);
-        served
-            .inspect_err(|error| {
-                tracing::warn!(%error, "the schemas that the API server tells cannot be read: no one knows whether a definition is an older one");
-            })
-            .ok()
+    async fn schemas(&self) -> Result<Served, Judgement> {
+        let request = http::Request::get(fields::SCHEMAS).body(Vec::new()).map_err(|_| Judgement::Untold)?;
+        let told = within(self.client.request_text(request)).await.map_err(|error| no_answer(&error))?;
+        serde_json::from_str(&told).map_err(|error| {
+            tracing::warn!(%error, "the schemas that the API server tells cannot be read: no one knows whether a definition is an older one");
+            Judgement::Untold
+        })
     }
 
     async fn ask_who(&self) -> Option<String> {
@@ -250,12 +227,15 @@ impl Inspector {
         answer.ok()?.status?.user_info?.username
     }
 
-    async fn publish(&self, need: &Need, sentence: Option<String>) {
-        let (type_, reason, note) = match (need, sentence) {
-            (_, None) => (EventType::Normal, "Found", format!("this is there now: {need}")),
-            (Need::Definition(_), Some(said)) => (EventType::Warning, "DefinitionMissing", said),
-            (Need::Fields(_), Some(said)) => (EventType::Warning, "DefinitionOutdated", said),
-            (Need::Access(_), Some(said)) => (EventType::Warning, "PermissionMissing", said),
+    async fn publish(&self, need: &Need, news: News) {
+        let (type_, reason, note) = match (need, news) {
+            (_, News::Found) => (EventType::Normal, "Found", format!("this is there now: {need}")),
+            (_, News::NotNeeded) => {
+                (EventType::Normal, "NotNeeded", format!("nobody has asked for this of late: {need}"))
+            }
+            (Need::Definition(_), News::Missing(said)) => (EventType::Warning, "DefinitionMissing", said),
+            (Need::Fields(_), News::Missing(said)) => (EventType::Warning, "DefinitionOutdated", said),
+            (Need::Access(_), News::Missing(said)) => (EventType::Warning, "PermissionMissing", said),
         };
         let event = Event {
             type_,
@@ -267,6 +247,17 @@ impl Inspector {
         if let Err(error) = within(self.recorder.publish(&event, &self.regarding)).await {
             tracing::debug!(%error, "no event on what is missing");
         }
+    }
+}
+
+/// A definite no is an answer, even if it is not the one that was asked for.
+const fn no_answer(error: &ClusterError) -> Judgement {
+    match error {
+        ClusterError::Other(_) => Judgement::Unanswered,
+        ClusterError::Conflict
+        | ClusterError::NotFound
+        | ClusterError::Refused(_)
+        | ClusterError::Unusable(_) => Judgement::Untold,
     }
 }
 

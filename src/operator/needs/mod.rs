@@ -1,9 +1,10 @@
 //! What the operator needs of the cluster: definitions and permissions. What is missing, and what to do.
 //!
-//! Three parts: the pure words (here), what real answers show ([`notice`]), and who asks the server whether it is
-//! really so, and tells people ([`inspect`]).
+//! The pure words are here, and what is known from one look to the next is in `findings`. What real answers show is
+//! seen in [`notice`]; [`inspect`] asks the server whether it is really so, and tells people.
 
 pub mod fields;
+mod findings;
 pub mod inspect;
 pub mod notice;
 

@@ -205,7 +205,7 @@ fn next_retry<C: Cluster>(
 async fn not_now<C: Cluster>(context: &Context<C>, upstream: &Upstream, error: &GraphError) -> Done {
     let wait = match error {
         GraphError::NoToken(error) if error.is_refusal() => {
-            context.upstreams.reread(&upstream.facts).await;
+            context.upstreams.reread(&upstream.facts);
             Duration::from_mins(1)
         }
         error => error.retry_after().unwrap_or(context.settings.probe_interval),

@@ -15,6 +15,7 @@ use crate::api::conditions::Reason;
 use crate::api::status::{CreationAttempt, ProfileState};
 use crate::graph::RemoteProfile;
 use crate::reconcile::claims::{NameClaim, Owner};
+use crate::reconcile::cluster::Key;
 use crate::reconcile::observation::{ConnectionFacts, Namesake, Observation, SourceSecret};
 
 pub(super) fn decide(o: &Observation, connection: &ConnectionFacts) -> Verdict {
@@ -50,6 +51,9 @@ fn begin(o: &Observation) -> Verdict {
     // Late arrivals of earlier attempts are ours, whatever the spec says now.
     if let Some(verdict) = late_arrival(o) {
         return verdict;
+    }
+    if o.connection_is_going && !o.resource.spec.is_observed_only() {
+        return connection_going(o);
     }
     // Only a list that began after the name was ours can show that nobody else has it.
     if !o.list_since(claimed_at) || !o.list_is_fresh() {
@@ -204,6 +208,15 @@ pub(super) fn taken(o: &Observation, namesake: &Namesake) -> Verdict {
         "A profile with the displayName \"{name}\" is in the tenant already ({id}), and no resource owns it. edusync creates no second one. To take that one over: spec.adopt.profileId: {id}, with a deletionPolicy; otherwise give this resource another displayName, or delete that profile in School Data Sync."
     );
     Verdict::watching(Standing::Stalled(Reason::AlreadyExists, message), false)
+}
+
+/// A profile that begins must hold its connection, and this one cannot be held any more.
+fn connection_going(o: &Observation) -> Verdict {
+    let message = format!(
+        "The GraphConnection {} is being deleted, and nothing new is created through it. Name another one of the same tenant in spec.connectionRef, or delete this resource.",
+        Key::of_connection(&o.resource).name
+    );
+    Verdict::watching(Standing::Stalled(Reason::ConnectionNotFound, message), false)
 }
 
 fn upstream_empty(o: &Observation) -> Verdict {

@@ -27,6 +27,11 @@ pub fn is_held<C: Cluster>(context: &Context<C>, resource: &EducationSyncProfile
     connection.metadata.deletion_timestamp.is_some() || context.is_holding(&connection)
 }
 
+/// Is the connection being deleted?
+pub fn is_going<C: Cluster>(context: &Context<C>, resource: &EducationSyncProfile) -> bool {
+    connection_of(context, resource).is_some_and(|found| found.metadata.deletion_timestamp.is_some())
+}
+
 /// The way to the tenant.
 pub async fn connect<C: Cluster>(
     context: &Context<C>,

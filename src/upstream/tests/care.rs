@@ -1,11 +1,16 @@
 //! What becomes of a refresh token when the connection has none any more, or goes.
 
+use futures::FutureExt as _;
+use kube::runtime::watcher::Event;
+
 use crate::api::conditions::READY;
 use crate::auth::refresh::{StoreError, StoredToken, TokenOwner};
 use crate::reconcile::connection as passes;
 
 use super::super::*;
-use super::world::{application, clock, connection, context, delegated, locked, place, upstreams, world};
+use super::world::{
+    application, clock, connection, context, context_and_writer, delegated, locked, place, upstreams, world,
+};
 
 fn owner() -> TokenOwner {
     TokenOwner { namespace: "school".to_owned(), name: "default".to_owned(), uid: "uid".to_owned() }
@@ -69,12 +74,35 @@ async fn a_connection_that_is_held_back_says_by_what_and_how_to_let_it_go() {
     assert!(store.kept(&owner()).is_none());
 }
 
+/// Thousands come and go in the life of a process.
+#[tokio::test(start_paused = true)]
+async fn of_a_connection_that_is_gone_nothing_is_remembered() {
+    let connection = connection(1, &application());
+    let (context, mut writer) =
+        context_and_writer(world(), connection.clone(), Vec::new(), upstreams(&Arc::default()));
+    passes::pass(&context, &place()).await.unwrap();
+    let upstream = context.upstreams.resolve(&context.cluster.port, &connection).await.unwrap();
+    assert_eq!(upstream.poller.followers().len(), 1);
+    // The pass waits for its turn when the connection goes.
+    let turn = context.upstreams.lock().turn_of("uid");
+    let held = turn.lock().await;
+    let key = place();
+    let mut pass = std::pin::pin!(passes::pass(&context, &key));
+    assert!(pass.as_mut().now_or_never().is_none());
+    writer.apply_watcher_event(&Event::Delete(connection));
+    context.forget_connection("uid", &place());
+    drop(held);
+    pass.await.unwrap();
+    assert_eq!(upstream.poller.followers(), []);
+    assert!(context.upstreams.in_use("uid").is_none());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_went_without_being_let_go_leaves_nothing() {
     let store = store_with_a_token().await;
     let upstreams = upstreams(&store);
     upstreams.resolve(&world(), &connection(1, &delegated("good"))).await.unwrap();
-    upstreams.forget("uid", &place()).await;
+    upstreams.forget("uid", &place());
     upstreams.finish().await;
     assert!(store.kept(&owner()).is_none());
 }

@@ -1,12 +1,15 @@
 //! When a changed Secret is noticed, what is read for it, and how often each connection is looked at.
 
+use std::sync::atomic::Ordering;
+
+use kube::runtime::watcher::Event;
 use serde_json::json;
 use tokio::time::Instant;
 
 use super::super::*;
 use super::world::{
-    Service, World, application, connection, context, delegated, locked, place, upstreams, upstreams_to,
-    world,
+    Service, World, application, connection, context, context_and_writer, delegated, key, locked, place,
+    upstreams, upstreams_to, world,
 };
 use crate::api::conditions::{READY, WRITABLE};
 use crate::api::connection::{Access, GraphConnectionStatus};
@@ -166,6 +169,33 @@ async fn the_age_of_the_newest_list_is_told_while_lists_are_needed() {
     assert_eq!(age(), None);
     follow(Interest::Every { fast: false });
     assert_eq!(age(), Some(Duration::ZERO), "an hour in which none was needed counts for nothing");
+}
+
+/// Else a tenant that nobody asks for any more would be asked at each interval, for as long as nobody mends the new spec.
+#[tokio::test(start_paused = true)]
+async fn where_a_connection_no_longer_leads_is_not_asked() {
+    let service = Service::default();
+    service.is_broken.store(true, Ordering::Relaxed);
+    let first = connection(1, &application());
+    let (context, mut writer) =
+        context_and_writer(world(), first, Vec::new(), upstreams_to(service.clone(), &Arc::default()));
+    passes_until(&context, 10 * MINUTE, |status| says(status, READY, "False")).await;
+    let before = lists(&service);
+    tokio::time::sleep(10 * MINUTE).await;
+    assert!(lists(&service) > before, "it is asked while it fails");
+    let mut wrong = application();
+    wrong["application"]["clientSecretRef"] = key("nothing");
+    let mut edited = connection(2, &wrong);
+    edited.metadata.resource_version = Some("100".to_owned());
+    writer.apply_watcher_event(&Event::Apply(edited));
+    passes::pass(&context, &place()).await.unwrap();
+    let before = lists(&service);
+    tokio::time::sleep(Duration::from_hours(1)).await;
+    assert_eq!(lists(&service), before);
+}
+
+fn lists(service: &Service) -> usize {
+    locked(&service.lists).values().sum()
 }
 
 #[tokio::test(start_paused = true)]

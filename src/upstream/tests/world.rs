@@ -1,13 +1,14 @@
 //! The world of these tests: Secrets in memory, and a tenant that nobody reaches, or one without profiles.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::channel::mpsc;
 use futures::future::BoxFuture;
-use kube::runtime::reflector;
+use kube::runtime::reflector::{self, store::Writer};
 use kube::runtime::watcher::Event;
 use serde_json::{Value, json};
 
@@ -26,6 +27,10 @@ use crate::reconcile::observation::Settings;
 pub(crate) struct World {
     secrets: Mutex<HashMap<(String, String), String>>,
     version: Mutex<u32>,
+    /// Secrets for which Kubernetes gives no answer within the time that a call has.
+    pub(super) late: Mutex<HashSet<String>>,
+    /// Secrets that Kubernetes never answers for.
+    pub(super) silent: Mutex<HashSet<String>>,
     /// The names of the Secrets that were read, in order.
     pub(super) reads: Mutex<Vec<String>>,
     pub(super) notices: Mutex<Vec<Notice>>,
@@ -68,6 +73,15 @@ impl Cluster for World {
 
     async fn secret(&self, _namespace: &str, name: &str, key: &str) -> Result<SecretValue, ClusterError> {
         locked(&self.reads).push(name.to_owned());
+        let is_silent = locked(&self.silent).contains(name);
+        if is_silent {
+            std::future::pending::<()>().await;
+        }
+        let is_late = locked(&self.late).contains(name);
+        if is_late {
+            tokio::time::sleep(Duration::from_secs(15)).await;
+            return Err(ClusterError::Other("no answer".to_owned()));
+        }
         let value = locked(&self.secrets).get(&(name.to_owned(), key.to_owned())).cloned();
         let value = value.ok_or(ClusterError::NotFound)?;
         Ok(SecretValue { value: value.into(), version: locked(&self.version).to_string() })
@@ -126,6 +140,8 @@ fn newer(connection: &GraphConnection) -> GraphConnection {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Service {
     pub(super) refused: Arc<Mutex<HashSet<String>>>,
+    /// Every list fails.
+    pub(super) is_broken: Arc<AtomicBool>,
     /// How many lists were asked for, by tenant.
     pub(super) lists: Arc<Mutex<BTreeMap<String, usize>>>,
 }
@@ -144,7 +160,7 @@ impl Service {
         let token = request.headers().get("authorization").unwrap().to_str().unwrap();
         let tenant = token.trim_start_matches("Bearer ").to_owned();
         *locked(&self.lists).entry(tenant).or_default() += 1;
-        (200, json!({"value": []}))
+        if self.is_broken.load(Ordering::Relaxed) { (503, json!({})) } else { (200, json!({"value": []})) }
     }
 }
 
@@ -225,8 +241,18 @@ pub(crate) fn context_with(
     resources: Vec<EducationSyncProfile>,
     upstreams: Upstreams,
 ) -> Context<World> {
-    let (connections, mut writer) = reflector::store();
-    writer.apply_watcher_event(&Event::Apply(connection));
+    context_and_writer(world, connection, resources, upstreams).0
+}
+
+/// The same, and what changes the connection.
+pub(super) fn context_and_writer(
+    world: World,
+    connection: GraphConnection,
+    resources: Vec<EducationSyncProfile>,
+    upstreams: Upstreams,
+) -> (Context<World>, Writer<GraphConnection>) {
+    let (connections, mut connection_writer) = reflector::store();
+    connection_writer.apply_watcher_event(&Event::Apply(connection));
     let (profiles, mut writer) = reflector::store();
     let cluster = Cached::new(world, profiles, connections);
     for resource in resources {
@@ -241,7 +267,7 @@ pub(crate) fn context_with(
         most_deletions: 10,
         refusal_retry: Duration::from_hours(1),
     };
-    Context::new(cluster, upstreams, clock(), settings)
+    (Context::new(cluster, upstreams, clock(), settings), connection_writer)
 }
 
 /// The key of the connection `default`.

@@ -8,6 +8,21 @@ fn with_the_name_and_a_fresh_list_it_is_created() {
 }
 
 #[test]
+fn nothing_begins_through_a_connection_that_is_being_deleted() {
+    let mut o = look(json!({"earlierCreations": [attempt("a", "u")]}));
+    o.connection_is_going = true;
+    let verdict = decide(&o);
+    assert_eq!((verdict.action.clone(), verdict.recheck), (Action::Nothing, None));
+    assert_eq!(reason(&verdict), Some(("stalled", Reason::ConnectionNotFound)));
+    o.namesakes = vec![unclaimed("p", "provisioned")];
+    assert_eq!(
+        decide(&o).action,
+        Action::Bind { id: "p".to_owned() },
+        "what was begun is brought to its end"
+    );
+}
+
+#[test]
 fn a_list_from_before_the_claim_is_not_enough() {
     let mut o = look(json!({}));
     o.name = Some(NameClaim::Ours(at(NOW - 1)));

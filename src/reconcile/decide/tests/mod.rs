@@ -78,6 +78,7 @@ pub(in crate::reconcile) fn look(status: Value) -> Observation {
         resource: Arc::new(resource(status)),
         connection: Ok(connection()),
         connection_is_held: true,
+        connection_is_going: false,
         list: ListFacts {
             began: Some(at(NOW - 2)),
             ended: Some(at(NOW - 1)),
