@@ -5,6 +5,7 @@
 //! words of our own.
 
 use std::error::Error;
+use std::time::Duration;
 
 use anyhow::anyhow;
 use base64::Engine as _;
@@ -20,6 +21,10 @@ use tower::{BoxError, Layer, Service};
 
 /// So many characters in a row are enough to call it a quotation.
 const QUOTATION: usize = 12;
+
+/// On a connection on which nothing comes for so long nothing will. The API server ends each watch sooner (kube-runtime asks
+/// for 290 s).
+const SILENCE: Duration = Duration::from_secs(330);
 
 /// Instead of what Kubernetes says when that quotes a secret: a webhook may repeat what it was shown.
 pub const QUOTED: &str = "Kubernetes refused it, in words that quote the token and are not repeated here: look for a webhook or a policy that refuses this Secret";
@@ -54,6 +59,9 @@ fn not_set_up(error: &kube::Error) -> anyhow::Error {
 /// Nothing is tried twice, and a proxy only for what is meant for it.
 fn careful(mut config: Config) -> Config {
     config.default_retry = false;
+    // Else the rest of a list would be waited for for ever on a connection that is dead.
+    config.read_timeout = Some(SILENCE);
+    config.reset_reader_on_write = true;
     let from_environment = variable("HTTPS_PROXY").and_then(|address| address.parse::<Uri>().ok());
     // kube looks whether NO_PROXY has the proxy, where it should look for the cluster.
     if config.proxy_url == from_environment

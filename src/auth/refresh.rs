@@ -20,6 +20,7 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 use secrecy::SecretString;
 use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use state::{Standing, State};
@@ -80,6 +81,8 @@ pub struct RefreshTokens {
     known: std::sync::Mutex<Known>,
     /// What must not be cut off in the middle.
     tasks: TaskTracker,
+    /// The process ends: nothing is put off any more.
+    ending: CancellationToken,
 }
 
 #[derive(Debug, Default)]
@@ -93,7 +96,12 @@ impl RefreshTokens {
     /// Tokens that are kept in `store`.
     #[must_use]
     pub fn new(store: Arc<dyn RefreshTokenStore>) -> Self {
-        Self { store, known: std::sync::Mutex::default(), tasks: TaskTracker::new() }
+        Self {
+            store,
+            known: std::sync::Mutex::default(),
+            tasks: TaskTracker::new(),
+            ending: CancellationToken::new(),
+        }
     }
 
     /// The token of a connection whose user gave `seed`: what has grown from it, or the seed itself.
@@ -204,16 +212,26 @@ impl RefreshTokens {
         if !is_stored {
             return;
         }
-        let store = Arc::clone(&self.store);
+        let (store, ending) = (Arc::clone(&self.store), self.ending.clone());
         self.tasks.spawn(async move {
-            let taken = take_back(&*store, &owner, shared.as_deref(), Standing::LetGo).await;
-            if let Err(error) = taken {
+            let mut pause = TAKE_BACK_AGAIN;
+            while let Err(error) = take_back(&*store, &owner, shared.as_deref(), Standing::LetGo).await {
+                let is_last = pause > TAKE_BACK_AGAIN * 64 || ending.is_cancelled();
                 tracing::warn!(
                     namespace = owner.namespace,
                     connection = owner.name,
                     %error,
-                    "the refresh token of a connection that is gone stays in the store"
+                    is_last,
+                    "the refresh token of a connection that is gone is still in the store"
                 );
+                if is_last {
+                    return;
+                }
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    () = ending.cancelled() => {}
+                }
+                pause *= 2;
             }
         });
     }
@@ -227,6 +245,7 @@ impl RefreshTokens {
 
     /// Begins no redemption any more, and returns when those under way have ended and are stored.
     pub async fn finish(&self) {
+        self.ending.cancel();
         self.tasks.close();
         self.tasks.wait().await;
     }
@@ -247,6 +266,9 @@ async fn take_back(
     let _turn = shared.turn.lock().await;
     store.release(owner).await
 }
+
+/// Time between the first two tries to take back what is stored for a connection that is gone.
+const TAKE_BACK_AGAIN: Duration = Duration::from_secs(5);
 
 /// A token is to be redeemed at least so often: unused for long, it dies.
 pub const MOST_IDLE: Duration = Duration::from_hours(6 * 24);

@@ -95,7 +95,7 @@ pub struct Arguments {
     managed_identity_endpoint: String,
 
     /// How many resources are worked on at once.
-    #[arg(long, default_value_t = 16, value_name = "NUMBER")]
+    #[arg(long, default_value_t = 16, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..))]
     concurrency: u16,
 
     /// Where /livez and /readyz are served.
@@ -123,6 +123,9 @@ pub struct Arguments {
     #[arg(long, env = "EDUSYNC_LOG", default_value = "info", value_name = "LEVEL")]
     log_level: String,
 }
+
+/// How long the process waits for what cannot be broken off.
+const END: Duration = Duration::from_secs(1);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -172,6 +175,8 @@ impl Arguments {
         if let Some(traces) = traces {
             traces.end();
         }
+        // A name that is being looked up cannot be broken off, and nobody waits for it any more.
+        runtime.shutdown_timeout(END);
         result
     }
 

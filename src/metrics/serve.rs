@@ -31,7 +31,9 @@ pub async fn serve(address: SocketAddr, metrics: Arc<Metrics>) -> std::io::Resul
 }
 
 async fn answer(State(metrics): State<Arc<Metrics>>) -> Response {
-    match metrics.text() {
+    // With ten thousand resources that takes a while, in which a worker would do nothing else.
+    let text = tokio::task::spawn_blocking(move || metrics.text()).await;
+    match text.unwrap_or(Err(std::fmt::Error)) {
         Ok(text) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
         Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be written\n").into_response(),
     }

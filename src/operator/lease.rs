@@ -107,6 +107,13 @@ enum Step {
 fn next_step(seen: Option<&Seen>, identity: &str, now: Instant) -> Step {
     match seen {
         None => Step::Create,
+        // Whoever held it when it was deleted may believe in it for as long.
+        Some(seen) if seen.version.is_none() => match seen.holder.as_deref() {
+            Some(holder) if holder != identity && !holder.is_empty() && now < seen.since + seen.duration => {
+                Step::Respect
+            }
+            _ => Step::Create,
+        },
         Some(seen) => match seen.holder.as_deref() {
             Some(holder) if holder == identity => Step::Renew,
             None | Some("") => Step::Take,
@@ -151,7 +158,10 @@ impl<P: LeasePort> Elector<P> {
         loop {
             match self.try_once().await {
                 Ok(Some(true)) => return,
-                Ok(_) => {
+                Ok(answer) => {
+                    if answer.is_some() {
+                        complained = None;
+                    }
                     let holder = self.seen.as_ref().and_then(|seen| seen.holder.clone());
                     if holder != told {
                         tracing::info!(?holder, "standing by: another instance holds the lease");
@@ -191,11 +201,20 @@ impl<P: LeasePort> Elector<P> {
     /// Gives the lease back, so that another instance need not wait.
     pub async fn release(&mut self) {
         self.leadership.set(None);
-        let _ = tokio::time::timeout(self.settings.retry_period(), self.give_back()).await;
+        let patience = self.settings.retry_period();
+        let error = match tokio::time::timeout(patience, self.give_back()).await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "Kubernetes does not answer in time".to_owned(),
+        };
+        let seconds = self.settings.duration.as_secs();
+        tracing::warn!(error, "cannot give the lease back: another instance takes it after {seconds} s");
     }
 
     async fn give_back(&mut self) -> Result<(), ClusterError> {
-        while self.seen.as_ref().is_some_and(|seen| seen.is_of(&self.settings.identity)) {
+        let identity = self.settings.identity.clone();
+        let is_ours = |seen: &Seen| seen.is_of(&identity) && seen.version.is_some();
+        while self.seen.as_ref().is_some_and(is_ours) {
             match self.port.replace(&self.lease(String::new())).await {
                 // A renewal of our own was broken off, and the server has carried it out all the same.
                 Err(ClusterError::Conflict) => self.look(self.port.get().await?),
@@ -244,7 +263,10 @@ impl<P: LeasePort> Elector<P> {
 
     fn look(&mut self, lease: Option<Lease>) {
         let Some(lease) = lease else {
-            self.seen = None;
+            if let Some(seen) = self.seen.as_mut().filter(|seen| seen.version.is_some()) {
+                // It may have been renewed since it was seen.
+                (seen.version, seen.since) = (None, Instant::now());
+            }
             return;
         };
         let version = lease.resource_version();
@@ -265,7 +287,8 @@ impl<P: LeasePort> Elector<P> {
 
     /// The lease as it was seen last, with this holder.
     fn lease(&self, holder: String) -> Lease {
-        let now = MicroTime(self.clock.now());
+        // Others compare it with their own clocks.
+        let now = MicroTime(self.clock.wall_now());
         let seen = self.seen.as_ref();
         let ours = seen.filter(|seen| seen.is_of(&self.settings.identity));
         let transitions = match (ours, seen) {

@@ -7,6 +7,7 @@ mod lean;
 pub mod lease;
 pub mod mirror;
 pub mod needs;
+mod patience;
 pub mod refresh_tokens;
 mod shown;
 pub mod telemetry;
@@ -36,10 +37,10 @@ use crate::graph::budget::BudgetSettings;
 use crate::kubernetes::{self, sentence};
 use crate::metrics::{self, CountRequests, Metrics};
 use crate::poller::{Intervals, Woken};
-use crate::reconcile::Context;
 use crate::reconcile::cached::Cached;
 use crate::reconcile::cluster::Scope;
 use crate::reconcile::observation::Settings;
+use crate::reconcile::{self, Context};
 use crate::upstream::{OperatorIdentity, UpstreamSettings, Upstreams};
 use events::Recorder;
 use health::{Health, Stage};
@@ -48,6 +49,7 @@ use lease::{Elector, Leadership, LeasePort, LeaseSettings};
 use needs::Place;
 use needs::inspect::Inspector;
 use needs::notice::{NoticeLayer, Suspicions};
+use patience::PatienceLayer;
 use refresh_tokens::KubeRefreshTokens;
 use shown::{ShownLeadership, ShownResources, ShownStart};
 pub(crate) use transports::HttpTransports;
@@ -277,8 +279,7 @@ async fn work(
         () = watch_connections => Err(anyhow::anyhow!("the watch of GraphConnections has ended")),
         () = dispatch => Err(anyhow::anyhow!("the queue has ended")),
     };
-    // The old refresh token may be worth nothing when the answer is there: it must be stored before the end.
-    context.upstreams.finish().await;
+    reconcile::finish(&context).await;
     result
 }
 
@@ -302,7 +303,9 @@ async fn client(metrics: &Arc<Metrics>, suspicions: &Arc<Suspicions>) -> anyhow:
         )
     })?;
     let counts = CountRequests(Arc::clone(metrics));
-    kubernetes::client_through(config, &Stack::new(counts, NoticeLayer(Arc::clone(suspicions))))
+    let seen = Stack::new(counts, NoticeLayer(Arc::clone(suspicions)));
+    // Around the one that counts: what is broken off here is no answer of the server's.
+    kubernetes::client_through(config, &Stack::new(seen, PatienceLayer))
 }
 
 /// SIGTERM and Ctrl-C end the operator.

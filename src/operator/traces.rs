@@ -98,18 +98,20 @@ fn wanted(flag: Option<&str>, variable: impl Fn(&str) -> Option<String>) -> Resu
 }
 
 fn start(endpoint: &str, instance: &Instance, namespace: &str, runtime: &Handle) -> Result<Traces, String> {
+    // As it was checked, and not as it was written: the SDK's words for an address that it cannot read would have all of it.
+    let endpoint = url::Url::parse(endpoint).map_err(|error| format!("the collector's address: {error}"))?;
     let client = Collector {
-        transport: HttpTransport::to_collector(endpoint)?,
+        transport: HttpTransport::to_collector(endpoint.as_str())?,
         runtime: runtime.clone(),
         complaints: Arc::default(),
     };
     let exporter = SpanExporter::builder()
         .with_http()
-        .with_endpoint(endpoint)
+        .with_endpoint(endpoint.as_str())
         .with_protocol(Protocol::HttpBinary)
         .with_http_client(client)
         .build()
-        .map_err(|error| error.to_string())?;
+        .map_err(|_| "the collector's address cannot be used".to_owned())?;
     let provider = SdkTracerProvider::builder()
         .with_batch_exporter(exporter)
         .with_resource(resource(instance, namespace))
@@ -175,11 +177,8 @@ impl HttpClient for Collector {
 
 /// Says once in a while that the collector does not take spans.
 fn complain(last: &Mutex<Option<Instant>>, wrong: Option<String>) {
+    let Some(error) = wrong else { return };
     let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(error) = wrong else {
-        *last = None;
-        return;
-    };
     if last.is_none_or(|at| at.elapsed() >= AGAIN) {
         *last = Some(Instant::now());
         tracing::warn!(error, "the collector does not take traces, and spans are lost; all else goes on");

@@ -110,6 +110,11 @@ impl<C: Cluster> Cached<C> {
         self.port.fetch_profile(key).await.map(Arc::new)
     }
 
+    /// A newer version of a resource was read, of which the watch may not have told yet.
+    pub fn has_read_profile(&self, before: &EducationSyncProfile, newer: &Arc<EducationSyncProfile>) {
+        self.profiles.remember(before, newer);
+    }
+
     /// Writes the finalizers of exactly this version of a resource.
     ///
     /// # Errors

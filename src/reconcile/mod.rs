@@ -67,6 +67,8 @@ pub struct Context<C> {
     pub deletions: Deletions,
     /// Client secrets of sources, by the uid of the resource: when they were read, and by which reference.
     secrets: Mutex<HashMap<String, (Timestamp, SecretKeyReference, SecretValue)>>,
+    /// What was done to Graph and cannot be stored.
+    owed: store::Owed,
     /// Who uses which connection.
     users: connection::Users,
     /// Why resources wait for their pass.
@@ -103,6 +105,7 @@ impl<C: Cluster> Context<C> {
             held_connections: Mutex::default(),
             secrets: Mutex::default(),
             deletions: Deletions::default(),
+            owed: store::Owed::default(),
             users: connection::Users::default(),
             wakes: Wakes::default(),
             holding: tokio::sync::Mutex::default(),
@@ -143,6 +146,7 @@ impl<C: Cluster> Context<C> {
     /// Forgets a resource that is gone: its claims are free.
     pub fn forget(&self, uid: &str) {
         self.cluster.forget(uid);
+        self.owed.forget(uid);
         connection::tell_of_use(self, uid, None);
         self.claims.release(uid);
         self.deletions.ended(uid, self.clock.now());
@@ -226,12 +230,21 @@ impl<C> Context<C> {
     }
 }
 
+/// Ends what has begun, and must not be lost with the process. It returns when all is stored.
+pub async fn finish<C: Cluster>(context: &Context<C>) {
+    // The old refresh token may be worth nothing when the answer is there: it must be stored before the end.
+    futures::future::join(store::pay_all(context), context.upstreams.finish()).await;
+}
+
 /// One pass.
 ///
 /// # Errors
 /// When Kubernetes does not take a write. A conflict only means that the resource has to be looked
 /// at again.
 pub async fn pass<C: Cluster>(context: &Context<C>, key: &Key) -> Result<Next, ClusterError> {
+    if let Some(resource) = context.cluster.profile(key) {
+        store::pay(context, &resource).await?;
+    }
     let Some((observation, sight)) = observe::observe(context, key).await else {
         return Ok(Next::Wait);
     };

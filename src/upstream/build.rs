@@ -95,6 +95,7 @@ impl Upstreams {
     /// What all connections of a tenant and an application have in common.
     fn shared(&self, tenant: &Tenant, client_id: &str, dialect: Dialect) -> (Arc<Gate>, Arc<Learnt>) {
         let mut inner = self.lock();
+        inner.tidy(self.clock.now());
         let gate = || Arc::new(Gate::new(self.settings.budget));
         let gate = inner.gates.entry((tenant.clone(), client_id.to_owned())).or_insert_with(gate);
         let gate = Arc::clone(gate);

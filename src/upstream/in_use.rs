@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use jiff::Timestamp;
+
 use super::{Upstream, Upstreams};
 use crate::metrics::resources::InUse;
 
@@ -18,8 +20,13 @@ impl Upstreams {
         drop(in_use);
         let now = self.clock.now();
         let gates = upstream.gates();
+        // Who reads it compares it with a clock of their own.
+        let by_wall = |at: Timestamp| {
+            let wall = self.clock.wall_now();
+            wall.checked_sub(now.duration_since(at)).unwrap_or(wall)
+        };
         Some(InUse {
-            last_list: upstream.poller.last_list(),
+            last_list: upstream.poller.last_list().map(by_wall),
             rest: upstream.poller.rest_interval(),
             budget: gates.iter().map(|gate| gate.budget_left(now)).fold(f64::INFINITY, f64::min),
             wait: gates.iter().filter_map(|gate| gate.closed_for(now)).max().unwrap_or_default(),

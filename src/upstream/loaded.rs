@@ -124,6 +124,13 @@ impl Inner {
         self.by_uid.remove(uid)?.loaded?.result.ok()
     }
 
+    /// Forgets what connections shared that are gone or lead elsewhere. What Graph asked for holds for whoever comes to
+    /// that tenant next.
+    pub(super) fn tidy(&mut self, now: Timestamp) {
+        self.gates.retain(|_, gate| Arc::strong_count(gate) > 1 || gate.closed_until(now).is_some());
+        self.learnt.retain(|_, learnt| Arc::strong_count(learnt) > 1);
+    }
+
     fn loaded(&self, uid: &str) -> Option<&Loaded> {
         self.by_uid.get(uid)?.loaded.as_ref()
     }

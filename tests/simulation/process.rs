@@ -13,10 +13,10 @@ use edusync::operator::lead;
 use edusync::operator::lease::{Elector, Leadership, LeaseSettings};
 use edusync::operator::passes::{self, Queues};
 use edusync::poller::Intervals;
-use edusync::reconcile::Context;
 use edusync::reconcile::cached::Cached;
 use edusync::reconcile::cluster::Scope;
 use edusync::reconcile::observation::Settings;
+use edusync::reconcile::{self, Context};
 use edusync::upstream::{OperatorIdentity, Transports, UpstreamSettings, Upstreams};
 use futures::channel::mpsc;
 use jiff::Timestamp;
@@ -199,7 +199,7 @@ async fn work(process: &Arc<Process>, world: &Arc<World>, leadership: Arc<Leader
         () = dispatch => {}
         () = ready => {}
     }
-    context.upstreams.finish().await;
+    reconcile::finish(&context).await;
     Ok(())
 }
 

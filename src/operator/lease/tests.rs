@@ -24,6 +24,54 @@ async fn a_lease_runs_out_by_our_own_clock() {
     assert_eq!(next_step(Some(&other), "me", start + Duration::from_secs(15)), Step::Take);
 }
 
+/// `me`, who wants it.
+fn elector(memory: &Arc<Memory>) -> Elector<Arc<Memory>> {
+    let clock = Clock::starting_at(jiff::Timestamp::UNIX_EPOCH);
+    let settings = LeaseSettings { identity: "me".to_owned(), ..settings(Duration::from_secs(15)) };
+    Elector::new(Arc::clone(memory), settings, clock, Arc::default())
+}
+
+/// Its holder believes in it until it looks.
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_is_deleted_is_respected_for_as_long_as_it_would_have_held() {
+    let start = Instant::now();
+    let gone = |holder: &str| Seen { version: None, ..seen(holder, start) };
+    let step =
+        |holder: &str, after: u64| next_step(Some(&gone(holder)), "me", start + Duration::from_millis(after));
+    assert_eq!((step("other", 14_999), step("other", 15_000)), (Step::Respect, Step::Create));
+    assert_eq!((step("me", 0), step("", 0)), (Step::Create, Step::Create));
+
+    let memory = Arc::new(Memory::default());
+    let mut elector = elector(&memory);
+    let other = Lease {
+        metadata: ObjectMeta { resource_version: Some("7".to_owned()), ..ObjectMeta::default() },
+        spec: Some(LeaseSpec {
+            holder_identity: Some("other".to_owned()),
+            lease_duration_seconds: Some(15),
+            ..LeaseSpec::default()
+        }),
+    };
+    *memory.lease.lock().unwrap() = Some(other);
+    assert_eq!(elector.try_once().await, Ok(Some(false)));
+    *memory.lease.lock().unwrap() = None;
+    assert_eq!(elector.try_once().await, Ok(Some(false)));
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    assert_eq!(elector.try_once().await, Ok(Some(true)));
+    let made = memory.lease.lock().unwrap().clone().unwrap().spec.unwrap();
+    assert_eq!((made.holder_identity.as_deref(), made.lease_transitions), (Some("me"), Some(1)));
+}
+
+/// Others compare it with their own clocks: by an old time they would take it for one that nobody holds.
+#[tokio::test(start_paused = true)]
+async fn the_time_in_a_lease_is_that_of_the_machine() {
+    let memory = Arc::new(Memory::default());
+    let mut elector = elector(&memory);
+    elector.clock = elector.clock.with_wall(|| jiff::Timestamp::from_second(4_000_000_000).unwrap());
+    elector.acquire().await;
+    let spec = memory.lease.lock().unwrap().clone().unwrap().spec.unwrap();
+    assert_eq!(spec.renew_time.unwrap().0.as_second(), 4_000_000_000);
+}
+
 /// A Lease in memory; some answers never come.
 #[derive(Default)]
 struct Memory {

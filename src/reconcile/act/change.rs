@@ -37,12 +37,9 @@ pub(super) async fn adopt<C: Cluster>(
         return Ok(Done::LookAgain(Next::In(AFTER_CONFLICT)));
     }
     let report = report::adopted(o, &upstream.facts.tenant, &adoptee.profile);
-    match context.cluster.write_status(&held, report.status).await {
-        Ok(written) => {
+    match store::record(context, &held, report).await {
+        Ok(_) => {
             tracing::debug!(profile = id, "took the profile over");
-            for notice in report.notices {
-                context.cluster.publish(&written, notice).await;
-            }
             Ok(Done::LookAgain(Next::Again))
         }
         // What was not recorded is not ours: the spec may name another profile by now.
@@ -108,8 +105,9 @@ pub(super) async fn update<C: Cluster>(
                 memory.setback = None;
             });
             tracing::debug!(profile = binding.profile_id, ?fields, ?cleared, "updated the profile");
-            store::fact(context, &o.resource, |latest| {
-                report::updated(latest, &decided, (fields, cleared), updated.as_deref(), now)
+            let (fields, cleared) = (fields.to_vec(), cleared.to_vec());
+            store::fact(context, &o.resource, move |latest| {
+                report::updated(latest, &decided, (&fields, &cleared), updated.as_deref(), now)
             })
             .await;
             upstream.poller.ask();
@@ -120,7 +118,7 @@ pub(super) async fn update<C: Cluster>(
             upstream.poller.ask();
             Ok(Done::LookAgain(Next::In(context.settings.probe_interval)))
         }
-        Err(error) => Ok(not_updated(context, o, upstream, &decided, &error).await),
+        Err(error) => Ok(not_updated(context, o, upstream, decided, error).await),
     }
 }
 
@@ -128,15 +126,16 @@ async fn not_updated<C: Cluster>(
     context: &Context<C>,
     o: &Observation,
     upstream: &Upstream,
-    decided: &Decided,
-    error: &GraphError,
+    decided: Decided,
+    error: GraphError,
 ) -> Done {
     let now = context.clock.now();
     tracing::warn!(%error, "the update did not succeed");
     match error.certainty() {
         Certainty::No => {
-            store::fact(context, &o.resource, |latest| {
-                report::refused(latest, decided, Asked::Update, &upstream.facts, error, now)
+            let way = upstream.facts.clone();
+            store::fact(context, &o.resource, move |latest| {
+                report::refused(latest, &decided, Asked::Update, &way, &error, now)
             })
             .await;
             Done::LookAgain(Next::Again)

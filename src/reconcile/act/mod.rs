@@ -16,7 +16,7 @@ use super::cluster::{Cluster, ClusterError, Key};
 use super::decide::{ABSENCES_THAT_PROVE, Action, Farewell, Standing, Verdict, failure_standing};
 use super::observation::{Observation, Retry, has_finalizer};
 use super::observe::{connection_of, owner};
-use super::report::{Asked, Decided};
+use super::report::{Asked, Decided, Report};
 use super::{Context, Next, connection, report, store};
 use crate::api::conditions::whole_seconds;
 use crate::api::status::CreationAttempt;
@@ -121,7 +121,8 @@ async fn create<C: Cluster>(
         return Ok(Done::LookAgain(Next::In(AFTER_CONFLICT)));
     }
     let attempt = attempt(context, o, upstream);
-    let recorded = match context.cluster.write_status(&held, report::intent(o, &attempt)).await {
+    let intent = Report { status: report::intent(o, &attempt), notices: Vec::new() };
+    let recorded = match store::record(context, &held, intent).await {
         Ok(recorded) => recorded,
         Err(ClusterError::Conflict) => return Ok(Done::LookAgain(Next::In(AFTER_CONFLICT))),
         Err(error) => return Err(error),
@@ -140,13 +141,13 @@ async fn create<C: Cluster>(
             });
             tracing::debug!(profile = profile.id, attempt = attempt.attempt, "created the profile");
             let decided = Decided::by(o);
-            store::fact(context, &recorded, |latest| {
+            store::fact(context, &recorded, move |latest| {
                 report::created(latest, &decided, &attempt, &profile, now)
             })
             .await;
             Ok(Done::LookAgain(Next::Again))
         }
-        Err(error) => Ok(not_created(context, o, &recorded, upstream, &attempt, error).await),
+        Err(error) => Ok(not_created(context, o, &recorded, upstream, attempt, error).await),
     }
 }
 
@@ -155,7 +156,7 @@ async fn not_created<C: Cluster>(
     o: &Observation,
     recorded: &Arc<EducationSyncProfile>,
     upstream: &Upstream,
-    attempt: &CreationAttempt,
+    attempt: CreationAttempt,
     error: GraphError,
 ) -> Done {
     let now = context.clock.now();
@@ -163,16 +164,17 @@ async fn not_created<C: Cluster>(
     tracing::warn!(attempt = attempt.attempt, %error, "the create did not succeed");
     match error.certainty() {
         Certainty::No => {
-            store::fact(context, recorded, |latest| {
-                report::refused(latest, &decided, Asked::Create(attempt), &upstream.facts, &error, now)
+            let way = upstream.facts.clone();
+            store::fact(context, recorded, move |latest| {
+                report::refused(latest, &decided, Asked::Create(&attempt), &way, &error, now)
             })
             .await;
             Done::LookAgain(Next::Again)
         }
         Certainty::Later(wait) => {
             let wait = set_back(context, &attempt.uid, wait);
-            store::fact(context, recorded, |latest| report::not_sent(latest, &decided, attempt, &error, now))
-                .await;
+            let not_sent = move |latest: &_| report::not_sent(latest, &decided, &attempt, &error, now);
+            store::fact(context, recorded, not_sent).await;
             Done::LookAgain(Next::In(wait))
         }
         // The attempt stays open: the next pass looks for what came of it.
@@ -332,7 +334,9 @@ async fn delete<C: Cluster>(
     match answer {
         Ok(_) => {
             tracing::debug!(profile = id, "asked Graph to delete the profile");
-            store::fact(context, &o.resource, |latest| report::delete_sent(latest, &decided, id, now)).await;
+            let id = id.to_owned();
+            let sent = move |latest: &_| report::delete_sent(latest, &decided, &id, now);
+            store::fact(context, &o.resource, sent).await;
             upstream.poller.ask();
             Ok(Done::LookAgain(Next::Again))
         }
@@ -340,8 +344,9 @@ async fn delete<C: Cluster>(
             tracing::warn!(profile = id, %error, "the delete did not succeed");
             match error.certainty() {
                 Certainty::No => {
-                    store::fact(context, &o.resource, |latest| {
-                        report::refused(latest, &decided, Asked::Delete, &upstream.facts, &error, now)
+                    let way = upstream.facts.clone();
+                    store::fact(context, &o.resource, move |latest| {
+                        report::refused(latest, &decided, Asked::Delete, &way, &error, now)
                     })
                     .await;
                     Ok(Done::LookAgain(Next::Again))

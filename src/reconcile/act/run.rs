@@ -67,7 +67,9 @@ pub(super) async fn count_errors<C: Cluster>(
     };
     context.remember(o.uid(), |memory| memory.errors_looked_for = look);
     match answer {
-        Ok(counts) => store::fact(context, &o.resource, |latest| report::counted(latest, &counts)).await,
+        Ok(counts) => {
+            store::fact(context, &o.resource, move |latest| report::counted(latest, &counts)).await;
+        }
         Err(error) => tracing::warn!(%error, "could not count the errors of the synchronization"),
     }
     Done::LookAgain(Next::Again)
@@ -138,8 +140,9 @@ async fn ran<C: Cluster>(
                     context.cluster.publish(resource, report::paused()).await;
                 }
                 Pausing::Resume(standing) => {
-                    store::fact(context, resource, |latest| report::resumed(latest, &decided, standing, now))
-                        .await;
+                    let standing = standing.clone();
+                    let resumed = move |latest: &_| report::resumed(latest, &decided, &standing, now);
+                    store::fact(context, resource, resumed).await;
                 }
             }
             upstream.poller.ask();
@@ -190,7 +193,9 @@ pub(super) async fn trigger<C: Cluster>(
             Trigger::Reset => handled.reset.as_ref(),
             Trigger::Start => handled.start.as_ref(),
         });
-        store::fact(context, &recorded, |latest| report::not_triggered(latest, trigger, value, before)).await;
+        let (value, before) = (value.to_owned(), before.cloned());
+        let not_done = move |latest: &_| report::not_triggered(latest, trigger, &value, before.as_ref());
+        store::fact(context, &recorded, not_done).await;
         return Ok(Done::LookAgain(Next::In(set_back(context, o.uid(), error.retry_after()))));
     }
     note_run(context, o);
@@ -213,19 +218,11 @@ async fn record<C: Cluster>(
     o: &Observation,
     report: Report,
 ) -> Result<Option<Arc<EducationSyncProfile>>, ClusterError> {
-    let Report { status, notices } = report;
-    let mut resource = Arc::clone(&o.resource);
-    if resource.status.as_ref() != Some(&status) {
-        resource = match context.cluster.write_status(&resource, status).await {
-            Ok(written) => written,
-            Err(ClusterError::Conflict) => return Ok(None),
-            Err(error) => return Err(error),
-        };
+    match store::record(context, &o.resource, report).await {
+        Ok(recorded) => Ok(Some(recorded)),
+        Err(ClusterError::Conflict) => Ok(None),
+        Err(error) => Err(error),
     }
-    for notice in notices {
-        context.cluster.publish(&resource, notice).await;
-    }
-    Ok(Some(resource))
 }
 
 fn note_run<C: Cluster>(context: &Context<C>, o: &Observation) {

@@ -120,6 +120,24 @@ async fn a_reading_that_is_asked_for_during_another_one_is_not_lost() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_shared_by_connections_that_are_gone_is_forgotten() {
+    let (world, upstreams) = (world(), upstreams(&Arc::default()));
+    for tenant in ["a", "b", "c"] {
+        let mut spec = application();
+        spec["tenantId"] = json!(tenant);
+        upstreams.resolve(&world, &of_uid(tenant, &spec)).await.unwrap();
+        let shared = {
+            let inner = upstreams.lock();
+            (inner.gates.len(), inner.learnt.len())
+        };
+        assert_eq!(shared, (1, 1), "{tenant}");
+        upstreams.forget(tenant, &place());
+        // The poller's task is broken off when it has its turn.
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_learnt_of_one_form_of_the_api_is_not_held_of_another() {
     let (world, upstreams) = (world(), upstreams(&Arc::default()));
     let of = |uid: &str, dialect: &str| {

@@ -1,7 +1,7 @@
 //! The world of these tests: Secrets in memory, and a tenant that nobody reaches, or one without profiles.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 use bytes::Bytes;
@@ -27,6 +27,12 @@ use crate::reconcile::observation::Settings;
 pub(crate) struct World {
     secrets: Mutex<HashMap<(String, String), String>>,
     version: Mutex<u32>,
+    /// The one resource, if there is one.
+    pub(crate) resource: Mutex<Option<EducationSyncProfile>>,
+    /// Every status of a resource is refused.
+    pub(crate) refuses: AtomicBool,
+    /// How often one was to be written.
+    pub(crate) status_writes: AtomicUsize,
     /// Secrets for which Kubernetes gives no answer within the time that a call has.
     pub(super) late: Mutex<HashSet<String>>,
     /// Secrets that Kubernetes never answers for.
@@ -68,7 +74,10 @@ fn never<T>() -> Result<T, ClusterError> {
 
 impl Cluster for World {
     async fn fetch_profile(&self, _key: &Key) -> Result<EducationSyncProfile, ClusterError> {
-        never()
+        match locked(&self.resource).clone() {
+            Some(resource) => Ok(resource),
+            None => never(),
+        }
     }
 
     async fn secret(&self, _namespace: &str, name: &str, key: &str) -> Result<SecretValue, ClusterError> {
@@ -107,10 +116,22 @@ impl Cluster for World {
 
     async fn write_status(
         &self,
-        _resource: &EducationSyncProfile,
-        _status: EducationSyncProfileStatus,
+        resource: &EducationSyncProfile,
+        status: EducationSyncProfileStatus,
     ) -> Result<EducationSyncProfile, ClusterError> {
-        never()
+        self.status_writes.fetch_add(1, Ordering::Relaxed);
+        if self.refuses.load(Ordering::Relaxed) {
+            return Err(ClusterError::Refused("by a policy".to_owned()));
+        }
+        let mut stored = locked(&self.resource);
+        let Some(stored) = stored.as_mut() else { return never() };
+        if stored.metadata.resource_version != resource.metadata.resource_version {
+            return Err(ClusterError::Conflict);
+        }
+        let version: u64 = stored.metadata.resource_version.as_ref().unwrap().parse().unwrap();
+        stored.metadata.resource_version = Some((version + 1).to_string());
+        stored.status = Some(status);
+        Ok(stored.clone())
     }
 
     async fn write_connection_status(

@@ -103,7 +103,10 @@ pub(crate) fn install_chart(control_plane: &ControlPlane) -> Result<()> {
     Ok(())
 }
 
-/// Starts an operator that may reach a simulator on this machine. `flags` are added to those that every chore needs.
+/// The environment that the operator has in its image.
+const IMAGE: [(&str, &str); 2] = [("MALLOC_ARENA_MAX", "1"), ("MALLOC_TRIM_THRESHOLD_", "131072")];
+
+/// Starts an operator as its image does, which may reach a simulator on this machine. `flags` are added to those that every chore needs.
 pub(crate) fn spawn_operator(
     program: &Path,
     kubeconfig: &Path,
@@ -119,7 +122,8 @@ pub(crate) fn spawn_operator(
         ("HTTPS_PROXY", "".as_ref()),
         ("https_proxy", "".as_ref()),
     ];
-    guard::spawn(program, common.iter().chain(flags), log, environment)
+    let image = IMAGE.map(|(name, value)| (name, value.as_ref()));
+    guard::spawn(program, common.iter().chain(flags), log, environment.into_iter().chain(image))
 }
 
 /// A client of the API server that may do everything.
@@ -168,6 +172,14 @@ pub(crate) fn tail(log: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_environment_is_that_of_the_image() {
+        let file = fs::read_to_string(xtask::repository_root().join("Dockerfile")).unwrap();
+        let stage = file.split("\nFROM ").last().unwrap();
+        let set = stage.lines().filter_map(|line| line.strip_prefix("ENV ")).collect::<Vec<_>>().join(" ");
+        assert_eq!(set, IMAGE.map(|(name, value)| format!("{name}={value}")).join(" "));
+    }
 
     #[test]
     fn the_address_is_read_once_its_line_is_whole() {

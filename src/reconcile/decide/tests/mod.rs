@@ -55,7 +55,7 @@ pub(in crate::reconcile) fn connection() -> ConnectionFacts {
     }
 }
 
-fn resource(status: Value) -> EducationSyncProfile {
+pub(in crate::reconcile) fn resource(status: Value) -> EducationSyncProfile {
     serde_json::from_value(json!({
         "apiVersion": "edusync.dev/v1alpha1", "kind": "EducationSyncProfile",
         "metadata": {"name": "contoso", "namespace": "n", "uid": "u", "generation": 1, "finalizers": ["edusync.dev/profile"]},

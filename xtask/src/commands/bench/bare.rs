@@ -108,6 +108,7 @@ pub(super) fn run(round: &mut Round<'_>) -> Result<Figures> {
         ("bare.posts_seconds", posting),
     ]);
     if round.created_in > 0.0 && seconds > 0.0 {
+        figures.insert("bare.create_seconds", round.created_in);
         figures.insert("bare.create_ratio", round.created_in / seconds);
     }
     Ok(figures)

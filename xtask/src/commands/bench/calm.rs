@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde_json::json;
 use xtask::numbers::count;
 use xtask::timing;
@@ -25,8 +25,11 @@ const NOTHING: Duration = Duration::from_mins(1);
 const LOOK: Duration = Duration::from_secs(20);
 /// After a restart so many minutes are compared.
 const MINUTE: Duration = Duration::from_mins(1);
-/// Between the start and the first call.
-const START: Duration = Duration::from_secs(10);
+/// Between the start and the first call: at rest that falls on the moment on which it fell before, so up to an interval.
+const START: Duration = Duration::from_secs(70);
+/// The minutes that are compared begin so long before the first call: polls come an interval apart, and one must not fall
+/// on an edge.
+const MARGIN: Duration = Duration::from_secs(1);
 /// Two quarters of an hour: in each the status of each profile is asked for once.
 const LONG_REST: Duration = Duration::from_mins(30);
 
@@ -128,7 +131,8 @@ pub(super) fn secrets(round: &mut Round<'_>) -> Result<Figures> {
 
 /// The operator ends and starts again.
 pub(super) fn restart(round: &mut Round<'_>) -> Result<Figures> {
-    let step = round.progress.step("The operator is started again; two minutes are compared");
+    let step =
+        round.progress.step("The operator is started again; the first two minutes with calls are compared");
     round.until_quiet(&step)?;
     let watch = xtask::timing::Stopwatch::start();
     round.stage.stop_operator()?;
@@ -139,29 +143,37 @@ pub(super) fn restart(round: &mut Round<'_>) -> Result<Figures> {
     let samples = round.stage.sampler.since(from);
     let all = round.account(begun)?;
     step.done();
-    let first = all.graph().map(Call::came).min().unwrap_or(begun);
-    let second = first.checked_add(MINUTE).unwrap_or(first);
-    let (first_minute, steady) = (all.within(first, MINUTE), all.within(second, MINUTE));
+    let first =
+        all.graph().map(Call::came).min().context("the operator has made no call since its restart")?;
+    let minute = first.checked_sub(MARGIN)?;
+    let second = minute.checked_add(MINUTE)?;
+    anyhow::ensure!(
+        second.checked_add(MINUTE)? <= timing::now(),
+        "the first call came too late for two minutes to be compared"
+    );
+    let (first_minute, steady) = (all.within(minute, MINUTE), all.within(second, MINUTE));
+    let tokens = all.within(begun, second.duration_since(begun).unsigned_abs());
     let mut listed = BTreeMap::new();
     for call in all.graph().filter(|call| call.is_list() && call.status == 200) {
         listed.entry(call.tenant.as_deref().unwrap_or_default()).or_insert(call.answered);
     }
     let all_listed = listed.values().max().filter(|_| listed.len() >= round.shape.tenants());
-    let ratio = first_minute.calls(|_| true) / steady.calls(|_| true).max(1.0);
+    let (calls, later) = (first_minute.calls(|_| true), steady.calls(|_| true));
+    anyhow::ensure!(later > 0.0, "the operator has made no call in the second minute");
     let leading = all.requests.iter().find(|entry| entry.resource == "leases" && entry.is_write());
     let seconds = |at: jiff::Timestamp| at.duration_since(begun).as_secs_f64();
     let all_listed = all_listed.map(|last| ("restart.all_listed_seconds", seconds(*last)));
+    let lease = leading.map(|entry| ("restart.lease_seconds", seconds(entry.time)));
     let figures = Figures::from([
-        ("restart.calls_first_minute", first_minute.calls(|_| true)),
-        ("restart.calls_steady_minute", steady.calls(|_| true)),
-        ("restart.calls_ratio", ratio),
-        ("restart.tokens_first_minute", first_minute.tokens()),
+        ("restart.calls_first_minute", calls),
+        ("restart.calls_steady_minute", later),
+        ("restart.calls_ratio", calls / later),
+        ("restart.tokens_first_minute", tokens.tokens()),
         ("restart.writes", count(all.writes().count())),
         ("restart.stop_seconds", stopped.as_secs_f64()),
-        ("restart.lease_seconds", leading.map_or(0.0, |entry| seconds(entry.time))),
         ("restart.first_call_seconds", seconds(first)),
         ("restart.memory_mib", memory(samples.get(samples.len() / 2..).unwrap_or_default())),
         ("restart.peak_memory_mib", peak(&samples)),
     ]);
-    Ok(figures.into_iter().chain(all_listed).collect())
+    Ok(figures.into_iter().chain(all_listed).chain(lease).collect())
 }

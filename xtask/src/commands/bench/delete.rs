@@ -7,11 +7,13 @@ use xtask::timing;
 use super::hands::{self, Work};
 use super::report::Figures;
 use super::round::Round;
+use super::sampler::peak;
 
 pub(super) fn run(round: &mut Round<'_>) -> Result<Figures> {
     let shape = round.shape;
     let step = round.progress.step(format!("{} profiles are deleted", shape.profiles));
     round.until_quiet(&step)?;
+    let from = round.stage.sampler.now();
     let objects: Vec<_> = (0..shape.profiles).map(|profile| shape.object(profile, "profile", None)).collect();
     let clients = round.stage.hands.clone();
     let begun = timing::now();
@@ -24,6 +26,7 @@ pub(super) fn run(round: &mut Round<'_>) -> Result<Figures> {
     let gone = timing::now();
     round.until_quiet(&step)?;
     let account = round.account(begun)?;
+    let samples = round.stage.sampler.since(from);
     step.done();
     let each = |number: f64| number / count(shape.profiles);
     let calls = |method: &str| account.calls(|call| call.method == method && !call.is_list());
@@ -35,5 +38,6 @@ pub(super) fn run(round: &mut Round<'_>) -> Result<Figures> {
         ("delete.writes_per_profile", each(account.writes_to("educationsyncprofiles"))),
         ("delete.events_per_profile", each(account.writes_to("events"))),
         ("delete.conflicts", account.answered_with(409)),
+        ("delete.peak_memory_mib", peak(&samples)),
     ]))
 }

@@ -27,7 +27,7 @@ pub(super) fn shown(scenario: Scenario) -> (&'static str, &'static [Figure]) {
         Scenario::Drift => ("Somebody changes profiles in Graph", DRIFT),
         Scenario::Throttle => ("90 s of 429, Retry-After 20 s, while changes are wanted", THROTTLE),
         Scenario::Away => ("90 s of 503", AWAY),
-        Scenario::Restart => ("Restart", RESTART),
+        Scenario::Restart => ("Restart after SIGTERM", RESTART),
         Scenario::Delete => ("All profiles are deleted at once", DELETE),
         Scenario::Heap => ("What is alive at rest", HEAP),
         Scenario::Cpu => ("Processor time, looked at with `perf`", CPU),
@@ -71,7 +71,8 @@ const CPU: &[Figure] = &[
     figure("cpu.rest_looks", "Looks at rest", "", 0),
 ];
 
-const PRIVATE: &str = "Of that heap and stacks; the rest is pages of the program";
+const PRIVATE: &str =
+    "Of that its own (heap, stacks, tables of the loader); the rest is pages of the program";
 
 const IDLE: &[Figure] = &[
     figure("idle.empty_memory_mib", "Memory in an empty cluster", "MiB", 1),
@@ -91,12 +92,12 @@ const CREATE: &[Figure] = &[
     figure("create.posts_per_profile", "POSTs per profile", "", 2),
     figure("create.lists_per_tenant", "LIST calls per tenant, pages counted", "", 2),
     figure("create.other_calls_per_profile", "Other Graph calls per profile", "", 2),
-    figure("create.tokens", "Token requests", "", 0),
+    figure("create.tokens", "Token requests (the first were made when the connections came)", "", 0),
     figure("create.writes_per_profile", "Writes to the resource, mean", "", 2),
     figure("create.most_writes_of_a_profile", "Writes to the resource, most", "", 0),
     figure("create.events_per_profile", "Events per profile", "", 2),
     figure("create.connection_writes", "Writes to connections, all", "", 0),
-    figure("create.secret_writes", "Writes to Secrets (renewed refresh tokens), all", "", 0),
+    figure("create.secret_writes", "Writes to Secrets (where refresh tokens are kept), all", "", 0),
     figure("create.writes", "Writes to Kubernetes, all", "", 0),
     figure("create.conflicts", "Conflicts", "", 0),
     figure("create.cpu_seconds", "Processor time of the operator", "s", 1),
@@ -106,11 +107,13 @@ const CREATE: &[Figure] = &[
 const BARE: &[Figure] = &[
     figure("bare.seconds", "The same applies and writes", "s", 1),
     figure("bare.writes_per_profile", "Writes per profile, events and connections included", "", 2),
+    figure("bare.create_seconds", "edusync's time in the same run", "s", 1),
     figure("bare.create_ratio", "edusync's time, compared with it", "times", 2),
     figure("bare.posts_seconds", "The same POSTs", "s", 1),
 ];
 
 const REST: &[Figure] = &[
+    figure("rest.seconds", "Measured for", "s", 0),
     figure("rest.graph_calls_per_profile_hour", "Graph calls per profile-hour", "", 2),
     figure("rest.lists_per_tenant_hour", "Lists per tenant-hour", "", 1),
     figure("rest.writes_per_profile_hour", "Kubernetes writes per profile-hour", "", 2),
@@ -145,6 +148,7 @@ const DRIFT: &[Figure] = &[
 
 const THROTTLE: &[Figure] = &[
     figure("throttle.calls_despite_retry_after", "Calls to a tenant during its Retry-After", "", 0),
+    figure("throttle.refused", "Calls that were answered 429", "", 0),
     figure("throttle.calls_per_tenant_minute", "Calls per tenant-minute", "", 2),
     figure("throttle.writes_meanwhile", "Kubernetes writes meanwhile", "", 0),
     figure("throttle.changes", "Changes wanted", "", 0),
@@ -156,6 +160,7 @@ const AWAY: &[Figure] = &[
     figure("away.calls_per_tenant_minute", "Calls per tenant-minute", "", 2),
     figure("away.writes_meanwhile", "Kubernetes writes meanwhile", "", 0),
     figure("away.profile_writes", "Writes to profiles, then and after", "", 0),
+    figure("away.tenants_back", "Tenants with a good list after", "", 0),
     figure("away.all_back_after_seconds", "A good list of each tenant after", "s", 1),
     figure("away.calls_ratio_after", "Lists in the first minute back, compared with the second", "times", 2),
 ];
@@ -168,7 +173,7 @@ const RESTART: &[Figure] = &[
     figure("restart.calls_first_minute", "Graph calls in the first minute", "", 0),
     figure("restart.calls_steady_minute", "Graph calls in the second minute", "", 0),
     figure("restart.calls_ratio", "First minute, compared with the second", "times", 2),
-    figure("restart.tokens_first_minute", "Token requests in the first minute", "", 0),
+    figure("restart.tokens_first_minute", "Token requests until the end of the first minute", "", 0),
     figure("restart.writes", "Kubernetes writes", "", 0),
     figure("restart.memory_mib", "Memory", "MiB", 1),
     figure("restart.peak_memory_mib", "Memory, highest", "MiB", 1),
@@ -182,6 +187,7 @@ const DELETE: &[Figure] = &[
     figure("delete.writes_per_profile", "Writes to the resource", "", 2),
     figure("delete.events_per_profile", "Events per profile", "", 2),
     figure("delete.conflicts", "Conflicts", "", 0),
+    figure("delete.peak_memory_mib", "Memory, highest", "MiB", 1),
 ];
 
 const FOLLOW: &[Figure] = &[

@@ -80,18 +80,21 @@ const GOALS: [Goal; 16] = [
         measured: |reports, _| figure(reports, "rest.writes_per_profile_hour", |_| true),
     },
     Goal {
-        title: "Graph calls per create, without lists and tokens",
+        title: "Graph calls per create, without lists and tokens, most in any scenario",
         limit: 1.0,
         unit: "",
         digits: 2,
         measured: |reports, _| {
-            let rest = figure(reports, "follow.other_calls_per_profile", |_| true);
-            let posts = figure(reports, "follow.posts_per_profile", |_| true);
-            posts.into_iter().zip(rest).map(|((shape, post), (_, rest))| (shape, post + rest)).collect()
+            let of = |scenario: &str| {
+                let each = |what: &str| figure(reports, &format!("{scenario}.{what}"), |_| true);
+                let (posts, rest) = (each("posts_per_profile"), each("other_calls_per_profile"));
+                posts.into_iter().zip(rest).map(|((shape, post), (_, rest))| (shape, post + rest))
+            };
+            of("create").chain(of("follow")).collect()
         },
     },
     Goal {
-        title: "Kubernetes writes from apply to Ready, most of any profile",
+        title: "Kubernetes writes to a resource from apply to Ready, most of any; events apart",
         limit: 4.0,
         unit: "",
         digits: 0,
@@ -109,14 +112,14 @@ const GOALS: [Goal; 16] = [
         measured: |reports, _| figure(reports, "bare.create_ratio", |shape| shape.profiles == 1_000),
     },
     Goal {
-        title: "State change in Graph to status within the first minute, p99: one fast-poll interval",
+        title: "State change in Graph to status within the first minute, p99 of 200 profiles or fewer: one fast-poll interval",
         limit: 5.0,
         unit: "s",
         digits: 1,
         measured: |reports, _| figure(reports, "follow.status_p99_seconds", |_| true),
     },
     Goal {
-        title: "Memory without profiles",
+        title: "Memory in an empty cluster",
         limit: 15.0,
         unit: "MiB",
         digits: 1,
@@ -141,7 +144,7 @@ const GOALS: [Goal; 16] = [
         limit: 1.1,
         unit: "times",
         digits: 2,
-        measured: |reports, _| figure(reports, "restart.calls_ratio", |shape| shape.profiles >= 1_000),
+        measured: |reports, _| figure(reports, "restart.calls_ratio", |_| true),
     },
     Goal {
         title: "Calls sent to a tenant during its Retry-After",

@@ -85,8 +85,8 @@ The operator is not asked: calls are counted by the simulator's log, writes by t
 processor time by the kernel. Times depend on the machine, so each stands beside that of a bare client which did the
 same writes or POSTs in the same run.
 
-Each round is a cluster of its own. Its scenarios run one after the other, in the order above, and take about 12 minutes
-with 1,000 profiles: most of that is waiting for polls that are a minute apart. Close everything else meanwhile.
+Each round is a cluster of its own. Its scenarios run one after the other, in the order above, and take about 25 minutes
+with up to 1,000 profiles: most of that is waiting for polls that are a minute apart. Close everything else meanwhile.
 
 Reports are kept in the folder as soon as a scenario has ended, one JSON file for each shape. A later run replaces what
 it measures and leaves the rest; page and pictures are made of all of them. Ctrl-C ends everything; what was measured

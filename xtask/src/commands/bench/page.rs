@@ -1,6 +1,6 @@
 //! The page of the benchmarks and its pictures, written from the reports. Every number in it comes from there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use xtask::numbers::count;
 
-use super::figures::{ORDER, number, shown};
+use super::figures::{self, ORDER, number, shown};
 use super::goals;
 use super::micro::{self, Micro};
 use super::picture;
-use super::reckon::{growth, pages};
+use super::reckon::{growth, pages, peak};
 use super::report::{self, Report, Run};
 use super::scenario::Scenario;
 use super::spent;
@@ -79,7 +79,8 @@ No tenant of Microsoft's was measured: none answers this API any more.
 
 ## Goals
 
-A goal is met when it is met by every number of profiles and tenants that was measured. The worst three are shown, worst first.
+A goal is met when it is met by every number of profiles and tenants of which it speaks and that was measured, by the number as
+it is shown here. The worst three are shown, worst first.
 
 | Goal | Asked | Measured | |
 |---|---|---|---|
@@ -89,17 +90,19 @@ const METHOD: &str = "
 ## How it is measured
 
 The operator is not asked. Calls are counted by the simulator's log, writes by the API server's audit log, memory (resident)
-and processor time by the kernel. Its flags are the defaults: a poll each 60 s; each 5 s while something is under way, and
-after a minute of that ever more seldom; only the guard against many deletions is off, since one scenario deletes all. All
-profiles have a CSV source without files, so nothing synchronizes. Rest is watched for minutes (`--rest`); what is said of
-an hour is calculated from that, without the token that is renewed once an hour. People are eight clients at once, who apply
-as `kubectl apply --server-side` does.
+and processor time by the kernel. Its environment is that of its image, and its flags are the defaults: a poll each 60 s; each
+5 s while something is under way, and after a minute of that ever more seldom. But it may reach the simulator, it logs as text,
+and the guard against many deletions is off, since one scenario deletes all. All profiles have a CSV source without files, so
+nothing synchronizes. Rest is watched for minutes (`--rest`); what is said of an hour is calculated from that, without the token
+that is renewed once an hour. People are eight clients at once, who apply as `kubectl apply --server-side` does.
 
-Programs, API server, etcd and clients share one machine. So a time says little by itself, and stands beside the time of a
-bare client in the same run: it applies as many resources, writes for each the versions of its status and the events that
-the operator wrote, and an annotation for each other write of the operator's (a finalizer, the status of a connection), 16
-at once, with the operator's own account and place in the API server's queues. It decides nothing, checks nothing and calls
-no Graph. The operator's time ends when all profiles are Ready, the bare client's when it has written the same; connections
+Every scenario ran once for each column: how much two runs differ is not shown. Programs, API server, etcd and clients share
+one machine, and etcd does not wait for its disk, which makes every write faster than in a cluster of yours, the bare client's
+as well. So a time says little by itself, and stands beside the time of a bare client in the same run: it applies as many
+resources, writes for each the versions of its status and the events that the operator wrote, and an annotation for each other
+write of the operator's (a finalizer, the status of a connection), 16 at once, with the operator's own account and place in the
+API server's queues. It decides nothing, checks nothing and calls no Graph. The operator's time ends when all profiles are
+Ready, the bare client's when it has written the same; connections
 that say only later how many use them are left out, and a few events that come after the last status count for the bare
 client alone.
 ";
@@ -151,12 +154,16 @@ fn machines(reports: &[Report]) -> String {
             runs.entry(machine(&record.run)).or_default().push(shown(*scenario).0);
         }
         for (run, scenarios) in runs {
-            let _ = writeln!(text, "- {} ({}): {run}", report.shape.short(), scenarios.join("; "));
+            let of_run = report.scenarios.values().filter(|record| machine(&record.run) == run);
+            let minutes: f64 = of_run.map(|record| record.seconds / 60.0).sum();
+            let took = number(minutes, 0);
+            let scenarios = scenarios.join("; ");
+            let _ = writeln!(text, "- {} ({scenarios}), {took} min: {run}", report.shape.short());
         }
     }
     text.push_str(
-        "\nWhere processors were busy before, the machine did other work: then times, and what depends on them, are too long. \
-         Counts are not touched by it.\n",
+        "\nWhere processors were busy before, the machine did other work: then times, and what depends on them, as lists while \
+         a burst lasts, are too large.\n",
     );
     text
 }
@@ -260,15 +267,22 @@ const LIMIT_MIB: f64 = 256.0;
 fn fleet(reports: &[Report]) -> String {
     const TENANTS: usize = 1_000;
     const EACH: usize = 100;
-    let Some(growth) = growth(reports) else { return String::new() };
+    let title = "\n## A fleet of 1,000 tenants and 100,000 profiles\n\n";
+    let Some(growth) = growth(reports) else {
+        return format!(
+            "{title}Not calculated: for that the rest of as many profiles with three and with more in a tenant must have been \
+             measured, and the rest of fewer.\n"
+        );
+    };
     let mut text = format!(
-        "\n## A fleet of 1,000 tenants and 100,000 profiles\n\n\
-         Not measured but calculated, from the rests above: {} MiB for an operator with nothing, {} KiB more for each profile \
-         and {} KiB for each tenant; {} ms of processor time for a list and {} µs for each profile on it. One list a minute of \
-         each tenant, 100 profiles in each:\n\n\
+        "{title}\
+         Not measured but calculated, from the rests above: {} MiB and {} % of a core for an operator with nothing, {} KiB more for \
+         each profile and {} KiB for each tenant; {} ms of processor time for a list and {} µs for each profile on it. One list a \
+         minute of each tenant, 100 profiles in each, at rest:\n\n\
          | Operators | Tenants each | Memory each (MiB) | Processor time each (% of a core) | Graph calls a second, all together |\n\
          |---:|---:|---:|---:|---:|\n",
         number(growth.base_mib, 1),
+        number(growth.base_cpu_percent, 2),
         number(growth.kib_per_profile, 1),
         number(growth.kib_per_tenant, 1),
         number(growth.ms_per_list, 2),
@@ -285,25 +299,37 @@ fn fleet(reports: &[Report]) -> String {
         ];
         row(&mut text, &cells.each_ref().map(String::as_str));
     }
-    let fits =
-        (LIMIT_MIB - growth.base_mib) * 1024.0 / (growth.kib_per_profile + growth.kib_per_tenant / 3.0);
+    let peak = peak(reports).unwrap_or(1.0);
+    let fits = (LIMIT_MIB / peak - growth.base_mib) * 1024.0
+        / (growth.kib_per_profile + growth.kib_per_tenant / 3.0);
     let _ = writeln!(
         text,
-        "\nThe chart lets the operator have {} MiB (`resources.limits.memory`). By the same calculation about {} profiles fit into \
-         that, three in a tenant; with more, raise it.",
+        "\nThe chart lets the operator have {} MiB (`resources.limits.memory`). A burst took up to {} times as much memory as the \
+         rest after it; so by the same calculation about {} profiles fit, three in a tenant. With more, raise it.",
         number(LIMIT_MIB, 0),
+        number(peak, 2),
         number((fits / 1_000.0).floor() * 1_000.0, 0),
     );
     text.push_str(
-        "\nSeveral operators share a fleet by namespaces: each is a release of its own, with `--namespace` for each of its \
-         namespaces and a lease of its own (`--lease-name`). No tenant may be served by two: names are unique within a tenant, and \
-         each operator knows its own resources alone. What is shared stays one: the API server, and the watches of each operator.\n",
+        "\nSeveral operators share a fleet by namespaces: each is a release of its own, which looks into its own \
+         namespaces (`watchNamespaces` in the chart's values). No tenant may be served by two: names are unique within a tenant, and \
+         each operator knows its own resources alone. An operator of some namespaces has a watch of each kind in each of them; that \
+         is not in the calculation.\n",
     );
     text
 }
 
 fn pictures(reports: &[Report]) -> String {
-    let mut text = String::from("\n## Pictures\n\nOne scenario after the other, as they ran.\n");
+    let shown: BTreeSet<Scenario> =
+        reports.iter().flat_map(picture::shown).map(|(scenario, _)| scenario).collect();
+    let letters: Vec<String> =
+        shown.iter().map(|one| format!("{} {}", one.letter(), figures::shown(*one).0)).collect();
+    let mut text = format!(
+        "\n## Pictures\n\nThe operator as it is shipped, one scenario after the other, rest in green. Those that need a world of \
+         their own, and those of another run, stand beside the others without having followed them. While the bare client works \
+         the writes are its own.\n\n{}.\n",
+        letters.join("; ")
+    );
     for report in reports {
         let _ = write!(text, "\n![{}]({})\n", report.shape.title(), report.shape.file("svg"));
     }

@@ -1,5 +1,7 @@
 //! A round as a picture: what the operator took and did, second by second, scenario after scenario. Pure.
 
+use std::collections::BTreeSet;
+
 use xtask::chart::{Band, Chart, Line, Panel};
 
 use super::report::{Record, Report};
@@ -14,13 +16,13 @@ pub(super) fn draw(report: &Report) -> Chart {
     let mut begin = 0.0;
     let (mut bands, mut memory, mut cpu) = (Vec::new(), Vec::new(), Vec::new());
     let (mut calls, mut writes) = (Vec::new(), Vec::new());
-    for (scenario, record) in &report.scenarios {
+    for (scenario, record) in shown(report) {
         let place = |seconds: f64| begin + seconds;
         bands.push(Band {
             from: begin,
             to: place(record.seconds),
-            label: name(*scenario, record, report),
-            shaded: *scenario == Scenario::Rest,
+            label: scenario.letter().to_string(),
+            shaded: scenario == Scenario::Rest,
         });
         let pieces = record.samples.chunk_by(|one, other| one.process == other.process);
         for piece in pieces {
@@ -37,10 +39,10 @@ pub(super) fn draw(report: &Report) -> Chart {
         lines: vec![Line { name: String::new(), pieces }],
         values: Vec::new(),
     };
-    let run = report.scenarios.values().next().map(|record| &record.run);
+    let runs: BTreeSet<String> = shown(report).map(|(_, record)| super::page::machine(&record.run)).collect();
     Chart {
         title: format!("edusync: {}", report.shape.title()),
-        notes: run.map(super::page::machine).into_iter().collect(),
+        notes: runs.into_iter().collect(),
         seconds: begin,
         bands,
         panels: vec![
@@ -53,11 +55,10 @@ pub(super) fn draw(report: &Report) -> Chart {
     }
 }
 
-/// Short where there is no room.
-fn name(scenario: Scenario, record: &Record, report: &Report) -> String {
-    let all: f64 = report.scenarios.values().map(|record| record.seconds).sum();
-    let word = format!("{scenario:?}").to_lowercase();
-    if record.seconds > all * 0.05 { word } else { word.chars().take(3).collect() }
+/// What is in the picture: another build of the operator is another program.
+pub(super) fn shown(report: &Report) -> impl Iterator<Item = (Scenario, &Record)> {
+    let all = report.scenarios.iter().map(|(scenario, record)| (*scenario, record));
+    all.filter(|(scenario, _)| scenario.build().is_none())
 }
 
 fn cpu_line(piece: &[super::sampler::Sample], begin: f64) -> Vec<(f64, f64)> {

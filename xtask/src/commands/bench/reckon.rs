@@ -10,6 +10,8 @@ use super::shape::Shape;
 pub(super) struct Growth {
     /// Memory of an operator that has nothing to do, in MiB.
     pub(super) base_mib: f64,
+    /// Processor time of the same, in percent of a core.
+    pub(super) base_cpu_percent: f64,
     pub(super) kib_per_profile: f64,
     /// A tenant, with its connection.
     pub(super) kib_per_tenant: f64,
@@ -37,9 +39,17 @@ pub(super) fn pages(per_tenant: usize) -> usize {
 
 /// From the largest shapes with small and with large tenants, and the smallest of all. None while they are not there.
 pub(super) fn growth(reports: &[Report]) -> Option<Growth> {
+    let base_cpu_percent = reports
+        .iter()
+        .filter_map(|one| one.figure("idle.cpu_percent"))
+        .min_by(f64::total_cmp)
+        .unwrap_or_default();
     let measured: Vec<(Shape, f64, f64)> = reports
         .iter()
-        .filter_map(|one| Some((one.shape, one.figure("rest.memory_mib")?, one.figure("rest.cpu_percent")?)))
+        .filter_map(|one| {
+            let cpu = one.figure("rest.cpu_percent")? - base_cpu_percent;
+            Some((one.shape, one.figure("rest.memory_mib")?, cpu))
+        })
         .collect();
     let large_of = |small: &(Shape, f64, f64)| {
         let same = measured.iter().filter(|one| one.0.per_tenant > 3 && one.0.profiles == small.0.profiles);
@@ -48,7 +58,8 @@ pub(super) fn growth(reports: &[Report]) -> Option<Growth> {
     let both = measured.iter().filter(|one| one.0.per_tenant == 3 && one.0.tenants() > 1);
     let both = both.filter_map(|small| Some((*small, large_of(small)?)));
     let (small, large) = &both.max_by_key(|(small, _)| small.0.profiles)?;
-    let least = measured.iter().min_by_key(|one| one.0.profiles)?;
+    let least =
+        measured.iter().filter(|one| one.0.profiles < large.0.profiles).min_by_key(|one| one.0.profiles)?;
     let tenants = |one: &(Shape, f64, f64)| count(one.0.tenants());
     let profiles = |one: &(Shape, f64, f64)| count(one.0.profiles);
     let per_tenant = (small.1 - large.1) / (tenants(small) - tenants(large));
@@ -59,6 +70,7 @@ pub(super) fn growth(reports: &[Report]) -> Option<Growth> {
     let per_list = (ms(small) - ms(large)) / (tenants(small) - tenants(large));
     let per_listed = (ms(large) - per_list * tenants(large)) / profiles(large);
     let growth = Growth {
+        base_cpu_percent,
         base_mib: least.1 - per_tenant * tenants(least) - per_profile * profiles(least),
         kib_per_profile: per_profile * 1024.0,
         kib_per_tenant: per_tenant * 1024.0,
@@ -66,6 +78,17 @@ pub(super) fn growth(reports: &[Report]) -> Option<Growth> {
         us_per_profile: per_listed * 1000.0,
     };
     growth.base_mib.is_finite().then_some(growth)
+}
+
+/// How many times as much memory as at rest a burst has taken at most, where there are many profiles.
+pub(super) fn peak(reports: &[Report]) -> Option<f64> {
+    let peaks = reports.iter().filter(|one| one.shape.profiles >= 1_000).filter_map(|one| {
+        let rest = one.figure("rest.memory_mib")?;
+        let bursts = ["create.peak_memory_mib", "delete.peak_memory_mib", "restart.peak_memory_mib"];
+        let highest = bursts.iter().filter_map(|name| one.figure(name)).max_by(f64::total_cmp)?;
+        Some(highest / rest)
+    });
+    peaks.max_by(f64::total_cmp)
 }
 
 impl Growth {
@@ -78,7 +101,7 @@ impl Growth {
         let ms = self.ms_per_list * lists + self.us_per_profile / 1000.0 * profiles / interval;
         Part {
             memory_mib: self.base_mib + kib / 1024.0,
-            cpu_percent: ms / 10.0,
+            cpu_percent: self.base_cpu_percent + ms / 10.0,
             calls_per_second: lists * count(pages(per_tenant)),
         }
     }
@@ -97,8 +120,9 @@ mod tests {
         let shape = Shape { profiles, per_tenant };
         let (tenants, profiles) = (count(shape.tenants()), count(profiles));
         let memory = 20.0 + (profiles + 10.0 * tenants) / 1024.0;
-        let cpu = (tenants + profiles * 0.01) / 600.0;
-        let figures = [("rest.memory_mib".to_owned(), memory), ("rest.cpu_percent".to_owned(), cpu)];
+        let cpu = 0.5 + (tenants + profiles * 0.01) / 600.0;
+        let figures = [("rest.memory_mib", memory), ("rest.cpu_percent", cpu), ("idle.cpu_percent", 0.5)]
+            .map(|(name, value)| (name.to_owned(), value));
         let run = Run::now(&std::env::current_exe().unwrap()).unwrap();
         let record = Record {
             run,
@@ -125,6 +149,8 @@ mod tests {
         let part = growth.part(1000, 100, 10, 60.0);
         close(part.memory_mib, 20.0 + 11_000.0 / 1024.0);
         close(part.calls_per_second, 100.0 / 60.0);
+        // 100 lists of 100 profiles a minute: 2 ms each.
+        close(part.cpu_percent, 0.5 + 200.0 / 600.0);
     }
 
     #[test]
@@ -137,5 +163,6 @@ mod tests {
     #[test]
     fn one_shape_says_nothing_of_growth() {
         assert_eq!(growth(&[report(1000, 3)]), None);
+        assert_eq!(growth(&[report(1000, 3), report(1000, 300)]), None, "of one size");
     }
 }

@@ -164,6 +164,10 @@ pub(super) fn keep(folder: &Path, shape: &Shape, run: &Run, outcome: Outcome) ->
         keepers: outcome.keepers,
         spenders: outcome.spenders,
     };
+    if outcome.scenario == Scenario::Create {
+        // It is compared with a create of its own run.
+        report.scenarios.remove(&Scenario::Bare);
+    }
     report.scenarios.insert(outcome.scenario, record);
     let text = serde_json::to_string(&report).context("a report cannot be written as JSON")?;
     fs::write(&path, text + "\n").with_context(|| format!("cannot write {}", path.display()))?;
@@ -172,7 +176,13 @@ pub(super) fn keep(folder: &Path, shape: &Shape, run: &Run, outcome: Outcome) ->
 
 fn load(path: &Path) -> Result<Report> {
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("{} is no report of a benchmark", path.display()))
+    let mut report: Report = serde_json::from_str(&text)
+        .with_context(|| format!("{} is no report of a benchmark", path.display()))?;
+    let run_of = |scenario| Some(&report.scenarios.get(&scenario)?.run);
+    if run_of(Scenario::Bare) != run_of(Scenario::Create) {
+        report.scenarios.remove(&Scenario::Bare);
+    }
+    Ok(report)
 }
 
 /// All reports in a folder, smallest shape first.
@@ -232,5 +242,23 @@ mod tests {
         let rest = &reports[0].scenarios[&Scenario::Rest];
         assert!((rest.figures["rest.cpu_percent"] - 3.0).abs() < 1e-9);
         assert_eq!(reports[0].shape, shape);
+    }
+
+    #[test]
+    fn a_bare_client_is_compared_with_a_create_of_its_own_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let shape = Shape { profiles: 100, per_tenant: 3 };
+        let run = Run::now(&std::env::current_exe().unwrap()).unwrap();
+        let keep = |scenario, run: &Run| {
+            let report = keep(folder.path(), &shape, run, outcome(scenario, 1.0)).unwrap();
+            report.scenarios.contains_key(&Scenario::Bare)
+        };
+        keep(Scenario::Create, &run);
+        assert!(keep(Scenario::Bare, &run));
+        assert!(keep(Scenario::Rest, &run));
+        assert!(!keep(Scenario::Create, &run), "another create");
+        let other = Run { commit: "another".to_owned(), ..run };
+        keep(Scenario::Bare, &other);
+        assert!(!all(folder.path()).unwrap()[0].scenarios.contains_key(&Scenario::Bare));
     }
 }

@@ -116,7 +116,10 @@ impl<'a> Round<'a> {
                 continue;
             }
             let outcome = self.measure(scenario)?;
-            if wanted.contains(&scenario) {
+            // A bare client is compared with the create of its own run.
+            let is_told = wanted.contains(&scenario)
+                || (scenario == Scenario::Create && wanted.contains(&Scenario::Bare));
+            if is_told {
                 tell(outcome)?;
             }
         }
@@ -191,6 +194,15 @@ impl<'a> Round<'a> {
     pub(super) fn until(
         &mut self,
         step: &Step,
+        holds: impl FnMut(&mut Self) -> (bool, String),
+    ) -> Result<()> {
+        self.until_within(step, LIMIT, holds)
+    }
+
+    fn until_within(
+        &mut self,
+        step: &Step,
+        limit: Duration,
         mut holds: impl FnMut(&mut Self) -> (bool, String),
     ) -> Result<()> {
         let watch = Stopwatch::start();
@@ -206,8 +218,8 @@ impl<'a> Round<'a> {
                 self.stage.check()?;
             }
             self.interrupt.check()?;
-            if watch.elapsed() > LIMIT {
-                bail!("it does not end: {detail} after {} min", LIMIT.as_secs() / 60);
+            if watch.elapsed() > limit {
+                bail!("it does not end: {detail} after {} min", limit.as_secs() / 60);
             }
             thread::sleep(TICK);
         }
@@ -216,7 +228,7 @@ impl<'a> Round<'a> {
     /// Waits so long.
     pub(super) fn pass(&mut self, step: &Step, length: Duration) -> Result<()> {
         let watch = Stopwatch::start();
-        self.until(step, |_| {
+        self.until_within(step, length + LIMIT, |_| {
             let left = length.saturating_sub(watch.elapsed());
             (left.is_zero(), format!("{} s left", left.as_secs() + 1))
         })

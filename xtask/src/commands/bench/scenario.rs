@@ -58,6 +58,12 @@ impl Scenario {
         }
     }
 
+    /// Its letter in the pictures.
+    pub(super) fn letter(self) -> char {
+        let place = Self::value_variants().iter().position(|one| *one == self).unwrap_or_default();
+        ('a'..='z').nth(place).unwrap_or('?')
+    }
+
     /// Does it need a world of its own?
     pub(super) fn is_apart(self) -> bool {
         matches!(self, Self::Follow | Self::NoExpand | Self::Heap | Self::Cpu)

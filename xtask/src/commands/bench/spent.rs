@@ -72,10 +72,10 @@ fn resident(report: &Report) -> String {
     let figures = ["rest.memory_mib", "rest.private_mib", "heap.alive_mib"].map(|name| report.figure(name));
     let [Some(memory), Some(private), Some(alive)] = figures else { return String::new() };
     format!(
-        "\nOf {} MiB that are resident at this size {} MiB are pages of the program itself, which the kernel shares between its \
-         processes and drops when it needs room. The table accounts for {} MiB. What is left, {} MiB, is stacks, tables of the \
-         program that the loader has filled in, what C libraries keep, and the allocator's: its own records of small pieces, and \
-         gaps that bursts have left.\n",
+        "\nOf {} MiB that are resident at this size in the program as it is shipped {} MiB are pages of the program itself, which \
+         the kernel shares between its processes and drops when it needs room. The table, of another build, accounts for {} MiB. \
+         What is in neither, {} MiB, was not looked into: an allocator's records of small pieces and gaps that bursts have left, \
+         stacks, and tables that the loader has filled in are of that kind.\n",
         number(memory, 1),
         number(memory - private, 1),
         number(alive, 1),

@@ -114,9 +114,12 @@ pub(super) fn throttle(round: &mut Round<'_>) -> Result<Figures> {
     let storm = account.within(begun, TROUBLE);
     let minutes = TROUBLE.as_secs_f64() / 60.0;
     let last = puts(&account).into_values().max().unwrap_or(ended);
+    let refused = storm.calls(|call| call.status == 429);
+    anyhow::ensure!(refused > 0.0, "nobody was answered 429, so that nothing was measured");
     let despite = meter::calls_despite_retry_after(&account.calls, WAIT);
     Ok(Figures::from([
         ("throttle.calls_despite_retry_after", count(despite)),
+        ("throttle.refused", refused),
         ("throttle.calls_per_tenant_minute", storm.calls(|_| true) / count(round.shape.tenants()) / minutes),
         ("throttle.writes_meanwhile", count(storm.writes().count())),
         ("throttle.changes", count(expected)),
@@ -147,7 +150,8 @@ pub(super) fn away(round: &mut Round<'_>) -> Result<Figures> {
     for call in account.graph().filter(|call| call.came() >= back && call.status == 200 && call.is_list()) {
         good.entry(call.tenant.as_deref().unwrap_or_default()).or_insert(call.answered);
     }
-    let last = good.values().max().map_or(0.0, |last| last.duration_since(back).as_secs_f64());
+    let last = good.values().max().context("no tenant has a good list since Graph is back")?;
+    let last = last.duration_since(back).as_secs_f64();
     let steady = account.within(back.checked_add(MINUTE).unwrap_or(back), MINUTE);
     Ok(Figures::from([
         ("away.calls_per_tenant_minute", trouble.calls(|_| true) / tenants / (TROUBLE.as_secs_f64() / 60.0)),

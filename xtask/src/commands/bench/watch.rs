@@ -89,11 +89,13 @@ impl Watch {
     /// Watches what is at `path`, from now on and including what is there.
     pub(super) fn start(client: &Client, path: &str) -> Result<Self> {
         let seen = Arc::<Mutex<Seen>>::default();
+        // Longer than any round: left to itself the server ends a watch after half an hour or an hour.
+        let path = format!("{path}?watch=true&timeoutSeconds=86400");
         // The server takes a moment to serve a kind that is new to it, and answers 429 until then.
-        let mut lines = client.stream(&format!("{path}?watch=true"));
+        let mut lines = client.stream(&path);
         poll_until(READY_LIMIT, POLL, || {
             if lines.is_err() {
-                lines = client.stream(&format!("{path}?watch=true"));
+                lines = client.stream(&path);
             }
             lines.is_ok()
         });
