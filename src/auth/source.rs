@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Deserializer};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tracing::Instrument as _;
@@ -242,7 +242,8 @@ impl Inner {
                 let turn = token.turn().await;
                 let fields = redemption(turn.newest()?, client_secret.as_ref());
                 let mut answer = self.post(fields, deadline).await?;
-                turn.redeemed(answer.refresh_token.take(), self.clock.now()).await;
+                let newer = answer.refresh_token.take().filter(|token| !token.expose_secret().is_empty());
+                turn.redeemed(newer, self.clock.now()).await;
                 Ok(answer)
             }
             Credential::ManagedIdentity { endpoint } => self.ask_the_node(endpoint, deadline).await,
@@ -272,7 +273,7 @@ impl Inner {
         let status = response.status().as_u16();
         tracing::debug!(status, "asked the metadata service for a token");
         if status != 200 {
-            let wait = retry_after(response.headers(), self.clock.now());
+            let wait = retry_after(response.headers(), self.clock.wall_now());
             let error = managed_identity::failure(status, wait);
             tracing::warn!(status, %error, "no token");
             return Err(error);
@@ -308,7 +309,7 @@ pub(super) async fn ask(
     if response.status() == http::StatusCode::OK {
         return Ok(Granted { body: response.into_body() });
     }
-    let wait = retry_after(response.headers(), clock.now());
+    let wait = retry_after(response.headers(), clock.wall_now());
     let error = AuthError::from_answer(response.status().as_u16(), response.body(), wait);
     // While somebody signs in, that word is no news.
     if error.word() != Some("authorization_pending") {

@@ -174,7 +174,7 @@ impl BlobClient {
             403 => BlobError::Expired,
             408 | 429 | 500.. => BlobError::Unavailable {
                 what: format!("HTTP {status}"),
-                retry_after: retry_after(response.headers(), self.clock.now()),
+                retry_after: retry_after(response.headers(), self.clock.wall_now()),
             },
             _ => BlobError::Refused { status, code: error_code(response) },
         }

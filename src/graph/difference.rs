@@ -24,6 +24,8 @@ fn compare(path: &str, wanted: &Value, actual: &Value, paths: &mut Vec<String>) 
                     if kind(Some(wanted)) != kind(Some(actual)) {
                         paths.push(inner);
                     }
+                } else if name == "appliesTo" && same_word(value, others.get(name)) {
+                    // The preview of 2017 wrote roles in Pascal case.
                 } else {
                     compare(&inner, value, others.get(name).unwrap_or(&Value::Null), paths);
                 }
@@ -47,7 +49,12 @@ fn same_set(items: &[Value], others: &[Value]) -> bool {
 
 fn same_scalar(wanted: &Value, actual: &Value) -> bool {
     match (unset(wanted), unset(actual)) {
-        (Value::String(wanted), Value::String(actual)) => wanted == actual || same_time(wanted, actual),
+        (Value::String(wanted), Value::String(actual)) => {
+            wanted == actual || same_time(wanted, actual) || same_guid(wanted, actual)
+        }
+        // What is not set is false, and has no members.
+        (Value::Bool(false), Value::Null) => true,
+        (Value::Object(members), Value::Null) => members.is_empty(),
         (wanted, actual) => wanted == actual,
     }
 }
@@ -58,6 +65,15 @@ fn unset(value: &Value) -> &Value {
         Some(text) if text.starts_with("0001-01-01T00:00:00") => &Value::Null,
         _ => value,
     }
+}
+
+fn same_word(wanted: &Value, actual: Option<&Value>) -> bool {
+    let texts = wanted.as_str().zip(actual.and_then(Value::as_str));
+    texts.is_some_and(|(wanted, actual)| wanted.eq_ignore_ascii_case(actual))
+}
+
+fn same_guid(wanted: &str, actual: &str) -> bool {
+    wanted.eq_ignore_ascii_case(actual) && uuid::Uuid::try_parse(wanted).is_ok()
 }
 
 fn same_time(wanted: &str, actual: &str) -> bool {
@@ -91,6 +107,29 @@ mod tests {
             }
         }});
         assert_eq!(differences(&wanted, &actual), Vec::<String>::new());
+    }
+
+    #[test]
+    fn another_spelling_of_a_role_or_an_id_is_no_difference() {
+        let wanted = json!({"licensesToAssign": [
+            {"appliesTo": "student", "skuIds": ["6FD2C87F-b296-42f0-b197-1e91e994b900"]}
+        ]});
+        let actual = json!({"licensesToAssign": [
+            {"appliesTo": "Student", "skuIds": ["6fd2c87f-b296-42f0-b197-1e91e994b900"]}
+        ]});
+        assert_eq!(differences(&wanted, &actual), Vec::<String>::new());
+        assert_eq!(differences(&json!({"displayName": "a"}), &json!({"displayName": "A"})), ["displayName"]);
+    }
+
+    #[test]
+    fn what_is_not_set_is_false_and_has_no_members() {
+        let wanted = json!({"teacher": {"isSyncDeferred": false}, "section": {}});
+        assert!(differences(&wanted, &json!({"teacher": {"isSyncDeferred": null}})).is_empty());
+        assert_eq!(
+            differences(&wanted, &json!({"teacher": {"isSyncDeferred": true}})),
+            ["teacher.isSyncDeferred"]
+        );
+        assert_eq!(differences(&json!({"a": {"b": true}}), &json!({})), ["a"]);
     }
 
     #[test]

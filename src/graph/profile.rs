@@ -32,9 +32,11 @@ pub struct RemoteProfile {
     pub is_expanded: bool,
 }
 
-/// Ids are GUIDs. What is longer than this fits no status, and what is a step in a path leads elsewhere.
+/// Ids are GUIDs. What is longer than this fits no status, what is a step in a path leads elsewhere, and what means something
+/// to a shell must not stand in a command that people copy.
 fn is_id(id: &str) -> bool {
-    !id.is_empty() && id.len() <= 128 && id.chars().all(|c| c.is_ascii_graphic()) && id != "." && id != ".."
+    let is_fit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~');
+    !id.is_empty() && id.len() <= 128 && id.chars().all(is_fit) && id != "." && id != ".."
 }
 
 /// The members that a caller may set (Graph docs, educationSynchronizationProfile).

@@ -16,13 +16,23 @@ use crate::clock::Clock;
 /// The longest wait that is taken from an answer. A longer one is cut: it would look like a stop.
 const LONGEST: Duration = Duration::from_hours(1);
 
-/// Reads `Retry-After`: seconds, possibly with a fraction, a list of them, or an HTTP date.
+/// The shortest: whoever asks to come again at once must not be asked in a loop.
+const SHORTEST: Duration = Duration::from_secs(1);
+
+/// Reads `Retry-After`: seconds, possibly with a fraction, a list of them, or an HTTP date. A date is compared with that of
+/// the answer; `wall_now` is for one without.
 #[must_use]
-pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
-    let value = headers.get(http::header::RETRY_AFTER)?.to_str().ok()?.trim();
+pub fn retry_after(headers: &HeaderMap, wall_now: Timestamp) -> Option<Duration> {
+    asked_for(headers, wall_now).map(|wait| wait.clamp(SHORTEST, LONGEST))
+}
+
+fn asked_for(headers: &HeaderMap, wall_now: Timestamp) -> Option<Duration> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let value = text(http::header::RETRY_AFTER)?;
     if let Ok(date) = rfc2822::parse(value) {
-        let left = date.timestamp().duration_since(now);
-        return Some(Duration::try_from(left).unwrap_or(Duration::ZERO).min(LONGEST));
+        let answered = text(http::header::DATE).and_then(|date| rfc2822::parse(date).ok());
+        let answered = answered.map_or(wall_now, |date| date.timestamp());
+        return Some(Duration::try_from(date.timestamp().duration_since(answered)).unwrap_or_default());
     }
     let longest = value
         .split(',')
@@ -131,10 +141,24 @@ mod tests {
         assert_eq!(read("2.128"), Some(Duration::from_secs_f64(2.128)));
         assert_eq!(read("3,7"), Some(Duration::from_secs(7)));
         assert_eq!(read("Tue, 14 Nov 2023 22:13:50 GMT"), Some(Duration::from_secs(30)));
-        assert_eq!(read("Tue, 14 Nov 2023 22:13:10 GMT"), Some(Duration::ZERO));
+        for at_once in ["Tue, 14 Nov 2023 22:13:10 GMT", "0", "0.2"] {
+            assert_eq!(read(at_once), Some(SHORTEST), "{at_once}");
+        }
         assert_eq!(read("1e300"), Some(LONGEST));
         for nonsense in ["soon", "", "-3", "NaN", "inf"] {
             assert_eq!(read(nonsense), None, "{nonsense}");
+        }
+    }
+
+    /// Else every date would be in the past, or far away, for a machine whose clock is wrong.
+    #[test]
+    fn a_date_is_compared_with_that_of_the_answer() {
+        let mut headers = HeaderMap::new();
+        headers.insert(http::header::RETRY_AFTER, "Tue, 14 Nov 2023 22:13:50 GMT".parse().unwrap());
+        headers.insert(http::header::DATE, "Tue, 14 Nov 2023 22:13:10 GMT".parse().unwrap());
+        for wrong in [0, 1_700_000_000, 4_000_000_000] {
+            let wait = retry_after(&headers, Timestamp::from_second(wrong).unwrap());
+            assert_eq!(wait, Some(Duration::from_secs(40)), "{wrong}");
         }
     }
 

@@ -9,8 +9,11 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use futures::future::BoxFuture;
 
-/// No answer is longer than this; 10,000 profiles in one page are a tenth of it.
-const LONGEST_ANSWER: usize = 64 * 1024 * 1024;
+/// No answer is longer than this; 10,000 profiles in one page are less than half of it. Read as JSON it may take several
+/// times as much, and the chart lets the process have 256 MiB.
+const LONGEST_ANSWER: usize = 16 * 1024 * 1024;
+/// The same of an answer that is no success. What is longer is cut off, and its status counts all the same.
+const LONGEST_REFUSAL: usize = 1024 * 1024;
 
 /// Why there is no response.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -130,8 +133,11 @@ impl HttpTransport {
         std::mem::swap(response.headers_mut(), answer.headers_mut());
         let mut body = BytesMut::new();
         while let Some(chunk) = answer.chunk().await.map_err(|e| TransportError::NoAnswer(causes(e)))? {
+            if body.len() + chunk.len() > LONGEST_REFUSAL && !response.status().is_success() {
+                break;
+            }
             if body.len() + chunk.len() > LONGEST_ANSWER {
-                return Err(TransportError::NoAnswer("the answer is longer than 64 MiB".to_owned()));
+                return Err(TransportError::NoAnswer("the answer is longer than 16 MiB".to_owned()));
             }
             body.extend_from_slice(&chunk);
         }

@@ -253,8 +253,13 @@ impl Shared {
     }
 
     async fn poll(&self) {
-        let began = self.clock.now();
-        self.lock().pace.began(began);
+        let began = {
+            let mut state = self.lock();
+            // Asked within the lock: whoever asks for a list after this moment gets the next one.
+            let began = self.clock.now();
+            state.pace.began(began);
+            began
+        };
         let span = Span::root("poll profiles");
         span.set("server.address", host(&self.client.endpoint));
         let result = span.around(self.client.list_with_status()).await;

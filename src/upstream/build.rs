@@ -94,12 +94,14 @@ impl Upstreams {
 
     /// What all connections of a tenant and an application have in common.
     fn shared(&self, tenant: &Tenant, client_id: &str, dialect: Dialect) -> (Arc<Gate>, Arc<Learnt>) {
+        // Two spellings of one id must not be two applications.
+        let client_id = client_id.to_ascii_lowercase();
         let mut inner = self.lock();
         inner.tidy(self.clock.now());
         let gate = || Arc::new(Gate::new(self.settings.budget));
-        let gate = inner.gates.entry((tenant.clone(), client_id.to_owned())).or_insert_with(gate);
+        let gate = inner.gates.entry((tenant.clone(), client_id.clone())).or_insert_with(gate);
         let gate = Arc::clone(gate);
-        let learnt = inner.learnt.entry((tenant.clone(), client_id.to_owned(), dialect)).or_default();
+        let learnt = inner.learnt.entry((tenant.clone(), client_id, dialect)).or_default();
         (gate, Arc::clone(learnt))
     }
 }

@@ -12,8 +12,8 @@ use graph_simulator::Settings;
 use serde_json::json;
 
 use crate::support::{
-    CANARY, Lease, TIMEOUT, answering, body, client, client_of, clock, create, delete, scripted, simulated,
-    token_answer,
+    CANARY, Lease, TIMEOUT, answered_by, answering, body, client, client_of, clock, create, delete, scripted,
+    simulated, token_answer,
 };
 
 #[tokio::test(start_paused = true)]
@@ -101,6 +101,49 @@ async fn no_token_goes_to_another_host() {
     for transport in [transport, redirect] {
         assert!(!transport.seen.lock().unwrap().iter().any(|seen| seen.uri().host() == Some("evil.example")));
     }
+}
+
+/// A page whose next link has this token; none: the last.
+fn page(next: Option<usize>) -> serde_json::Value {
+    let link = next.map(|next| format!("https://graph.microsoft.com/beta/next?$skiptoken={next}"));
+    json!({"value": [], "@odata.nextLink": link})
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_leads_back_to_where_it_was_is_given_up() {
+    let pages = [("0", 1), ("1", 2), ("2", 1)];
+    let transport = answered_by(move |request| {
+        let token =
+            request.uri().query().and_then(|query| query.split_once('=')).map_or("0", |(_, token)| token);
+        let next = pages.iter().find(|(own, _)| *own == token).map(|(_, next)| *next);
+        (200, page(next).to_string())
+    });
+    assert!(matches!(client_of(&transport).list().await, Err(GraphError::Unknown { .. })));
+    assert_eq!(transport.calls.load(Ordering::SeqCst), 3);
+}
+
+/// Whoever waits for it holds a place in which others could have their turn.
+#[tokio::test(start_paused = true)]
+async fn a_list_that_goes_on_for_minutes_is_given_up() {
+    let pages = std::sync::atomic::AtomicUsize::new(0);
+    let transport = answered_by(move |_| (200, page(Some(pages.fetch_add(1, Ordering::SeqCst))).to_string()));
+    transport.call_takes.store(25, Ordering::SeqCst);
+    let client = client_of(&transport);
+    let began = tokio::time::Instant::now();
+    assert!(matches!(client.list().await, Err(GraphError::Unknown { .. })));
+    assert_eq!(began.elapsed(), Duration::from_mins(3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_asks_to_wait_is_waited_for() {
+    for status in [429, 500, 503, 504] {
+        let client = client_of(&answering(status, &[("retry-after", "30")], "{}"));
+        assert!(client.list().await.is_err());
+        assert_eq!(client.gate.closed_for(client.clock.now()), Some(Duration::from_secs(30)), "{status}");
+    }
+    let client = client_of(&answering(504, &[], "{}"));
+    assert!(client.list().await.is_err());
+    assert_eq!(client.gate.closed_for(client.clock.now()), None);
 }
 
 #[tokio::test(start_paused = true)]

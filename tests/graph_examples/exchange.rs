@@ -95,13 +95,13 @@ impl Exchange {
             (None, Value::Null) => assert!(sent.body().is_empty(), "{name}"),
             (None, body) => {
                 let actual: Value = serde_json::from_slice(sent.body()).unwrap();
-                assert_eq!(actual, without_nulls(body), "{name}");
+                assert_eq!(without_nulls(&actual), without_nulls(body), "{name}");
             }
         }
     }
 }
 
-/// Absent and null are the same (OData JSON format); the client leaves out what is not set.
+/// Absent and null are the same (OData JSON format).
 pub fn without_nulls(value: &Value) -> Value {
     match value {
         Value::Object(members) => {

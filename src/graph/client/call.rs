@@ -148,9 +148,9 @@ impl GraphClient {
             "Graph answered"
         );
         let now = self.clock.now();
-        let wait = retry_after(&parts.headers, now);
+        let wait = retry_after(&parts.headers, self.clock.wall_now());
         let asked = match (parts.status.as_u16(), wait) {
-            (429 | 503, Some(wait)) => Some(wait),
+            (400.., Some(wait)) => Some(wait),
             (429, None) => Some(WITHOUT_RETRY_AFTER),
             _ => None,
         };

@@ -7,7 +7,7 @@ use http::{Method, StatusCode};
 use url::Url;
 
 use super::call::{Answer, Call, UNKNOWN_ENUM_MEMBERS};
-use super::pages::{MOST_PAGES, NextPage};
+use super::pages::{NextPage, Walk, whole};
 use super::{GraphClient, unreadable};
 use crate::api::connection::Dialect;
 use crate::graph::RemoteProfile;
@@ -96,12 +96,16 @@ impl GraphClient {
     }
 
     async fn list_all(&self, with_status: bool) -> Result<Profiles, GraphError> {
-        let mut profiles = BTreeMap::new();
+        whole(self.all_pages(with_status)).await
+    }
+
+    async fn all_pages(&self, with_status: bool) -> Result<Profiles, GraphError> {
+        let (mut profiles, mut walk) = (BTreeMap::new(), Walk::default());
         let mut url = self.collection()?;
         if with_status {
             url.set_query(Some("$expand=profileStatus"));
         }
-        for _ in 0..MOST_PAGES {
+        loop {
             self.may_read(Urgency::Poll).await?;
             let mut call = self.read_call("list", url);
             call.prefer = with_status.then_some(UNKNOWN_ENUM_MEMBERS);
@@ -118,12 +122,11 @@ impl GraphClient {
                 // A list is not a snapshot: a profile can come twice while pages are read.
                 profiles.insert(profile.id.clone(), profile);
             }
-            match page.next {
+            match walk.next(&page)? {
                 Some(NextPage(next)) => url = next,
                 None => return Ok(profiles),
             }
         }
-        Err(unreadable("the list has no end", CallIds::default()))
     }
 
     /// How many profiles the tenant has.

@@ -5,7 +5,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::call::{Answer, Call, UNKNOWN_ENUM_MEMBERS};
-use super::pages::{MOST_PAGES, NextPage, Page};
+use super::pages::{NextPage, Page, Walk, whole};
 use super::{GraphClient, unreadable};
 use crate::graph::blob::UploadUrl;
 use crate::graph::budget::Urgency;
@@ -92,15 +92,22 @@ impl GraphClient {
         let has_messages = answer.json().is_some_and(|body| body.get("value").is_some_and(Value::is_array));
         match (has_messages, accepted) {
             (true, _) => {}
-            (false, true) => return Ok(Start { started: true, messages }),
+            (false, true) if answer.body.is_empty() || answer.json().is_some() => {
+                return Ok(Start { started: true, messages });
+            }
+            (false, true) => return Err(unreadable("success that is not JSON", answer.ids)),
             (false, false) => return Err(answer.into_error()),
         }
         let mut page = self.read_page(&answer)?;
-        for _ in 0..MOST_PAGES {
-            messages.extend(page.items.iter().map(VerificationMessage::read));
-            let Some(NextPage(next)) = page.next else { break };
-            page = self.further_messages(next, &answer.ids).await?;
-        }
+        let mut walk = Walk::default();
+        let further = async {
+            loop {
+                messages.extend(page.items.iter().map(VerificationMessage::read));
+                let Some(NextPage(next)) = walk.next(&page)? else { return Ok(()) };
+                page = self.further_messages(next, &answer.ids).await?;
+            }
+        };
+        whole(further).await?;
         let started = accepted && messages.iter().all(|message| message.severity != Severity::Error);
         Ok(Start { started, messages })
     }
@@ -208,18 +215,21 @@ impl GraphClient {
     /// When a page does not come or cannot be read.
     pub async fn error_counts(&self, id: &str) -> Result<ErrorCounts, GraphError> {
         let mut counts = ErrorCounts::new();
-        let mut next = None;
-        for _ in 0..MOST_PAGES {
-            let page = self.errors(id, next).await?;
-            for error in page.errors {
-                *counts.entry((error.entry_type, error.error_code)).or_default() += 1;
+        let (mut next, mut walk) = (None, Walk::default());
+        let count = async {
+            loop {
+                let page = self.errors(id, next.take()).await?;
+                next = walk.on(page.errors.len(), page.next.as_ref())?;
+                for error in page.errors {
+                    *counts.entry((error.entry_type, error.error_code)).or_default() += 1;
+                }
+                if next.is_none() {
+                    return Ok(());
+                }
             }
-            if page.next.is_none() {
-                return Ok(counts);
-            }
-            next = page.next;
-        }
-        Err(unreadable("the errors have no end", CallIds::default()))
+        };
+        whole(count).await?;
+        Ok(counts)
     }
 }
 

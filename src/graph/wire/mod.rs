@@ -151,7 +151,12 @@ fn customizations_object(customizations: &Customizations) -> Value {
 fn identity(configuration: &IdentitySynchronizationConfiguration, dialect: Dialect) -> Value {
     if let Some(matching) = &configuration.matching {
         let mut object = typed(dialect, "IdentityMatchingConfiguration");
-        object.insert("matchingOptions".into(), json!(matching.matching_options));
+        let mut options = json!(matching.matching_options);
+        for option in options.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+            // Said, so that one that is taken out of the manifest is a difference (Graph docs: null compares as it is).
+            option.entry("targetDomain").or_insert(Value::Null);
+        }
+        object.insert("matchingOptions".into(), options);
         return Value::Object(object);
     }
     let mut object = typed(dialect, "IdentityCreationConfiguration");

@@ -99,3 +99,20 @@ fn every_field_of_the_spec_reaches_the_body() {
     });
     assert_eq!(body, expected);
 }
+
+/// Else pupils would be matched with it for ever.
+#[test]
+fn a_domain_that_is_taken_out_of_the_manifest_is_a_difference() {
+    let mut spec = second_document();
+    let with = |domain: serde_json::Value| {
+        json!({"matching": {"matchingOptions": [
+            {"appliesTo": "student", "sourcePropertyName": "Username", "targetPropertyName": "mail", "targetDomain": domain}
+        ]}})
+    };
+    spec.identity_synchronization_configuration =
+        serde_json::from_value(with(json!("school.example"))).unwrap();
+    let graph_has = wanted(&spec);
+    spec.identity_synchronization_configuration = serde_json::from_value(with(json!(null))).unwrap();
+    let differs = crate::graph::difference::differences(&wanted(&spec), &graph_has);
+    assert_eq!(differs, ["identitySynchronizationConfiguration.matchingOptions"]);
+}

@@ -116,7 +116,7 @@ pub(super) async fn update<C: Cluster>(
         // The next lists tell whether it is gone.
         Ok(Updated::NotFound) => {
             upstream.poller.ask();
-            Ok(Done::LookAgain(Next::In(context.settings.probe_interval)))
+            Ok(Done::LookAgain(Next::In(set_back(context, o.uid(), None))))
         }
         Err(error) => Ok(not_updated(context, o, upstream, decided, error).await),
     }

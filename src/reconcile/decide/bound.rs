@@ -69,11 +69,18 @@ fn follow(o: &Observation, connection: &ConnectionFacts, profile: &RemoteProfile
     match correct::decide(o, profile, &correction) {
         None => run(o, profile, shown),
         Some(Verdict { action: Action::Nothing, standing, recheck, ask, interest, .. }) => {
-            let standing = if standing == Standing::Silent { shown.standing } else { standing };
+            // Ready of a manifest that was not sent yet would let a pipeline go on. What is said stays that of the one before.
+            let is_told = !is_new(o) && standing == Standing::Silent;
+            let standing = if is_told { shown.standing } else { standing };
             Verdict { standing, recheck, ask, interest: interest.or(shown.interest), ..shown }
         }
         Some(act) => Verdict { notices: shown.notices, interest: shown.interest, ..act },
     }
+}
+
+/// Is nothing said yet of the manifest as it is now?
+fn is_new(o: &Observation) -> bool {
+    o.status().observed_generation != Some(o.generation())
 }
 
 fn is_sync_known(o: &Observation, profile: &RemoteProfile) -> bool {
@@ -126,8 +133,9 @@ fn duplicates(o: &Observation, profile: &RemoteProfile) -> Vec<String> {
 
 /// The list does not have the profile, or there is no list.
 fn unseen(o: &Observation, id: &str) -> Verdict {
-    let under_way =
-        !matches!(o.status().state, Some(ProfileState::Provisioned | ProfileState::ProvisioningFailed));
+    let is_known =
+        matches!(o.status().state, Some(ProfileState::Provisioned | ProfileState::ProvisioningFailed));
+    let under_way = !is_known || is_new(o);
     let newest = o.memory.bound_at.is_some_and(|bound| !o.list_since(bound));
     if o.list.began.is_none() || newest {
         // Graph out of reach changes nothing here: the connection shows it, unless what is said of that is over. A resource at rest

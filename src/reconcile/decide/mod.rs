@@ -251,7 +251,8 @@ fn standing_refusal(o: &Observation, connection: &ConnectionFacts) -> Option<Ver
         return None;
     }
     // Consent or a licence may come without anything changing here.
-    let may_pass = matches!(refusal.status, 401 | 403) || o.is_being_deleted();
+    // 412, 421, 423 and 449 speak of this moment (Graph docs, "HTTP status codes").
+    let may_pass = matches!(refusal.status, 401 | 403 | 412 | 421 | 423 | 449) || o.is_being_deleted();
     let passed = Duration::try_from(o.now.duration_since(refusal.time.0)).unwrap_or_default();
     let left = o.settings.refusal_retry.saturating_sub(passed);
     if may_pass && left.is_zero() {

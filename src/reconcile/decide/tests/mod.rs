@@ -148,7 +148,7 @@ fn binding(uid: &str) -> Value {
 }
 
 pub(in crate::reconcile) fn bound() -> Value {
-    json!({"binding": binding("u"), "state": "provisioned"})
+    json!({"binding": binding("u"), "state": "provisioned", "observedGeneration": 1})
 }
 
 fn reason(verdict: &Verdict) -> Option<(&'static str, Reason)> {

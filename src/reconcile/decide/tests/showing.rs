@@ -109,6 +109,8 @@ fn a_correction_that_cannot_be_made_says_why() {
     let later = decide(&o);
     assert_eq!((later.action.clone(), later.recheck), (Action::Nothing, Some(Duration::from_secs(20))));
     assert_eq!(reason(&later), Some(("ready", Reason::Provisioned)), "what is there is said all the same");
+    Arc::make_mut(&mut o.resource).metadata.generation = Some(2);
+    assert_eq!(reason(&decide(&o)), None, "Ready would be said of a manifest that was not sent");
 }
 
 #[test]

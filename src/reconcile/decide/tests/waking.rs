@@ -144,15 +144,18 @@ fn somebody_looks_at_the_calendar_although_nothing_happens() {
 
 #[test]
 fn a_restart_makes_no_burst_for_what_is_at_rest() {
-    let without_list = |state: &str| {
-        let mut o = look(json!({"binding": binding("u"), "state": state}));
+    let of_generation = |observed: i64, state: &str| {
+        let status = json!({"binding": binding("u"), "state": state, "observedGeneration": observed});
+        let mut o = look(status);
         o.list = ListFacts::default();
         decide(&o).interest
     };
+    let without_list = |state: &str| of_generation(1, state);
     let at_rest = Interest::Profile { id: "p".to_owned(), name: NameKey::of("Contoso"), fast: false };
     assert_eq!(without_list("provisioned"), Some(at_rest.clone()));
     assert_eq!(without_list("provisioningFailed"), Some(at_rest));
     assert_eq!(without_list("provisioning"), lists(true));
+    assert_eq!(of_generation(0, "provisioned"), lists(true), "the manifest was changed meanwhile");
     // A list from before the profile was bound is as good as none.
     let mut o = look(json!({"binding": binding("u"), "state": "provisioning"}));
     (o.memory.seen, o.memory.bound_at) = (true, Some(at(NOW - 1)));
