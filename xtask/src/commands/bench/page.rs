@@ -270,8 +270,8 @@ fn fleet(reports: &[Report]) -> String {
     let title = "\n## A fleet of 1,000 tenants and 100,000 profiles\n\n";
     let Some(growth) = growth(reports) else {
         return format!(
-            "{title}Not calculated: for that the rest of as many profiles with three and with more in a tenant must have been \
-             measured, and the rest of fewer.\n"
+            "{title}Not calculated: for that the rest of as many profiles, 1,000 or more, with three and with more in a tenant \
+             must have been measured, and the rest of fewer.\n"
         );
     };
     let mut text = format!(

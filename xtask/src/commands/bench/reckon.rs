@@ -29,6 +29,9 @@ pub(super) struct Part {
     pub(super) calls_per_second: f64,
 }
 
+/// Fewer profiles say nothing of a hundred thousand: what they take is less than what differs between two runs.
+const LEAST: usize = 1_000;
+
 /// Profiles on one page of a list, as the simulator has it.
 const PAGE: usize = 100;
 
@@ -55,7 +58,8 @@ pub(super) fn growth(reports: &[Report]) -> Option<Growth> {
         let same = measured.iter().filter(|one| one.0.per_tenant > 3 && one.0.profiles == small.0.profiles);
         same.max_by_key(|one| one.0.per_tenant).copied()
     };
-    let both = measured.iter().filter(|one| one.0.per_tenant == 3 && one.0.tenants() > 1);
+    let is_large = |one: &&(Shape, f64, f64)| one.0.per_tenant == 3 && one.0.profiles >= LEAST;
+    let both = measured.iter().filter(is_large);
     let both = both.filter_map(|small| Some((*small, large_of(small)?)));
     let (small, large) = &both.max_by_key(|(small, _)| small.0.profiles)?;
     let least =
@@ -163,6 +167,7 @@ mod tests {
     #[test]
     fn one_shape_says_nothing_of_growth() {
         assert_eq!(growth(&[report(1000, 3)]), None);
+        assert_eq!(growth(&[report(1, 3), report(100, 3), report(100, 300)]), None, "too few");
         assert_eq!(growth(&[report(1000, 3), report(1000, 300)]), None, "of one size");
     }
 }
