@@ -3,12 +3,13 @@
 //! Requests that are sent while throttled count against the limit (Graph docs, "throttling"), so
 //! one answer of 429 holds for all of them.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::HeaderMap;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::budget::{Budget, BudgetSettings, Urgency};
 use crate::clock::Clock;
@@ -25,6 +26,10 @@ const SHORTEST: Duration = Duration::from_secs(1);
 pub fn retry_after(headers: &HeaderMap, wall_now: Timestamp) -> Option<Duration> {
     asked_for(headers, wall_now).map(|wait| wait.clamp(SHORTEST, LONGEST))
 }
+
+/// So long a call waits for another one that tries whether Graph lets calls through again. Whoever waits holds a
+/// place in which others could have their turn.
+const FOR_THE_TRIAL: Duration = Duration::from_secs(1);
 
 fn asked_for(headers: &HeaderMap, wall_now: Timestamp) -> Option<Duration> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
@@ -44,21 +49,30 @@ fn asked_for(headers: &HeaderMap, wall_now: Timestamp) -> Option<Duration> {
 
 /// Every call of one tenant and application goes through it: it is closed while Graph asks to wait,
 /// and lets no more calls through than the budget has.
+///
+/// When the time is over, one call goes first, and the others wait until it has ended: Graph may ask to wait once
+/// more, and all that were sent together with it would count against the limit.
 #[derive(Debug)]
 pub struct Gate {
     state: Mutex<State>,
+    /// For the one call that goes first.
+    trial: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
 struct State {
     closed_until: Option<Timestamp>,
+    /// Has no call ended since that time, as far as it was not asked to wait?
+    untried: bool,
     budget: Budget,
 }
 
-/// One call that may be made: it has been taken out of the budget.
+/// One call that may be made: it has been taken out of the budget. To be kept until the call has ended.
 #[derive(Debug)]
-#[must_use = "an admission is taken out of the budget"]
-pub struct Admission(());
+#[must_use = "an admission is taken out of the budget, and may be the only one that there is"]
+pub struct Admission(
+    #[expect(dead_code, reason = "others wait until it is dropped")] Option<OwnedSemaphorePermit>,
+);
 
 impl Default for Gate {
     fn default() -> Self {
@@ -69,25 +83,47 @@ impl Default for Gate {
 impl Gate {
     /// An open gate with a full budget.
     #[must_use]
-    pub const fn new(budget: BudgetSettings) -> Self {
-        Self { state: Mutex::new(State { closed_until: None, budget: Budget::new(budget) }) }
+    pub fn new(budget: BudgetSettings) -> Self {
+        let state = State { closed_until: None, untried: false, budget: Budget::new(budget) };
+        Self { state: Mutex::new(state), trial: Arc::new(Semaphore::new(1)) }
     }
 
-    /// Waits for the budget.
+    /// Waits for the budget, and a moment for the call that goes first.
     ///
     /// # Errors
-    /// While Graph asks to wait: how long still. That is not waited for here, since it may be an hour.
+    /// While Graph asks to wait, or has not answered that call: how long still. That is not waited for here, since it
+    /// may be an hour.
     pub async fn admit(&self, urgency: Urgency, clock: Clock) -> Result<Admission, Duration> {
+        let mut trial = None;
         loop {
             let now = clock.now();
             if let Some(left) = self.closed_for(now) {
                 return Err(left);
             }
+            if trial.is_none() && self.lock().untried {
+                trial = self.turn().await?;
+                continue;
+            }
             let taken = self.lock().budget.take(urgency, now);
             match taken {
-                Ok(()) => return Ok(Admission(())),
+                Ok(()) => return Ok(Admission(trial)),
                 Err(wait) => tokio::time::sleep(wait).await,
             }
+        }
+    }
+
+    /// Waits until no other call tries whether Graph lets calls through.
+    async fn turn(&self) -> Result<Option<OwnedSemaphorePermit>, Duration> {
+        let turn = Arc::clone(&self.trial).acquire_owned();
+        // It is never closed, so that there is always one.
+        tokio::time::timeout(FOR_THE_TRIAL, turn).await.map(Result::ok).map_err(|_| SHORTEST)
+    }
+
+    /// A call that was sent at `sent` has ended without being asked to wait.
+    pub fn ended(&self, sent: Timestamp) {
+        let mut state = self.lock();
+        if state.closed_until.is_none_or(|until| sent >= until) {
+            state.untried = false;
         }
     }
 
@@ -110,6 +146,7 @@ impl Gate {
         let mut state = self.lock();
         let before = state.closed_until.map_or(now, |old| old.max(now));
         state.closed_until = Some(before.max(until));
+        state.untried = true;
         Duration::try_from(until.duration_since(before)).unwrap_or_default()
     }
 
@@ -185,5 +222,32 @@ mod tests {
         assert_eq!(passed.as_secs(), 3, "four at once, six more at two a second");
         gate.close(Duration::from_mins(1), clock.now());
         assert_eq!(gate.admit(Urgency::Change, clock).await.map(drop), Err(Duration::from_mins(1)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn when_the_wait_is_over_one_call_goes_first() {
+        let clock = Clock::starting_at(Timestamp::from_second(1_000).unwrap());
+        let gate = Gate::default();
+        let admitted = || gate.admit(Urgency::Change, clock);
+        gate.ended(clock.now());
+        let sent_before = clock.now();
+        let wait = Duration::from_secs(30);
+        gate.close(wait, clock.now());
+        tokio::time::advance(wait).await;
+        let first = admitted().await.unwrap();
+        gate.ended(sent_before);
+        assert_eq!(admitted().await.map(drop), Err(SHORTEST), "the answer to an earlier call shows nothing");
+        drop(first);
+        let second = admitted().await.unwrap();
+        gate.close(wait, clock.now());
+        let third = async { (admitted().await.map(drop), drop(second)).0 };
+        assert_eq!(third.await, Err(wait), "it is not asked twice");
+        tokio::time::advance(wait).await;
+        let fourth = admitted().await.unwrap();
+        let (fifth, ()) = tokio::join!(admitted(), async {
+            gate.ended(clock.now());
+            drop(fourth);
+        });
+        let _all_go = (fifth.unwrap(), admitted().await.unwrap(), admitted().await.unwrap());
     }
 }

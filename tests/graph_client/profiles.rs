@@ -203,6 +203,21 @@ async fn retry_after_holds_back_every_call() {
     assert!(client.ready().await.is_ok());
 }
 
+/// Whatever is sent while throttled counts against the limit, and all of a tenant wait for the same moment.
+#[tokio::test(start_paused = true)]
+async fn when_the_wait_is_over_one_call_goes_first() {
+    let transport = answering(429, &[("retry-after", "2")], "{}");
+    transport.call_takes.store(1, Ordering::SeqCst);
+    let client = client_of(&transport);
+    assert!(client.get("p").await.is_err());
+    for asked in 2..5 {
+        tokio::time::advance(Duration::from_secs(2)).await;
+        let all = tokio::join!(client.get("a"), client.list(), client.ready(), client.error_count("b"));
+        assert!(all.0.is_err() && all.1.is_err() && all.2.is_err() && all.3.is_err());
+        assert_eq!(transport.calls.load(Ordering::SeqCst), asked);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_429_that_names_no_time_holds_back_as_well() {
     let client = client_of(&answering(429, &[], "{}"));

@@ -117,7 +117,7 @@ impl GraphClient {
         if call.changes && !self.permission.may_write() {
             return Err(GraphError::NotConnected("this process does not hold the lease any more".to_owned()));
         }
-        let began = Instant::now();
+        let (began, sent) = (Instant::now(), self.clock.now());
         let span = Span::http(&request, template(&call.url));
         span.set("edusync.graph.operation", call.operation);
         span.set("edusync.graph.client_request_id", call.client_request_id.clone());
@@ -127,8 +127,13 @@ impl GraphClient {
         let status = result.as_ref().map(|response| response.status().as_u16());
         counted.end(class_of(status));
         let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let response = result.map_err(|error| lost(call, error, milliseconds))?;
+        let response = result.map_err(|error| {
+            // Others would wait as long, one after the other.
+            self.gate.ended(sent);
+            lost(call, error, milliseconds)
+        })?;
         let answer = self.answered(call, response, milliseconds);
+        self.gate.ended(sent);
         if let Some(id) = &answer.ids.request_id {
             span.set("edusync.graph.request_id", id.clone());
         }

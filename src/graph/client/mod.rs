@@ -118,9 +118,9 @@ impl GraphClient {
     }
 
     /// Waits for the budget before a look. Only who has a token takes from it: others share it.
-    async fn may_read(&self, urgency: Urgency) -> Result<(), GraphError> {
+    async fn may_read(&self, urgency: Urgency) -> Result<Admission, GraphError> {
         self.tokens.token().await.map_err(GraphError::NoToken)?;
-        self.admit(urgency).await.map(drop)
+        self.admit(urgency).await
     }
 
     async fn admit(&self, urgency: Urgency) -> Result<Admission, GraphError> {

@@ -106,7 +106,7 @@ impl GraphClient {
             url.set_query(Some("$expand=profileStatus"));
         }
         loop {
-            self.may_read(Urgency::Poll).await?;
+            let _admission = self.may_read(Urgency::Poll).await?;
             let mut call = self.read_call("list", url);
             call.prefer = with_status.then_some(UNKNOWN_ENUM_MEMBERS);
             let page = match self.page(call).await? {
@@ -138,7 +138,7 @@ impl GraphClient {
     }
 
     pub(super) async fn count_at(&self, operation: &'static str, url: Url) -> Result<u64, GraphError> {
-        self.may_read(Urgency::Poll).await?;
+        let _admission = self.may_read(Urgency::Poll).await?;
         let call = Call { accept: "text/plain", ..self.read_call(operation, url) };
         let answer = self.call(call).await?;
         if answer.status != StatusCode::OK {
@@ -155,7 +155,7 @@ impl GraphClient {
     /// # Errors
     /// When Graph does not say clearly whether the profile is there.
     pub async fn get(&self, id: &str) -> Result<Option<RemoteProfile>, GraphError> {
-        self.may_read(Urgency::Change).await?;
+        let _admission = self.may_read(Urgency::Change).await?;
         let answer = self.call(self.read_call("get", self.item(&[id])?)).await?;
         match answer.status {
             StatusCode::OK => match answer.profile() {

@@ -116,7 +116,7 @@ impl GraphClient {
     /// was never sent, or was refused.
     async fn further_messages(&self, next: Url, ids: &CallIds) -> Result<Page, GraphError> {
         let lost = |_| unreadable("the messages of the verification are not complete", ids.clone());
-        drop(self.admit(Urgency::Change).await.map_err(lost)?);
+        let _admission = self.admit(Urgency::Change).await.map_err(lost)?;
         match self.page(self.read_call("start.page", next)).await {
             Ok(Ok(page)) => Ok(page),
             Ok(Err(answer)) => Err(lost(answer.into_error())),
@@ -151,7 +151,7 @@ impl GraphClient {
     /// # Errors
     /// When Graph does not answer clearly.
     pub async fn profile_status(&self, id: &str) -> Result<Option<ProfileStatus>, GraphError> {
-        self.may_read(Urgency::Poll).await?;
+        let _admission = self.may_read(Urgency::Poll).await?;
         let url = self.item(&[id, "profileStatus"])?;
         let call = Call { prefer: Some(UNKNOWN_ENUM_MEMBERS), ..self.read_call("profileStatus", url) };
         let answer = self.call(call).await?;
@@ -170,7 +170,7 @@ impl GraphClient {
     /// # Errors
     /// When the page does not come or cannot be read.
     pub async fn errors(&self, id: &str, next: Option<NextPage>) -> Result<SyncErrors, GraphError> {
-        self.may_read(Urgency::Poll).await?;
+        let _admission = self.may_read(Urgency::Poll).await?;
         let url = match next {
             Some(NextPage(url)) => url,
             None => self.item(&[id, "errors"])?,
@@ -196,7 +196,7 @@ impl GraphClient {
     /// # Errors
     /// When Graph does not answer clearly.
     pub async fn error(&self, id: &str, error_id: &str) -> Result<Option<SyncError>, GraphError> {
-        self.may_read(Urgency::Poll).await?;
+        let _admission = self.may_read(Urgency::Poll).await?;
         let url = self.item(&[id, "errors", error_id])?;
         let answer = self.call(self.read_call("errors.get", url)).await?;
         match answer.status {
