@@ -103,7 +103,7 @@ fn claims(resource: &EducationSyncProfile, world: &World, now: Timestamp) -> Cla
     }
     let way = Key::of_connection(resource);
     for other in others.into_iter().filter(|other| Key::of_connection(other) == way) {
-        wish(&claims, other, &world.connection.tenant, &owner(other), now);
+        wish(&claims, other, Some(&world.connection.tenant), &owner(other), now);
     }
     claims
 }
@@ -135,7 +135,7 @@ fn look(resource: &EducationSyncProfile, world: &World, claims: &Claims, now: Ti
     Observation {
         now,
         settings: SETTINGS,
-        name: wish(claims, resource, tenant, &owner, now),
+        name: wish(claims, resource, Some(tenant), &owner, now),
         namesakes: namesakes(claims, resource, tenant, &owner, snapshot),
         list: list_facts(claims, resource, Some(tenant), &view),
         connection: Ok(world.connection.clone()),

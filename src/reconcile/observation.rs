@@ -146,6 +146,9 @@ pub struct ListFacts {
     pub missing: usize,
     /// Is the list empty?
     pub empty: bool,
+    /// Has the service lost its list, as far as can be told? It shows nothing of what is known to be alive, so
+    /// that nothing that it says proves that a profile is gone.
+    pub lost: bool,
 }
 
 /// A profile with one of our names.
@@ -209,8 +212,7 @@ impl Observation {
     /// Has a person confirmed that this profile is gone?
     #[must_use]
     pub fn is_confirmed_gone(&self, id: &str) -> bool {
-        let annotations = self.resource.metadata.annotations.as_ref();
-        annotations.and_then(|all| all.get(CONFIRM_GONE)).is_some_and(|value| value == id)
+        is_confirmed_gone(&self.resource, id)
     }
 
     /// Has a complete list begun at or after `time`?
@@ -259,6 +261,13 @@ impl Observation {
 #[must_use]
 pub fn has_finalizer(resource: &EducationSyncProfile) -> bool {
     resource.metadata.finalizers.iter().flatten().any(|finalizer| finalizer == FINALIZER)
+}
+
+/// Has a person confirmed that this profile of the resource is gone?
+#[must_use]
+pub fn is_confirmed_gone(resource: &EducationSyncProfile, id: &str) -> bool {
+    let annotations = resource.metadata.annotations.as_ref();
+    annotations.and_then(|all| all.get(CONFIRM_GONE)).is_some_and(|value| value == id)
 }
 
 /// Is the profile of this resource to be deleted in Graph?

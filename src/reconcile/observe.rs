@@ -29,7 +29,7 @@ use crate::poller::{Snapshot, View};
 use crate::upstream::Upstream;
 pub(super) use connect::connection_of;
 use connect::{connect, is_going, is_held};
-use life::note_life;
+use life::{Seen, is_lost, note_life};
 
 /// The upstream that an observation was made by, and the view that it saw.
 #[derive(Debug)]
@@ -66,12 +66,17 @@ pub async fn observe<C: Cluster>(context: &Context<C>, key: &Key) -> Option<(Obs
     let tenant = upstream.as_ref().ok().map(|upstream| upstream.facts.tenant.clone());
     let snapshot = view.snapshot.clone();
     let bound = bound(&resource, snapshot.as_deref());
-    let memory = update_memory(context, &resource, snapshot.as_deref(), bound.as_ref(), now);
-    note_life(&context.claims, &resource, &trust, tenant.as_ref(), (bound.as_ref(), &memory), now);
+    let is_lost = tenant
+        .as_ref()
+        .zip(snapshot.as_deref())
+        .is_some_and(|(tenant, list)| is_lost(&context.claims, tenant, list));
+    let memory = update_memory(context, &resource, (snapshot.as_deref(), is_lost), bound.as_ref(), now);
+    let seen = Seen { bound: bound.as_ref(), is_lost, memory: &memory };
+    note_life(&context.claims, &resource, &trust, tenant.as_ref(), seen, now);
     let observation = Observation {
         now,
         settings: context.settings,
-        name: tenant.as_ref().and_then(|tenant| wish(&context.claims, &resource, tenant, &owner, now)),
+        name: wish(&context.claims, &resource, tenant.as_ref(), &owner, now),
         namesakes: tenant.as_ref().map_or_else(Vec::new, |tenant| {
             namesakes(&context.claims, &resource, tenant, &owner, snapshot.as_deref())
         }),
@@ -219,10 +224,12 @@ pub(super) fn owner(resource: &EducationSyncProfile) -> Owner {
     }
 }
 
+/// The name that a resource wants, if it wants another one than it has. Who has no way to create a profile must not
+/// keep a name from others that have one.
 pub(super) fn wish(
     claims: &Claims,
     resource: &EducationSyncProfile,
-    tenant: &Tenant,
+    tenant: Option<&Tenant>,
     owner: &Owner,
     now: Timestamp,
 ) -> Option<NameClaim> {
@@ -230,10 +237,11 @@ pub(super) fn wish(
     if !is_deleted {
         give_up_names(claims, resource);
     }
-    if is_deleted || binding(resource).is_some() && !is_renamed(resource) {
+    let wants = !is_deleted && (binding(resource).is_none() || is_renamed(resource));
+    let Some(tenant) = tenant.filter(|_| wants) else {
         claims.give_up_wishes(&owner.uid);
         return None;
-    }
+    };
     let wanted = NameKey::of(&resource.spec.display_name);
     Some(claims.wish(tenant, &wanted, owner, now))
 }
@@ -326,13 +334,14 @@ pub(super) fn list_facts(
         alive,
         missing,
         empty: snapshot.profiles.is_empty(),
+        lost: is_lost(claims, tenant, snapshot),
     }
 }
 
 fn update_memory<C: Cluster>(
     context: &Context<C>,
     resource: &EducationSyncProfile,
-    snapshot: Option<&Snapshot>,
+    (snapshot, is_lost): (Option<&Snapshot>, bool),
     bound: Option<&RemoteProfile>,
     now: Timestamp,
 ) -> Memory {
@@ -350,7 +359,7 @@ fn update_memory<C: Cluster>(
             memory.bound_at.get_or_insert(now);
         }
         if let Some(snapshot) = snapshot {
-            memory.note_list(snapshot.profiles.is_empty(), bound);
+            memory.note_list(is_lost || snapshot.profiles.is_empty(), bound);
         }
         memory.clone()
     })

@@ -3,6 +3,7 @@
 //! Nothing that Graph wrote in free text comes through here.
 
 mod conditions;
+mod create;
 mod life;
 mod running;
 
@@ -10,23 +11,23 @@ use jiff::Timestamp;
 
 use conditions::{conditions, further_conditions, normal};
 pub(super) use conditions::{set_further, statement, warning};
+pub use create::{created, found, gave_up, intent, not_sent};
 pub use life::{adopted, updated, vanished};
-pub use running::{after_reset, after_start, answer, counted, has_room_for, not_triggered, paused, resumed};
+pub use running::{
+    after_reset, after_start, answer, counted, has_room_for, not_run, not_triggered, paused, resumed,
+};
 
 use super::cluster::{Key, Notice};
-use super::decide::{
-    Farewell, HOW_TO_LET_GO, Notices, Standing, Verdict, candidates, failure_standing, following,
-    refusal_words,
-};
+use super::decide::{Farewell, HOW_TO_LET_GO, Notices, Standing, Verdict, following, refusal_words};
 use super::observation::{ConnectionFacts, ConnectionProblem, Observation, SourceSecret};
 use crate::api::EducationSyncProfile;
 use crate::api::conditions::{Reason, whole_seconds};
 use crate::api::status::{
-    Binding, CreationAttempt, EducationSyncProfileStatus, HandledTriggers, ProfileState, Refusal,
+    CreationAttempt, EducationSyncProfileStatus, HandledTriggers, ProfileState, Refusal,
 };
+use crate::graph::GraphError;
 use crate::graph::name::NameKey;
 use crate::graph::wire::{applied_fields, wanted};
-use crate::graph::{GraphError, RemoteProfile};
 
 /// A status to be written, and the events that go with it.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,10 +50,10 @@ pub struct Decided {
 }
 
 /// What Graph was asked for.
-#[derive(Clone, Copy, Debug)]
-pub enum Asked<'a> {
+#[derive(Clone, Debug)]
+pub enum Asked {
     /// The create of this attempt.
-    Create(&'a CreationAttempt),
+    Create(Box<CreationAttempt>),
     /// An update.
     Update,
     /// A delete.
@@ -121,7 +122,7 @@ pub fn standing(o: &Observation, standing: &Standing, notices: &Notices) -> Opti
             status.refusal = None;
         }
     }
-    if let Some(request) = o.request() {
+    if let Some(request) = o.request().filter(|_| !is_still_to_be_tried(o, standing)) {
         status.last_handled_reconcile_at = Some(request.to_owned());
     }
     status.refusal = status.refusal.filter(|refusal| refusal.generation == o.generation());
@@ -132,6 +133,14 @@ pub fn standing(o: &Observation, standing: &Standing, notices: &Notices) -> Opti
     }
     events.extend(running::expiry(&mut status, o.generation(), o.now));
     Some(Report { status, notices: events })
+}
+
+/// Is what somebody asked to try once more not tried yet, since something has to pass first?
+fn is_still_to_be_tried(o: &Observation, standing: &Standing) -> bool {
+    let status = o.status();
+    let is_refused = status.refusal.as_ref().is_some_and(|refusal| refusal.generation == o.generation());
+    let has_failed = status.state == Some(ProfileState::ProvisioningFailed);
+    matches!(standing, Standing::Waiting(..)) && (is_refused || has_failed)
 }
 
 /// What is wrong with the credentials of another namespace's connection is for those who keep it.
@@ -172,127 +181,12 @@ pub fn shown_and(
     report
 }
 
-/// The status that records an attempt before it is sent.
-#[must_use]
-pub fn intent(o: &Observation, attempt: &CreationAttempt) -> EducationSyncProfileStatus {
-    let mut status = o.status().clone();
-    status.creation = Some(attempt.clone());
-    status.refusal = None;
-    if let Some(request) = o.request() {
-        status.last_handled_reconcile_at = Some(request.to_owned());
-    }
-    let message = format!("Creating the profile in Microsoft Graph (client-request-id {}).", attempt.attempt);
-    conditions(&mut status, &Standing::Waiting(Reason::Creating, message), o.generation(), o.now);
-    status
-}
-
-/// Graph has created the profile.
-#[must_use]
-pub fn created(
-    latest: &EducationSyncProfile,
-    decided: &Decided,
-    attempt: &CreationAttempt,
-    profile: &RemoteProfile,
-    now: Timestamp,
-) -> Report {
-    let note = format!(
-        "Created the profile {} in tenant {} (client-request-id {}).",
-        profile.id, attempt.tenant_id, attempt.attempt
-    );
-    let other = latest.status.as_ref().and_then(|status| status.binding.as_ref());
-    if let Some(other) = other.filter(|other| other.profile_id != profile.id) {
-        // A successor was quicker. Its record stands; ours is shown as a profile that nobody owns.
-        let note = format!("Created the profile {}, but {} is bound already.", profile.id, other.profile_id);
-        let status = latest.status.clone().unwrap_or_default();
-        return Report { status, notices: vec![warning("DuplicateProfile", "Create", note)] };
-    }
-    bound(latest, decided, attempt, profile, normal("Created", "Create", note), now)
-}
-
-/// The profile of an attempt without an answer has been found.
-#[must_use]
-pub fn found(o: &Observation, profile: &RemoteProfile) -> Report {
-    let status = o.status();
-    let attempts = status.creation.iter().chain(&status.earlier_creations);
-    let attempt = attempts
-        .clone()
-        .find(|attempt| NameKey::of(&attempt.display_name) == profile.name)
-        .or_else(|| attempts.clone().next());
-    let Some(attempt) = attempt else {
-        return Report { status: status.clone(), notices: Vec::new() };
-    };
-    let note = format!(
-        "Found the profile {} in Microsoft Graph: it is the one that was asked for with client-request-id {}, whose answer was lost. Took it over.",
-        profile.id, attempt.attempt
-    );
-    let mut report =
-        bound(&o.resource, &Decided::by(o), attempt, profile, normal("Recovered", "Create", note), o.now);
-    let attempts: Vec<&CreationAttempt> = attempts.collect();
-    let left = candidates(o, &attempts).into_iter().filter(|id| *id != profile.id);
-    report.notices.extend(left.map(|id| {
-        // It is the last time that somebody knows of it.
-        let note = format!(
-            "The profile {id} may be what came of an earlier attempt, under another name, and belongs to no resource. Delete it in School Data Sync, or take it over by a resource of its own (spec.adopt)."
-        );
-        warning("UnclaimedProfile", "Create", note)
-    }));
-    report
-}
-
-fn bound(
-    latest: &EducationSyncProfile,
-    decided: &Decided,
-    attempt: &CreationAttempt,
-    profile: &RemoteProfile,
-    notice: Notice,
-    now: Timestamp,
-) -> Report {
-    let mut status = latest.status.clone().unwrap_or_default();
-    status.binding = Some(Binding {
-        uid: attempt.uid.clone(),
-        endpoint: attempt.endpoint.clone(),
-        tenant_id: attempt.tenant_id.clone(),
-        profile_id: profile.id.clone(),
-        display_name: attempt.display_name.clone(),
-    });
-    status.creation = None;
-    status.earlier_creations.clear();
-    status.refusal = None;
-    status.state = Some(profile.state);
-    status.applied_fields.clone_from(&decided.applied_fields);
-    status.applied_secret_version.clone_from(&decided.secret_version);
-    status.unaccepted = None;
-    status.paused_by_manifest = None;
-    // Values that are there from the beginning ask for nothing.
-    status.handled_triggers = decided.triggers();
-    let mut notices = vec![notice];
-    notices.extend(conditions(&mut status, &following(profile.state), decided.generation, now));
-    Report { status, notices }
-}
-
-/// Nothing came of the attempt: it is kept in mind, and the next pass begins anew.
-#[must_use]
-pub fn gave_up(mut status: EducationSyncProfileStatus) -> Report {
-    let mut notices = Vec::new();
-    if let Some(attempt) = status.creation.take() {
-        let note = format!(
-            "No profile came of the attempt with client-request-id {}: starting over.",
-            attempt.attempt
-        );
-        notices.push(warning("CreateRepeated", "Create", note));
-        status.earlier_creations.push(attempt);
-        let surplus = status.earlier_creations.len().saturating_sub(8);
-        status.earlier_creations.drain(..surplus);
-    }
-    Report { status, notices }
-}
-
 /// Graph has refused a create, an update or a delete.
 #[must_use]
 pub fn refused(
     latest: &EducationSyncProfile,
     decided: &Decided,
-    asked: Asked<'_>,
+    asked: &Asked,
     connection: &ConnectionFacts,
     error: &GraphError,
     now: Timestamp,
@@ -328,24 +222,6 @@ pub fn refused(
         time: whole_seconds(now),
     }));
     let notices = conditions(&mut status, &Standing::Stalled(reason, message), generation, now);
-    Report { status, notices }
-}
-
-/// The attempt was not sent, or turned away before Graph acted on it.
-#[must_use]
-pub fn not_sent(
-    latest: &EducationSyncProfile,
-    decided: &Decided,
-    attempt: &CreationAttempt,
-    error: &GraphError,
-    now: Timestamp,
-) -> Report {
-    let mut status = latest.status.clone().unwrap_or_default();
-    if !is_open(&status, attempt) {
-        return Report { status, notices: Vec::new() };
-    }
-    status.creation = None;
-    let notices = conditions(&mut status, &failure_standing(error), decided.generation, now);
     Report { status, notices }
 }
 

@@ -291,6 +291,31 @@ async fn an_empty_tenant_is_not_believed_before_somebody_confirms() {
     assert_eq!(scene.requests("POST").len(), 2);
 }
 
+/// Its list is empty, and it says 404 of each profile: were that believed, there would be twins when it is back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_has_lost_its_profiles_gets_no_new_ones_before_it_has_found_them() {
+    let scene = begin("lostall", quick()).await;
+    for (name, display_name) in [("contoso", "Contoso SDS"), ("fabrikam", "Fabrikam SDS")] {
+        scene.create(name, spec(display_name)).await;
+        scene.until_ready_is(name, "True", "Provisioned").await;
+    }
+    scene.simulator.fault("list:empty-list,times=always").unwrap();
+    scene.simulator.fault("get:404,times=always").unwrap();
+    for name in ["contoso", "fabrikam"] {
+        scene.until_ready_is(name, "False", "UpstreamEmpty").await;
+    }
+    scene.create("third", spec("Third SDS")).await;
+    scene.until_ready_is("third", "False", "UpstreamEmpty").await;
+    scene.until_connection_is("False", "UpstreamEmpty").await;
+    assert_eq!(scene.requests("POST").len(), 2);
+    scene.simulator.clear_faults();
+    for name in ["contoso", "fabrikam", "third"] {
+        scene.until_ready_is(name, "True", "Provisioned").await;
+    }
+    scene.until_connection_is("True", "Connected").await;
+    assert_eq!(scene.requests("POST").len(), 3);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_profile_is_sent_again_when_it_is_corrected_or_asked_for() {
     let scene = begin("sentagain", quick()).await;

@@ -177,6 +177,27 @@ async fn what_edusync_has_paused_it_resumes() {
     assert_eq!((calls(&scene, "/pause"), calls(&scene, "/resume")), (1, 1));
 }
 
+/// Somebody has to stop it now, and must hear that it goes on. An update that was refused as well is no reason not to try.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_that_graph_refuses_is_told_and_tried_beside_a_refused_update() {
+    let long = std::time::Duration::from_hours(1);
+    let profiles = ProfileSettings { sync_time: long, ..ProfileSettings::default() };
+    let scene = begin("norest", Settings { profiles, ..quick() }).await;
+    let mut spec = power_school(&scene).await;
+    scene.create("contoso", spec.clone()).await;
+    scene.until_ready_is("contoso", "True", "Provisioned").await;
+    scene.simulator.fault("update:403,times=always").unwrap();
+    let fault = scene.simulator.fault("pause:403,times=1").unwrap();
+    spec["displayName"] = json!("Contoso Roster");
+    spec["synchronization"] = json!("Paused");
+    scene.create("contoso", spec.clone()).await;
+    scene.until("contoso", "paused", is(SyncStatus::Paused)).await;
+    scene.until_ready_is("contoso", "False", "Forbidden").await;
+    let events = scene.events("contoso").await;
+    assert!(events.contains(&"NotPaused".to_owned()), "{events:?}");
+    assert_eq!((calls(&scene, "/pause"), fault > 0), (2, true));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trigger_is_answered_once_and_not_at_the_first_sight() {
     let mut scene = begin("trigger", settings(ExpandRule::Allow)).await;

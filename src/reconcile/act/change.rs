@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{AFTER_CONFLICT, Done, hold, hold_connection, not_now, set_back};
+use super::{AFTER_CONFLICT, Done, hold, hold_connection, not_now, refused, set_back};
 use crate::graph::client::Updated;
 use crate::graph::name::NameKey;
 use crate::graph::wire::update_bodies;
@@ -92,6 +92,11 @@ pub(super) async fn update<C: Cluster>(
         Ok(admission) => admission,
         Err(error) => return Ok(not_now(context, upstream, &error).await),
     };
+    if !o.list_is_fresh_at(context.clock.now()) {
+        // Token and budget took so long that somebody may have changed the profile meanwhile.
+        upstream.poller.ask();
+        return Ok(Done::LookAgain(Next::In(AFTER_CONFLICT)));
+    }
     let secret = o.source_secret.value();
     let bodies =
         update_bodies(&o.resource.spec, upstream.facts.dialect, secret, &profile.configuration, cleared);
@@ -132,14 +137,7 @@ async fn not_updated<C: Cluster>(
     let now = context.clock.now();
     tracing::warn!(%error, "the update did not succeed");
     match error.certainty() {
-        Certainty::No => {
-            let way = upstream.facts.clone();
-            store::fact(context, &o.resource, move |latest| {
-                report::refused(latest, &decided, Asked::Update, &way, &error, now)
-            })
-            .await;
-            Done::LookAgain(Next::Again)
-        }
+        Certainty::No => refused(context, &o.resource, upstream, (decided, Asked::Update), error).await,
         Certainty::Later(wait) => Done::LookAgain(Next::In(set_back(context, o.uid(), wait))),
         Certainty::Unknown => {
             // It may have been carried out, and lists may be behind it.

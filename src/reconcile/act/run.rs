@@ -1,8 +1,9 @@
 //! What runs a profile: look at its synchronization, pause, resume, reset, start.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::{AFTER_CONFLICT, Done, next_retry, not_now, set_back};
+use super::{AFTER_CONFLICT, Done, next_retry, not_now};
 use crate::api::EducationSyncProfile;
 use crate::graph::error::UnknownOutcome;
 use crate::graph::{Certainty, GraphError};
@@ -150,13 +151,12 @@ async fn ran<C: Cluster>(
         }
         Err(error) => {
             tracing::warn!(%error, "the synchronization was not paused or resumed");
-            match error.certainty() {
-                Certainty::Later(wait) => Done::LookAgain(Next::In(set_back(context, o.uid(), wait))),
-                // It can be repeated, as it does nothing twice; but not hotly.
-                Certainty::No | Certainty::Unknown => {
-                    Done::LookAgain(Next::In(set_back(context, o.uid(), None)))
-                }
+            if error.certainty() == Certainty::No {
+                let is_pause = matches!(pausing, Pausing::Pause);
+                context.cluster.publish(resource, report::not_run(is_pause, &error)).await;
             }
+            // It can be repeated, as it does nothing twice; but not hotly.
+            Done::LookAgain(Next::In(set_back(context, o.uid(), error.retry_after())))
         }
     }
 }
@@ -225,11 +225,19 @@ async fn record<C: Cluster>(
     }
 }
 
+/// Graph has put it off: the next try comes after a pause that grows from try to try.
+fn set_back<C: Cluster>(context: &Context<C>, uid: &str, wait: Option<Duration>) -> Duration {
+    let now = context.clock.now();
+    let next = |before| next_retry(context, before, wait, now);
+    let setback = context.remember(uid, |memory| *memory.run_setback.insert(next(memory.run_setback)));
+    Duration::try_from(setback.again.duration_since(now)).unwrap_or_default()
+}
+
 fn note_run<C: Cluster>(context: &Context<C>, o: &Observation) {
     let now = context.clock.now();
     context.remember(o.uid(), |memory| {
         memory.run_at = Some(now);
         (memory.sync_at, memory.sync_retry) = (None, None);
-        memory.setback = None;
+        memory.run_setback = None;
     });
 }

@@ -64,7 +64,8 @@ fn follow(o: &Observation, connection: &ConnectionFacts, profile: &RemoteProfile
     if let Some(refusal) = standing_refusal(o, connection).filter(|_| !correction.is_empty()) {
         shown.standing = refusal.standing;
         shown.recheck = refusal.recheck;
-        return shown;
+        // A synchronization that is to stop must stop, whatever was refused.
+        return run(o, profile, shown);
     }
     match correct::decide(o, profile, &correction) {
         None => run(o, profile, shown),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::create::{taken, worst};
-use super::{Action, NameKey, Standing, Verdict, set_back, unreadable, wanted_name};
+use super::{Action, NameKey, Standing, Verdict, set_back, unreadable, wanted_name, without_list};
 use crate::api::conditions::Reason;
 use crate::api::status::ProfileState;
 use crate::graph::RemoteProfile;
@@ -148,6 +148,10 @@ pub(super) fn decide(o: &Observation, profile: &RemoteProfile, correction: &Corr
     }
     if let Some(verdict) = set_back(o) {
         return Some(verdict);
+    }
+    if !o.list_is_fresh() {
+        // The update repeats what the manifest says nothing of: it must not take back what somebody has changed there.
+        return Some(without_list(o));
     }
     let (fields, cleared) = (correction.fields.clone(), correction.cleared.clone());
     Some(Verdict::act(Action::Update { fields, cleared }))

@@ -59,7 +59,7 @@ fn begin(o: &Observation) -> Verdict {
     if !o.list_since(claimed_at) || !o.list_is_fresh() {
         return without_list(o);
     }
-    if o.list.empty && o.list.alive > 0 {
+    if o.list.lost {
         return upstream_empty(o);
     }
     if let Some(adoption) = &o.resource.spec.adopt {
@@ -220,9 +220,12 @@ fn connection_going(o: &Observation) -> Verdict {
 }
 
 fn upstream_empty(o: &Observation) -> Verdict {
-    let message = format!(
-        "Microsoft Graph lists no profile at all, although {} are known to be there. Nothing is created until the list is plausible again.",
-        o.list.alive
-    );
+    let what = if o.list.empty {
+        format!("no profile at all, although {} are known to be there", o.list.alive)
+    } else {
+        format!("none of the {} profiles that are known to be there", o.list.alive)
+    };
+    let message =
+        format!("Microsoft Graph lists {what}. Nothing is created until the list is plausible again.");
     Verdict::watching(Standing::Waiting(Reason::UpstreamEmpty, message), false)
 }

@@ -125,10 +125,16 @@ fn listed(
 ) -> Verdict {
     match profile.state {
         ProfileState::Deleting => deleting(),
-        ProfileState::DeletionFailed if recently_asked(o, o.settings.refusal_retry) => Verdict {
-            recheck: Some(o.settings.refusal_retry),
-            ..Verdict::watching(wording::following(ProfileState::DeletionFailed), false)
-        },
+        // A list from before the last DELETE shows what came of the one before.
+        ProfileState::DeletionFailed
+            if recently_asked(o, o.settings.refusal_retry)
+                && o.memory.delete_sent.is_some_and(|sent| o.list_since(sent)) =>
+        {
+            Verdict {
+                recheck: Some(o.settings.refusal_retry),
+                ..Verdict::watching(wording::following(ProfileState::DeletionFailed), false)
+            }
+        }
         // The list may be from before Graph took the deletion up, however late it is looked at.
         _ if !list_is_settled(o) => deleting(),
         _ => ask(o, connection, binding),

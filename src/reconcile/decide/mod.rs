@@ -20,7 +20,7 @@ pub(super) use wording::{HOW_TO_LET_GO, failure as failure_standing, following, 
 
 use std::time::Duration;
 
-use super::observation::{ConnectionFacts, ConnectionProblem, Observation};
+use super::observation::{ConnectionFacts, ConnectionProblem, Observation, Retry};
 use super::trust::Trust;
 use crate::api::conditions::Reason;
 use crate::api::status::ProfileState;
@@ -307,7 +307,12 @@ fn is_held(o: &Observation) -> bool {
 
 /// Graph has just put a change off: not again before the pause is over, whoever wakes the resource.
 fn set_back(o: &Observation) -> Option<Verdict> {
-    let setback = o.memory.setback.filter(|setback| o.now < setback.again)?;
+    until_again(o, o.memory.setback)
+}
+
+/// Waits until it is to be tried again.
+fn until_again(o: &Observation, setback: Option<Retry>) -> Option<Verdict> {
+    let setback = setback.filter(|setback| o.now < setback.again)?;
     Some(Verdict { recheck: Some(o.until(setback.again)), ..Verdict::watching(Standing::Silent, false) })
 }
 

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{Action, Trigger, Verdict, set_back};
+use super::{Action, Trigger, Verdict, until_again};
 use crate::api::lifecycle::Synchronization;
 use crate::api::status::{ProfileState, SyncStatus};
 use crate::graph::RemoteProfile;
@@ -61,14 +61,16 @@ pub(in crate::reconcile) const fn is_under_way(status: SyncStatus) -> bool {
 }
 
 fn change(o: &Observation, profile: &RemoteProfile) -> Option<Verdict> {
+    let unless_set_back =
+        |action| until_again(o, o.memory.run_setback).unwrap_or_else(|| Verdict::act(action));
     if let Some(action) = trigger(o, profile) {
-        return Some(set_back(o).unwrap_or_else(|| Verdict::act(action)));
+        return Some(unless_set_back(action));
     }
     let action = pause_or_resume(o, profile)?;
     if let Some(left) = unsettled_for(o, profile) {
         return Some(Verdict { recheck: Some(left), ..Verdict::nothing() });
     }
-    Some(set_back(o).unwrap_or_else(|| Verdict::act(action)))
+    Some(unless_set_back(action))
 }
 
 /// A trigger whose value has not been answered.

@@ -41,10 +41,12 @@ pub struct Memory {
     pub last_absence: Option<Timestamp>,
     /// Did the profile's own URL show it, although no list did?
     pub present: bool,
-    /// Was the last list empty?
-    pub after_empty: bool,
-    /// Graph has put a change off.
+    /// Was the last list empty, or one of a service that has lost its list?
+    pub after_loss: bool,
+    /// Graph has put a change of the profile off.
     pub setback: Option<Retry>,
+    /// Graph has put off what runs its synchronization, which keeps no change of the profile waiting.
+    pub run_setback: Option<Retry>,
     /// The request for which a list has been asked.
     pub asked_for: Option<String>,
 }
@@ -80,18 +82,18 @@ impl Memory {
         if self.profile_id.as_deref() == profile_id {
             return;
         }
-        let Self { resolving, setback, asked_for, .. } = std::mem::take(self);
+        let Self { resolving, setback, run_setback, asked_for, .. } = std::mem::take(self);
         let profile_id = profile_id.map(str::to_owned);
-        *self = Self { profile_id, resolving, setback, asked_for, ..Self::default() };
+        *self = Self { profile_id, resolving, setback, run_setback, asked_for, ..Self::default() };
     }
 
-    /// Takes note of a list: is it empty, and how does it show the profile?
-    pub fn note_list(&mut self, is_empty: bool, bound: Option<&RemoteProfile>) {
-        if self.after_empty && !is_empty {
-            // The service had lost everything: what it said then proves nothing of what it has found again.
+    /// Takes note of a list: is everything lost, and how does it show the profile?
+    pub fn note_list(&mut self, is_lost: bool, bound: Option<&RemoteProfile>) {
+        if self.after_loss && !is_lost {
+            // What the service said then proves nothing of what it has found again.
             (self.absences, self.last_absence) = (0, None);
         }
-        self.after_empty = is_empty;
+        self.after_loss = is_lost;
         let Some(profile) = bound else { return };
         self.seen = true;
         (self.absences, self.last_absence) = (0, None);
@@ -110,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_404_from_while_the_list_was_empty_proves_nothing_once_it_is_not() {
+    fn a_404_from_while_everything_was_lost_proves_nothing_once_it_is_not() {
         let absent =
             || Memory { absences: 2, last_absence: Some(Timestamp::UNIX_EPOCH), ..Memory::default() };
         let mut memory = absent();

@@ -5,19 +5,36 @@ use jiff::Timestamp;
 use super::{binding, place};
 use crate::api::EducationSyncProfile;
 use crate::graph::RemoteProfile;
+use crate::poller::Snapshot;
 use crate::reconcile::claims::{Claims, Tenant};
 use crate::reconcile::decide::ABSENCES_THAT_PROVE;
-use crate::reconcile::observation::{Memory, is_alive};
+use crate::reconcile::observation::{Memory, is_alive, is_confirmed_gone};
 use crate::reconcile::trust::Trust;
 
-/// Notes for the judgement of lists whether the profile of a resource is known to be alive: `bound` is the
-/// profile as the list shows it.
+/// What has been seen of the profile of a resource.
+#[derive(Clone, Copy)]
+pub(super) struct Seen<'a> {
+    /// The profile, as the list shows it.
+    pub(super) bound: Option<&'a RemoteProfile>,
+    /// Is the list one of a service that has lost everything?
+    pub(super) is_lost: bool,
+    pub(super) memory: &'a Memory,
+}
+
+/// Has the service lost its list, as far as can be told? It is empty, or shows none of several profiles, although
+/// they are known to be alive. One alone that is missing among others that nobody manages may have been deleted.
+pub(super) fn is_lost(claims: &Claims, tenant: &Tenant, list: &Snapshot) -> bool {
+    let (alive, missing) = claims.alive(tenant, list.began, |id| list.profiles.contains_key(id));
+    missing > 0 && missing == alive && (list.profiles.is_empty() || alive > 1)
+}
+
+/// Notes for the judgement of lists whether the profile of a resource is known to be alive.
 pub(super) fn note_life(
     claims: &Claims,
     resource: &EducationSyncProfile,
     trust: &Trust,
     tenant: Option<&Tenant>,
-    (bound, memory): (Option<&RemoteProfile>, &Memory),
+    Seen { bound, is_lost, memory }: Seen<'_>,
     now: Timestamp,
 ) {
     let Some(binding) = binding(resource).filter(|_| *trust == Trust::Own) else {
@@ -31,7 +48,12 @@ pub(super) fn note_life(
         _ if tenant != Some(&place) => true,
         Some(bound) => !is_alive(bound.state) || memory.delete_sent.is_some(),
         // Also when it has just been claimed anew by what the status says: that it is gone could not be written.
-        None => memory.absences >= ABSENCES_THAT_PROVE,
+        // A service that has lost everything says 404 of all: who wants nothing but that the profile is gone may go
+        // by that, and who says that it is right. For all others the profile is to stay.
+        None => {
+            let is_wanted = resource.metadata.deletion_timestamp.is_some() || is_confirmed_gone(resource, id);
+            memory.absences >= ABSENCES_THAT_PROVE && (!is_lost || is_wanted)
+        }
     };
     if is_going {
         claims.set_going(&place, id);
@@ -53,10 +75,16 @@ fn is_known_alive(resource: &EducationSyncProfile, memory: &Memory) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
     use serde_json::json;
 
     use super::super::{owner, record};
     use super::*;
+    use crate::reconcile::claims::Owner;
+
+    fn seen<'a>(bound: Option<&'a RemoteProfile>, memory: &'a Memory) -> Seen<'a> {
+        Seen { bound, is_lost: false, memory }
+    }
 
     /// A resource with a profile, its tenant, and the time.
     fn bound() -> (EducationSyncProfile, Tenant, Timestamp) {
@@ -84,13 +112,13 @@ mod tests {
         let memory = Memory { seen: true, ..Memory::default() };
         let alive = |state: &str| {
             let listed = RemoteProfile::read(&json!({"id": "p", "state": state})).unwrap();
-            note_life(&claims, &resource, &Trust::Own, Some(&tenant), (Some(&listed), &memory), now);
+            note_life(&claims, &resource, &Trust::Own, Some(&tenant), seen(Some(&listed), &memory), now);
             claims.alive(&tenant, now, |_| false).0
         };
         assert_eq!((alive("provisioned"), alive("deleting"), alive("provisioned")), (1, 0, 1));
-        note_life(&claims, &resource, &Trust::Own, None, (None, &memory), now);
+        note_life(&claims, &resource, &Trust::Own, None, seen(None, &memory), now);
         assert_eq!(claims.alive(&tenant, now, |_| false).0, 0, "nobody can look at it");
-        note_life(&claims, &resource, &Trust::Own, Some(&tenant), (None, &memory), now);
+        note_life(&claims, &resource, &Trust::Own, Some(&tenant), seen(None, &memory), now);
         assert_eq!(claims.alive(&tenant, now, |_| false).0, 1, "a list without it is suspicious again");
     }
 
@@ -101,9 +129,57 @@ mod tests {
             let claims = Claims::default();
             record(&claims, &resource, &owner(&resource), now);
             let memory = Memory { seen: true, absences, ..Memory::default() };
-            note_life(&claims, &resource, &Trust::Own, Some(&tenant), (None, &memory), now);
+            note_life(&claims, &resource, &Trust::Own, Some(&tenant), seen(None, &memory), now);
             claims.alive(&tenant, now, |_| false).0
         };
         assert_eq!((alive(1), alive(ABSENCES_THAT_PROVE)), (1, 0));
+    }
+
+    /// Else a new profile would be created, or this one anew, and there are two when the service has found them again.
+    #[test]
+    fn what_a_service_says_that_has_lost_everything_ends_no_life_but_for_who_wants_that() {
+        let alive = |change: &dyn Fn(&mut EducationSyncProfile)| {
+            let (mut resource, tenant, now) = bound();
+            let claims = Claims::default();
+            record(&claims, &resource, &owner(&resource), now);
+            change(&mut resource);
+            let memory = Memory { seen: true, absences: 9, ..Memory::default() };
+            let seen = Seen { bound: None, is_lost: true, memory: &memory };
+            note_life(&claims, &resource, &Trust::Own, Some(&tenant), seen, now);
+            claims.alive(&tenant, now, |_| false).0
+        };
+        let confirm = |resource: &mut EducationSyncProfile, id: &str| {
+            let confirmed = [("edusync.dev/confirm-gone".to_owned(), id.to_owned())];
+            resource.metadata.annotations = Some(confirmed.into());
+        };
+        assert_eq!(alive(&|_| ()), 1);
+        assert_eq!(alive(&|resource| confirm(resource, "another")), 1);
+        assert_eq!(alive(&|resource| confirm(resource, "p")), 0);
+        assert_eq!(
+            alive(&|resource| resource.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH))),
+            0
+        );
+    }
+
+    #[test]
+    fn a_list_is_lost_that_shows_nothing_of_what_is_alive() {
+        let (tenant, now) = (bound().1, Timestamp::UNIX_EPOCH);
+        let is_lost = |alive: &[&str], listed: &[&str]| {
+            let claims = Claims::default();
+            for (number, id) in alive.iter().enumerate() {
+                let owner = Owner {
+                    uid: format!("u{number}").into(),
+                    namespace: "n".to_owned(),
+                    name: format!("r{number}"),
+                    created: now,
+                };
+                claims.claim_profile(&tenant, id, &owner, Some(now));
+            }
+            let list = |id: &&str| RemoteProfile::read(&json!({"id": id, "state": "provisioned"})).unwrap();
+            let profiles = listed.iter().map(list).map(|profile| (profile.id.clone(), profile)).collect();
+            is_lost(&claims, &tenant, &Snapshot::new(now, now, profiles))
+        };
+        assert!(is_lost(&["a"], &[]) && is_lost(&["a", "b"], &[]) && is_lost(&["a", "b"], &["x"]));
+        assert!(!is_lost(&[], &[]) && !is_lost(&["a"], &["x"]) && !is_lost(&["a", "b"], &["a", "x"]));
     }
 }

@@ -100,6 +100,20 @@ async fn that_one_profile_is_gone_proves_nothing_of_the_next() {
     );
 }
 
+/// Its connection may stay broken for long, and it has sent nothing.
+#[tokio::test(start_paused = true)]
+async fn who_cannot_create_keeps_no_name_from_others() {
+    let mut lame = resource("lame", &json!({}));
+    lame.spec.connection_ref = serde_json::from_value(json!({"name": "nowhere"})).unwrap();
+    let resources = vec![lame.clone(), resource("sound", &json!({}))];
+    let context = context_with(world(), connection(1, &application()), resources, upstreams(&Arc::default()));
+    context.claims.wish(&place_of_world(), &NameKey::of("Contoso"), &owner(&lame), Timestamp::UNIX_EPOCH);
+    let wish = async |name: &str| observe(&context, &key(name)).await.unwrap().0.name;
+    assert!(matches!(wish("sound").await, Some(NameClaim::TakenBy(_))), "it came first");
+    assert_eq!(wish("lame").await, None);
+    assert!(matches!(wish("sound").await, Some(NameClaim::Ours(_))));
+}
+
 /// After a start the resource whose pass comes first may want what another one has.
 #[tokio::test(start_paused = true)]
 async fn before_the_first_look_the_claims_of_all_are_known() {

@@ -24,6 +24,7 @@ pub fn adopted(o: &Observation, tenant: &Tenant, profile: &RemoteProfile) -> Rep
         display_name: profile.display_name.clone(),
     });
     status.refusal = None;
+    status.earlier_creations.clear();
     // What the user never sent is not cleared, unless it is what the manifest says anyway.
     status.applied_fields.clear();
     if is_as_wanted(o, profile) && !o.resource.spec.is_observed_only() {

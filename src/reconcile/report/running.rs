@@ -131,6 +131,19 @@ pub fn paused() -> Notice {
     normal("Paused", "Run", "Paused the synchronization, as spec.synchronization says.".to_owned())
 }
 
+/// Graph has refused to pause or to resume the synchronization. It is tried again.
+#[must_use]
+pub fn not_run(is_pause: bool, error: &GraphError) -> Notice {
+    let (reason, what, meanwhile) = if is_pause {
+        ("NotPaused", "paused", " If it has to stop now, pause it in School Data Sync.")
+    } else {
+        ("NotResumed", "resumed", "")
+    };
+    let note =
+        format!("The synchronization is not {what}: {error}. edusync tries again by itself.{meanwhile}");
+    warning(reason, "Run", note)
+}
+
 /// The synchronization has been resumed, and is edusync's business no more.
 #[must_use]
 pub fn resumed(

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::api::conditions::{READY, RECONCILING, STALLED};
 use crate::graph::CallIds;
+use crate::graph::RemoteProfile;
 use crate::graph::difference::differences;
 use crate::reconcile::decide::tests::connection;
 
@@ -45,7 +46,7 @@ fn a_refusal_is_of_the_generation_that_was_sent() {
     let Report { status, .. } = refused(
         &latest,
         &decided(),
-        Asked::Create(&attempt("a")),
+        &Asked::Create(Box::new(attempt("a"))),
         &connection(),
         &bad_request(),
         Timestamp::UNIX_EPOCH,
@@ -59,7 +60,7 @@ fn a_refusal_is_of_the_generation_that_was_sent() {
 fn a_refusal_answers_the_request_that_led_to_it() {
     let latest = resource(2, &json!({}));
     let report =
-        refused(&latest, &decided(), Asked::Delete, &connection(), &bad_request(), Timestamp::UNIX_EPOCH);
+        refused(&latest, &decided(), &Asked::Delete, &connection(), &bad_request(), Timestamp::UNIX_EPOCH);
     assert_eq!(report.status.last_handled_reconcile_at.as_deref(), Some("now"));
 }
 
@@ -70,7 +71,14 @@ fn the_record_of_a_successor_stays() {
     let open = |report: Report| report.status.creation.map(|attempt| attempt.attempt);
     let now = Timestamp::UNIX_EPOCH;
     let late = attempt("a");
-    let report = refused(&latest, &decided(), Asked::Create(&late), &connection(), &bad_request(), now);
+    let report = refused(
+        &latest,
+        &decided(),
+        &Asked::Create(Box::new(late.clone())),
+        &connection(),
+        &bad_request(),
+        now,
+    );
     assert_eq!(open(report).as_deref(), Some("b"));
     let error = GraphError::NotConnected(String::new());
     assert_eq!(open(not_sent(&latest, &decided(), &late, &error, now)).as_deref(), Some("b"));

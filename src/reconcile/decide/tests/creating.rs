@@ -54,7 +54,7 @@ fn nothing_is_created_by_a_list_that_could_not_be_repeated() {
 #[test]
 fn an_empty_list_while_profiles_are_alive_is_not_believed() {
     let mut o = look(json!({}));
-    (o.list.alive, o.list.missing) = (1, 1);
+    (o.list.alive, o.list.missing, o.list.lost) = (1, 1, true);
     let verdict = decide(&o);
     assert_eq!(verdict.action, Action::Nothing);
     assert_eq!(reason(&verdict), Some(("waiting", Reason::UpstreamEmpty)));

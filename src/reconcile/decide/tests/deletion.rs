@@ -50,6 +50,10 @@ fn a_delete_that_failed_is_repeated_slowly() {
     assert_eq!(decide(&o).action, Action::Delete { id: "p".to_owned() });
     (o.list.began, o.list.ended) = (Some(at(NOW - 3_601)), Some(at(NOW - 3_601)));
     assert_eq!(decide(&o).action, Action::Nothing, "an older list does not tell what came of it");
+    o.memory.delete_sent = Some(at(NOW - 1));
+    let verdict = decide(&o);
+    let waits = Some(("waiting", Reason::Deleting));
+    assert_eq!((verdict.action.clone(), reason(&verdict)), (Action::Nothing, waits), "it was asked for anew");
 }
 
 fn absent(absences: u32) -> Observation {

@@ -37,6 +37,15 @@ fn a_difference_is_corrected() {
     assert_eq!(outlook(&o), Some(Outlook::Corrected));
 }
 
+/// It is sent whole: what the manifest says nothing of is repeated as the list has it.
+#[test]
+fn a_correction_needs_a_list_of_this_moment() {
+    let mut o = following();
+    (o.list.began, o.list.ended) = (Some(at(NOW - 17)), Some(at(NOW - 16)));
+    let verdict = decide(&o);
+    assert_eq!((verdict.action, verdict.ask), (Action::Nothing, true));
+}
+
 #[test]
 fn a_profile_that_is_being_set_up_is_not_disturbed() {
     let mut o = following();

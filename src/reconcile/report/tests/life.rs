@@ -3,6 +3,7 @@
 use super::*;
 use crate::api::conditions::{DRIFTED, DUPLICATE_PROFILE};
 use crate::api::status::HandledTriggers;
+use crate::graph::RemoteProfile;
 use crate::reconcile::decide::tests::{as_wanted, bound, look, remote, with_spec};
 use crate::reconcile::decide::{Drift, Outlook};
 

@@ -92,13 +92,34 @@ fn what_is_wrong_with_a_shared_connection_is_told_to_those_who_keep_it() {
     assert!(shown(&shared, Reason::Rejected), "that is about the profile");
 }
 
-#[test]
-fn an_attempt_is_recorded_before_it_is_sent() {
-    let mut o = look(json!({"refusal": serde_json::to_value(refusal(1)).unwrap()}));
+/// The same, for which somebody asks now.
+fn asked(mut o: Observation) -> Observation {
     let mut resource = (*o.resource).clone();
     resource.metadata.annotations =
         Some([(crate::api::REQUESTED_AT.to_owned(), "now".to_owned())].into_iter().collect());
     o.resource = std::sync::Arc::new(resource);
+    o
+}
+
+/// Else it would be over before anything was tried, and what was refused would stay so.
+#[test]
+fn who_asks_for_a_further_try_is_answered_when_it_was_made() {
+    let refused = || look(json!({"refusal": serde_json::to_value(refusal(1)).unwrap()}));
+    let waiting = || Standing::Waiting(Reason::UpstreamUnavailable, String::new());
+    let stalled = Standing::Stalled(Reason::CredentialsMissing, String::new());
+    let failed = look(json!({"binding": bound()["binding"], "state": "provisioningFailed"}));
+    let answered = |o: Observation, told: Standing| {
+        let status = standing(&asked(o), &told, &Notices::default()).unwrap().status;
+        status.last_handled_reconcile_at.is_some()
+    };
+    assert!(!answered(refused(), waiting()) && !answered(failed, waiting()));
+    assert!(answered(refused(), stalled), "a person must act before");
+    assert!(answered(look(bound()), waiting()), "there is nothing to try");
+}
+
+#[test]
+fn an_attempt_is_recorded_before_it_is_sent() {
+    let o = asked(look(json!({"refusal": serde_json::to_value(refusal(1)).unwrap()})));
     let status = intent(&o, &attempt("a"));
     assert_eq!(status.creation.as_ref().unwrap().attempt, "a");
     assert_eq!(status.refusal, None);
@@ -121,6 +142,26 @@ fn what_is_found_is_of_the_attempt_with_its_name() {
     assert!(recovered.1.contains("client-request-id a,"), "{recovered:?}");
     let unclaimed: Vec<_> = notes.iter().filter(|(reason, _)| *reason == "UnclaimedProfile").collect();
     assert!(matches!(unclaimed[..], [(_, note)] if note.contains("profile q ")), "{unclaimed:?}");
+}
+
+/// The manifest may be another one when it is found: what is in Graph is what was sent.
+#[test]
+fn what_is_found_has_the_fields_that_were_sent() {
+    let sent =
+        |status: EducationSyncProfileStatus| found(&look(json!(status)), &remote("p", "provisioning")).status;
+    let with_date = with_spec(look(json!({})), |spec| spec["expirationDate"] = json!("2027-06-30"));
+    let fields = sent(intent(&with_date, &attempt("a"))).applied_fields;
+    assert!(fields.contains(&"expirationDate".to_owned()), "{fields:?}");
+    let rid = sent(intent(&look(json!({})), &attempt("a"))).applied_fields;
+    assert!(!rid.contains(&"expirationDate".to_owned()), "{rid:?}");
+
+    let mut twice = intent(&with_date, &attempt("a"));
+    twice.applied_secret_version = Some("1".to_owned());
+    twice = gave_up(twice).status;
+    assert_eq!(sent(twice.clone()).applied_secret_version, None, "of an earlier one it is not known");
+    let second = look(json!(twice));
+    let fields = sent(intent(&second, &attempt("b"))).applied_fields;
+    assert!(fields.contains(&"expirationDate".to_owned()), "either may be found: {fields:?}");
 }
 
 #[test]
