@@ -105,21 +105,18 @@ enum Step {
 }
 
 fn next_step(seen: Option<&Seen>, identity: &str, now: Instant) -> Step {
-    match seen {
-        None => Step::Create,
-        // Whoever held it when it was deleted may believe in it for as long.
-        Some(seen) if seen.version.is_none() => match seen.holder.as_deref() {
-            Some(holder) if holder != identity && !holder.is_empty() && now < seen.since + seen.duration => {
-                Step::Respect
-            }
-            _ => Step::Create,
-        },
-        Some(seen) => match seen.holder.as_deref() {
-            Some(holder) if holder == identity => Step::Renew,
-            None | Some("") => Step::Take,
-            Some(_) if now >= seen.since + seen.duration => Step::Take,
-            Some(_) => Step::Respect,
-        },
+    let Some(seen) = seen else { return Step::Create };
+    let holder = seen.holder.as_deref().unwrap_or_default();
+    // Also if it was deleted: whoever held it then may believe in it for as long.
+    let is_others = !holder.is_empty() && holder != identity;
+    if is_others && now < seen.since + seen.duration {
+        Step::Respect
+    } else if seen.version.is_none() {
+        Step::Create
+    } else if holder == identity {
+        Step::Renew
+    } else {
+        Step::Take
     }
 }
 

@@ -81,30 +81,33 @@ impl<K: Resource<DynamicType = ()> + Clone + 'static, T: PartialEq> Mirror<K, T>
                 self.apply(object, is_ours)
             }
             Event::InitApply(Err(unread)) => {
-                self.incoming.entry(scope.clone()).or_default().insert(key_of(&unread));
+                self.incoming.entry(scope.clone()).or_default().insert(Key::of_meta(&unread));
                 self.remain(&unread)
             }
             Event::InitDone => self.done(scope),
             Event::Apply(Ok(object)) => self.apply(object, is_ours),
             Event::Apply(Err(unread)) => self.remain(&unread),
-            Event::Delete(Ok(object)) => self.delete(object),
+            Event::Delete(Ok(object)) => self.delete(&object),
             Event::Delete(Err(unread)) => {
-                self.remove(&key_of(&unread), |uid| unread.uid.as_deref() == Some(uid))
+                self.remove(&Key::of_meta(&unread), |uid| unread.uid.as_deref() == Some(uid))
             }
         }
     }
 
     /// An object that cannot be read stays what it was when it could be; unless it is another one by now.
     fn remain(&mut self, unread: &ObjectMeta) -> Vec<Change<T>> {
-        self.remove(&key_of(unread), |uid| unread.uid.as_deref() != Some(uid))
+        self.remove(&Key::of_meta(unread), |uid| unread.uid.as_deref() != Some(uid))
     }
 
     /// What stands in the store under this name has gone, if its uid says so.
     fn remove(&mut self, key: &Key, is_it: impl Fn(&str) -> bool) -> Vec<Change<T>> {
         let Some(gone) = self.before(key).filter(|before| is_it(&uid(&**before))) else { return Vec::new() };
-        let change = Change::Gone(uid(&*gone), (self.describe)(&gone));
-        self.store.apply_watcher_event(&Event::Delete((*gone).clone()));
-        vec![change]
+        vec![self.take_out(&gone)]
+    }
+
+    fn take_out(&mut self, gone: &K) -> Change<T> {
+        self.store.apply_watcher_event(&Event::Delete(gone.clone()));
+        Change::Gone(uid(gone), (self.describe)(gone))
     }
 
     fn apply(&mut self, object: K, is_ours: impl Fn(&K) -> bool) -> Vec<Change<T>> {
@@ -126,15 +129,12 @@ impl<K: Resource<DynamicType = ()> + Clone + 'static, T: PartialEq> Mirror<K, T>
         changes
     }
 
-    fn delete(&mut self, object: K) -> Vec<Change<T>> {
-        let before = self.before(&Key::of(&object));
-        if before.as_ref().is_some_and(|before| uid(&**before) != uid(&object)) {
+    fn delete(&mut self, object: &K) -> Vec<Change<T>> {
+        match self.before(&Key::of(object)) {
             // That it is gone was told when its successor came.
-            return Vec::new();
+            Some(before) if uid(&*before) != uid(object) => Vec::new(),
+            before => vec![self.take_out(before.as_deref().unwrap_or(object))],
         }
-        let change = Change::Gone(uid(&object), (self.describe)(before.as_deref().unwrap_or(&object)));
-        self.store.apply_watcher_event(&Event::Delete(object));
-        vec![change]
     }
 
     fn before(&self, key: &Key) -> Option<Arc<K>> {
@@ -148,11 +148,7 @@ impl<K: Resource<DynamicType = ()> + Clone + 'static, T: PartialEq> Mirror<K, T>
         let missing = |key: &Key| scope.covers(&key.namespace) && !told.contains(key);
         // In a fixed order, so that nothing depends on how a store is laid out.
         let gone: BTreeMap<Key, Arc<K>> = stored.filter(|(key, _)| missing(key)).collect();
-        let mut changes = Vec::new();
-        for object in gone.into_values() {
-            changes.push(Change::Gone(uid(&*object), (self.describe)(&object)));
-            self.store.apply_watcher_event(&Event::Delete((*object).clone()));
-        }
+        let changes = gone.into_values().map(|gone| self.take_out(&gone)).collect();
         if self.unread.remove(scope) && self.unread.is_empty() {
             self.show_whole();
         }
@@ -168,11 +164,6 @@ impl<K: Resource<DynamicType = ()> + Clone + 'static, T: PartialEq> Mirror<K, T>
         }
         self.store.apply_watcher_event(&Event::InitDone);
     }
-}
-
-fn key_of(unread: &ObjectMeta) -> Key {
-    let (namespace, name) = (unread.namespace.clone(), unread.name.clone());
-    Key { namespace: namespace.unwrap_or_default(), name: name.unwrap_or_default() }
 }
 
 fn uid<K: Resource>(object: &K) -> String {

@@ -110,9 +110,23 @@ impl<C: Cluster> Cached<C> {
         self.port.fetch_profile(key).await.map(Arc::new)
     }
 
-    /// A newer version of a resource was read, of which the watch may not have told yet.
-    pub fn has_read_profile(&self, before: &EducationSyncProfile, newer: &Arc<EducationSyncProfile>) {
-        self.profiles.remember(before, newer);
+    /// Reads the newest version of this very resource, which the watch may not have told of yet, and remembers it. None: it
+    /// is gone.
+    ///
+    /// # Errors
+    /// As [`Cluster::fetch_profile`].
+    pub async fn newest_profile(
+        &self,
+        known: &EducationSyncProfile,
+    ) -> Result<Option<Arc<EducationSyncProfile>>, ClusterError> {
+        match self.fetch_profile(&Key::of(known)).await {
+            Ok(newest) if newest.metadata.uid == known.metadata.uid => {
+                self.profiles.remember(known, &newest);
+                Ok(Some(newest))
+            }
+            Ok(_) | Err(ClusterError::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Writes the finalizers of exactly this version of a resource.
@@ -193,11 +207,8 @@ impl<C: Cluster> Cached<C> {
                 Ok(written)
             }
             Err(ClusterError::Conflict) => {
-                if let Ok(newest) = self.fetch_profile(&Key::of(before)).await
-                    && newest.metadata.uid == before.metadata.uid
-                {
-                    self.profiles.remember(before, &newest);
-                }
+                // That there is none is found by the next pass.
+                let _ = self.newest_profile(before).await;
                 Err(ClusterError::Conflict)
             }
             Err(error) => Err(error),

@@ -161,7 +161,12 @@ impl Key {
     /// Key of a resource.
     #[must_use]
     pub fn of<K: kube::Resource>(resource: &K) -> Self {
-        let meta = resource.meta();
+        Self::of_meta(resource.meta())
+    }
+
+    /// Key of the resource with this metadata.
+    #[must_use]
+    pub fn of_meta(meta: &kube::core::ObjectMeta) -> Self {
         Self {
             namespace: meta.namespace.clone().unwrap_or_default(),
             name: meta.name.clone().unwrap_or_default(),

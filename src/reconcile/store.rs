@@ -29,9 +29,12 @@ const PAY_AGAIN: Duration = Duration::from_secs(1);
 /// What was done, as it is said of the newest version.
 type Fact = Arc<dyn Fn(&EducationSyncProfile) -> Report + Send + Sync>;
 
-/// Facts that could not be stored so far, with the version of the resource that was known last, by its uid.
+/// Facts by the uid of their resource, with the version of it that was known last.
+type FactByUid = HashMap<String, (Arc<EducationSyncProfile>, Fact)>;
+
+/// Facts that could not be stored so far.
 #[derive(Default)]
-pub struct Owed(Mutex<HashMap<String, (Arc<EducationSyncProfile>, Fact)>>);
+pub struct Owed(Mutex<FactByUid>);
 
 impl Owed {
     /// Forgets a resource that is gone.
@@ -45,7 +48,7 @@ impl Owed {
         resources
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, (Arc<EducationSyncProfile>, Fact)>> {
+    fn lock(&self) -> MutexGuard<'_, FactByUid> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -128,7 +131,8 @@ pub async fn fact<C: Cluster>(
             tokio::time::sleep(pause).await;
             pause *= 2;
         }
-        match newest(context, &latest).await {
+        // The answer to our own write may be what was lost.
+        match context.cluster.newest_profile(&latest).await {
             Ok(Some(newer)) => latest = newer,
             Ok(None) => {
                 tracing::error!("the resource is gone, and with it the record of what was done to Graph");
@@ -137,22 +141,6 @@ pub async fn fact<C: Cluster>(
             // The next write meets a conflict if there is a newer one.
             Err(error) => tracing::debug!(%error, "cannot read the newest version of the resource"),
         }
-    }
-}
-
-/// The newest version of it. None: it is gone.
-async fn newest<C: Cluster>(
-    context: &Context<C>,
-    known: &Arc<EducationSyncProfile>,
-) -> Result<Option<Arc<EducationSyncProfile>>, ClusterError> {
-    match context.cluster.fetch_profile(&Key::of(&**known)).await {
-        Ok(newer) if newer.metadata.uid == known.metadata.uid => {
-            // The answer to our own write may be what was lost.
-            context.cluster.has_read_profile(known, &newer);
-            Ok(Some(newer))
-        }
-        Ok(_) | Err(ClusterError::NotFound) => Ok(None),
-        Err(error) => Err(error),
     }
 }
 
@@ -166,7 +154,7 @@ pub async fn pay<C: Cluster>(
 ) -> Result<(), ClusterError> {
     let uid = resource.metadata.uid.as_deref().unwrap_or_default();
     let Some((_, fact)) = context.owed.lock().get(uid).cloned() else { return Ok(()) };
-    if let Some(latest) = newest(context, resource).await? {
+    if let Some(latest) = context.cluster.newest_profile(resource).await? {
         record(context, &latest, fact(&latest)).await?;
     }
     context.owed.forget(uid);

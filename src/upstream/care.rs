@@ -84,10 +84,7 @@ impl Upstreams {
     }
 
     fn drop_upstream(&self, uid: &str) {
-        let mut inner = self.lock();
-        let old = inner.forget(uid);
-        self.note_in_use(uid, None);
-        drop(inner);
+        let old = self.lock().forget(uid);
         if let Some(old) = old {
             self.wake_all(&old.poller);
         }

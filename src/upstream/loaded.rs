@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::Upstream;
 use super::key::PollerKey;
-use super::{Upstream, Upstreams};
 use crate::api::connection::Dialect;
 use crate::graph::GraphError;
 use crate::graph::learnt::Learnt;
@@ -104,6 +104,11 @@ impl Inner {
         self.loaded(uid).is_some_and(|loaded| loaded.generation > generation)
     }
 
+    /// What a connection is used by.
+    pub(super) fn in_use(&self, uid: &str) -> Option<Arc<Upstream>> {
+        self.loaded(uid)?.result.as_ref().ok().cloned()
+    }
+
     pub(super) fn rereads_in(&self, uid: &str, now: Timestamp) -> Option<Duration> {
         let loaded = self.loaded(uid).filter(|loaded| loaded.result.is_ok())?;
         Some(loaded.good_for().saturating_sub(loaded.age(now)))
@@ -133,19 +138,6 @@ impl Inner {
 
     fn loaded(&self, uid: &str) -> Option<&Loaded> {
         self.by_uid.get(uid)?.loaded.as_ref()
-    }
-}
-
-impl Upstreams {
-    /// Keeps what was made of a connection. False: the connection has gone meanwhile.
-    pub(super) fn keep(&self, uid: &str, turn: &Turn, loaded: Loaded) -> bool {
-        let upstream = loaded.result.as_ref().ok().cloned();
-        let mut inner = self.lock();
-        let is_kept = inner.keep(uid, turn, loaded);
-        if is_kept {
-            self.note_in_use(uid, upstream.as_ref());
-        }
-        is_kept
     }
 }
 

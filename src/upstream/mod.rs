@@ -107,8 +107,6 @@ pub struct Upstreams {
     refresh_tokens: RefreshTokens,
     metrics: Arc<Metrics>,
     inner: Mutex<Inner>,
-    /// The newest upstream of each connection, by uid, for whoever must not wait.
-    in_use: in_use::NewestByUid,
 }
 
 impl Upstreams {
@@ -131,7 +129,6 @@ impl Upstreams {
             refresh_tokens,
             metrics: Arc::default(),
             inner: Mutex::default(),
-            in_use: in_use::NewestByUid::default(),
         }
     }
 
@@ -191,7 +188,8 @@ impl Upstreams {
         // What was read is from before the answer; that nothing came is known from now on, also by those who have waited.
         let at = if stale || result.is_err() { self.clock.now() } else { began };
         let loaded = Loaded { generation, at, result: result.clone(), last_good, stale };
-        if !self.keep(&uid, &turn, loaded) && self.refresh_tokens.knows(&uid) {
+        let is_kept = self.lock().keep(&uid, &turn, loaded);
+        if !is_kept && self.refresh_tokens.knows(&uid) {
             // It has gone meanwhile, and its token has been opened after that.
             self.refresh_tokens.gone(credentials::token_owner(connection));
         }

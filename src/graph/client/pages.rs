@@ -42,16 +42,11 @@ pub(super) struct Walk {
 }
 
 impl Walk {
-    /// Goes on from a page to the next one. None: it was the last.
-    pub(super) fn next(&mut self, page: &Page) -> Result<Option<NextPage>, GraphError> {
-        self.on(page.items.len(), page.next.as_ref())
-    }
-
-    /// The same, from a page with so many items.
+    /// Goes on from a page with so many items to the next one. None: it was the last.
     pub(super) fn on(
         &mut self,
         items: usize,
-        next: Option<&NextPage>,
+        next: Option<NextPage>,
     ) -> Result<Option<NextPage>, GraphError> {
         self.items += items;
         let Some(next) = next else { return Ok(None) };
@@ -59,7 +54,7 @@ impl Walk {
         if leads_back || self.seen.len() >= MOST_PAGES || self.items > MOST_ITEMS {
             return Err(unreadable("a collection without an end", CallIds::default()));
         }
-        Ok(Some(next.clone()))
+        Ok(Some(next))
     }
 }
 

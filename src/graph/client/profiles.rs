@@ -122,7 +122,7 @@ impl GraphClient {
                 // A list is not a snapshot: a profile can come twice while pages are read.
                 profiles.insert(profile.id.clone(), profile);
             }
-            match walk.next(&page)? {
+            match walk.on(page.items.len(), page.next)? {
                 Some(NextPage(next)) => url = next,
                 None => return Ok(profiles),
             }

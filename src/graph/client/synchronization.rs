@@ -89,10 +89,11 @@ impl GraphClient {
         }
         let mut messages = Vec::new();
         // Messages decide, whatever the status: the documents show errors with 200 and with 400.
-        let has_messages = answer.json().is_some_and(|body| body.get("value").is_some_and(Value::is_array));
+        let body = answer.json();
+        let has_messages = body.as_ref().and_then(|body| body.get("value")).is_some_and(Value::is_array);
         match (has_messages, accepted) {
             (true, _) => {}
-            (false, true) if answer.body.is_empty() || answer.json().is_some() => {
+            (false, true) if answer.body.is_empty() || body.is_some() => {
                 return Ok(Start { started: true, messages });
             }
             (false, true) => return Err(unreadable("success that is not JSON", answer.ids)),
@@ -103,7 +104,9 @@ impl GraphClient {
         let further = async {
             loop {
                 messages.extend(page.items.iter().map(VerificationMessage::read));
-                let Some(NextPage(next)) = walk.next(&page)? else { return Ok(()) };
+                let Some(NextPage(next)) = walk.on(page.items.len(), page.next.take())? else {
+                    return Ok(());
+                };
                 page = self.further_messages(next, &answer.ids).await?;
             }
         };
@@ -219,7 +222,7 @@ impl GraphClient {
         let count = async {
             loop {
                 let page = self.errors(id, next.take()).await?;
-                next = walk.on(page.errors.len(), page.next.as_ref())?;
+                next = walk.on(page.errors.len(), page.next)?;
                 for error in page.errors {
                     *counts.entry((error.entry_type, error.error_code)).or_default() += 1;
                 }

@@ -75,18 +75,20 @@ impl Findings {
 
     /// Takes note of an answer.
     pub(super) fn note(&mut self, need: &Need, judgement: Judgement, now: Instant) -> Option<News> {
-        if judgement == Judgement::Unanswered {
-            self.unanswered.entry(need.clone()).or_insert(now);
-            return None;
+        if judgement != Judgement::Unanswered {
+            self.unanswered.remove(need);
         }
-        self.unanswered.remove(need);
         match judgement {
+            Judgement::Unanswered => {
+                self.unanswered.entry(need.clone()).or_insert(now);
+                None
+            }
             Judgement::Met => self.missing.remove(need).map(|_| News::Found),
             Judgement::Moot => {
                 self.missing.remove(need);
                 None
             }
-            Judgement::Untold | Judgement::Unanswered => None,
+            Judgement::Untold => None,
             Judgement::Missing(sentence) => {
                 let before = self.missing.get(need);
                 if before.is_some_and(|lack| lack.sentence == sentence && now - lack.said < AGAIN) {

@@ -65,7 +65,7 @@ fn of_uid(uid: &str, spec: &Value) -> GraphConnection {
 #[tokio::test(start_paused = true)]
 async fn a_secret_that_does_not_come_stops_nobody_else() {
     let (world, upstreams) = (world(), upstreams(&Arc::default()));
-    locked(&world.silent).insert("slow".to_owned());
+    locked(&world.late).insert("slow".to_owned());
     let mut slow = application();
     slow["application"]["clientSecretRef"]["name"] = json!("slow");
     let slow = of_uid("slow", &slow);
@@ -115,7 +115,7 @@ async fn a_reading_that_is_asked_for_during_another_one_is_not_lost() {
     let (first, now) = (upstreams.lock().turn_of("uid"), upstreams.clock.now());
     let before = upstreams.lock().begin("uid", 1, now).unwrap_err().unwrap();
     upstreams.reread(&upstream.facts);
-    assert!(upstreams.keep("uid", &first, Loaded { at: now, ..before }));
+    assert!(upstreams.lock().keep("uid", &first, Loaded { at: now, ..before }));
     assert_eq!(upstreams.rereads_in(&connection), Some(Duration::from_secs(10)));
 }
 

@@ -35,8 +35,6 @@ pub(crate) struct World {
     pub(crate) status_writes: AtomicUsize,
     /// Secrets for which Kubernetes gives no answer within the time that a call has.
     pub(super) late: Mutex<HashSet<String>>,
-    /// Secrets that Kubernetes never answers for.
-    pub(super) silent: Mutex<HashSet<String>>,
     /// The names of the Secrets that were read, in order.
     pub(super) reads: Mutex<Vec<String>>,
     pub(super) notices: Mutex<Vec<Notice>>,
@@ -82,10 +80,6 @@ impl Cluster for World {
 
     async fn secret(&self, _namespace: &str, name: &str, key: &str) -> Result<SecretValue, ClusterError> {
         locked(&self.reads).push(name.to_owned());
-        let is_silent = locked(&self.silent).contains(name);
-        if is_silent {
-            std::future::pending::<()>().await;
-        }
         let is_late = locked(&self.late).contains(name);
         if is_late {
             tokio::time::sleep(Duration::from_secs(15)).await;
