@@ -148,6 +148,7 @@ const DRIFT: &[Figure] = &[
 
 const THROTTLE: &[Figure] = &[
     figure("throttle.calls_despite_retry_after", "Calls to a tenant during its Retry-After", "", 0),
+    figure("throttle.calls_on_their_way", "Further ones, on their way when it began (50 ms)", "", 0),
     figure("throttle.refused", "Calls that were answered 429", "", 0),
     figure("throttle.calls_per_tenant_minute", "Calls per tenant-minute", "", 2),
     figure("throttle.writes_meanwhile", "Kubernetes writes meanwhile", "", 0),

@@ -196,24 +196,31 @@ fn is_counted(entry: &Entry) -> bool {
     entry.is_write() && entry.resource != "leases" && entry.resource != "selfsubjectaccessreviews"
 }
 
-/// Calls to a tenant that came while an earlier answer had asked it to wait for so long.
-pub(super) fn calls_despite_retry_after(calls: &[Call], wait: Duration) -> usize {
+/// What comes so soon after an answer was sent by one who had not read that yet.
+const ON_ITS_WAY: SignedDuration = SignedDuration::from_millis(50);
+
+/// Calls to a tenant that came while an earlier answer had asked it to wait for so long; and those of them that were on
+/// their way when it was given, which are not among the first.
+pub(super) fn calls_despite_retry_after(calls: &[Call], wait: Duration) -> (usize, usize) {
     let mut closed = BTreeMap::<&str, (Timestamp, Timestamp)>::new();
-    let mut despite = 0;
+    let (mut despite, mut on_their_way) = (0, 0);
     for call in calls.iter().filter(|call| !call.is_token()) {
         let tenant = call.tenant.as_deref().unwrap_or_default();
         if let Some((from, until)) = closed.get(tenant)
             && call.came() > *from
             && call.came() < *until
         {
-            despite += 1;
+            let is_on_its_way = call.came().duration_since(*from) <= ON_ITS_WAY;
+            *(if is_on_its_way { &mut on_their_way } else { &mut despite }) += 1;
         }
         if call.status == 429 {
             let until = call.answered.checked_add(wait).unwrap_or(call.answered);
-            closed.insert(tenant, (call.answered, until));
+            let known = closed.entry(tenant).or_insert((call.answered, until));
+            // The first answer of a wait is what the caller knows it by.
+            *known = if call.came() < known.1 { (known.0, until) } else { (call.answered, until) };
         }
     }
-    despite
+    (despite, on_their_way)
 }
 
 #[cfg(test)]
@@ -241,11 +248,22 @@ mod tests {
             call("2026-11-22T00:00:05Z", "b", 200, 1),
             call("2026-11-22T00:00:10.2Z", "a", 200, 1),
         ];
-        assert_eq!(calls_despite_retry_after(&calls, Duration::from_secs(10)), 0);
+        assert_eq!(calls_despite_retry_after(&calls, Duration::from_secs(10)), (0, 0));
         let mut early = calls.to_vec();
         early.push(call("2026-11-22T00:00:10.1Z", "b", 429, 1));
         early.push(call("2026-11-22T00:00:12Z", "b", 200, 1));
-        assert_eq!(calls_despite_retry_after(&early, Duration::from_secs(10)), 1);
+        early.push(call("2026-11-22T00:00:12.040Z", "b", 429, 1));
+        early.push(call("2026-11-22T00:00:12.140Z", "b", 429, 1));
+        assert_eq!(
+            calls_despite_retry_after(&early, Duration::from_secs(10)),
+            (3, 0),
+            "it is known for long"
+        );
+        let mut at_once = calls.to_vec();
+        at_once.push(call("2026-11-22T00:00:10.1Z", "b", 429, 1));
+        at_once.push(call("2026-11-22T00:00:10.140Z", "b", 429, 1));
+        at_once.push(call("2026-11-22T00:00:10.190Z", "b", 429, 1));
+        assert_eq!(calls_despite_retry_after(&at_once, Duration::from_secs(10)), (1, 1));
     }
 
     #[test]

@@ -116,9 +116,10 @@ pub(super) fn throttle(round: &mut Round<'_>) -> Result<Figures> {
     let last = puts(&account).into_values().max().unwrap_or(ended);
     let refused = storm.calls(|call| call.status == 429);
     anyhow::ensure!(refused > 0.0, "nobody was answered 429, so that nothing was measured");
-    let despite = meter::calls_despite_retry_after(&account.calls, WAIT);
+    let (despite, on_their_way) = meter::calls_despite_retry_after(&account.calls, WAIT);
     Ok(Figures::from([
         ("throttle.calls_despite_retry_after", count(despite)),
+        ("throttle.calls_on_their_way", count(on_their_way)),
         ("throttle.refused", refused),
         ("throttle.calls_per_tenant_minute", storm.calls(|_| true) / count(round.shape.tenants()) / minutes),
         ("throttle.writes_meanwhile", count(storm.writes().count())),
