@@ -6,6 +6,8 @@
 //! What is shown to others who look at their own clock (the times in a signed assertion, of an event) is the one
 //! exception: the machine may have been corrected, or have slept, since this process began.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -52,9 +54,14 @@ impl Clock {
     }
 }
 
+/// How much time has passed from one moment to the other; none if the second is not the later one.
+#[must_use]
+pub fn passed(since: Timestamp, until: Timestamp) -> Duration {
+    Duration::try_from(until.duration_since(since)).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
 
     use super::*;
 

@@ -12,7 +12,7 @@ use jiff::fmt::rfc2822;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::budget::{Budget, BudgetSettings, Urgency};
-use crate::clock::Clock;
+use crate::clock::{Clock, passed};
 
 /// The longest wait that is taken from an answer. A longer one is cut: it would look like a stop.
 const LONGEST: Duration = Duration::from_hours(1);
@@ -37,7 +37,7 @@ fn asked_for(headers: &HeaderMap, wall_now: Timestamp) -> Option<Duration> {
     if let Ok(date) = rfc2822::parse(value) {
         let answered = text(http::header::DATE).and_then(|date| rfc2822::parse(date).ok());
         let answered = answered.map_or(wall_now, |date| date.timestamp());
-        return Some(Duration::try_from(date.timestamp().duration_since(answered)).unwrap_or_default());
+        return Some(passed(answered, date.timestamp()));
     }
     let longest = value
         .split(',')
@@ -101,7 +101,8 @@ impl Gate {
                 return Err(left);
             }
             if trial.is_none() && self.lock().untried {
-                trial = self.turn().await?;
+                // Who had the turn before may have been let through: then all may go.
+                trial = self.turn().await?.filter(|_| self.lock().untried);
                 continue;
             }
             let taken = self.lock().budget.take(urgency, now);
@@ -147,7 +148,7 @@ impl Gate {
         let before = state.closed_until.map_or(now, |old| old.max(now));
         state.closed_until = Some(before.max(until));
         state.untried = true;
-        Duration::try_from(until.duration_since(before)).unwrap_or_default()
+        passed(before, until)
     }
 
     /// How many calls could be made at once.
@@ -249,5 +250,28 @@ mod tests {
             drop(fourth);
         });
         let _all_go = (fifth.unwrap(), admitted().await.unwrap(), admitted().await.unwrap());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn when_one_was_let_through_all_go_at_once() {
+        let clock = Clock::starting_at(Timestamp::from_second(1_000).unwrap());
+        let gate = Gate::default();
+        gate.close(Duration::from_secs(1), clock.now());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let first = gate.admit(Urgency::Change, clock).await.unwrap();
+        let call = async || {
+            let admission = gate.admit(Urgency::Change, clock).await;
+            tokio::time::sleep(Duration::from_millis(400)).await;
+            admission.is_ok()
+        };
+        let began = clock.now();
+        let calls = futures::future::join_all((0..9).map(|_| call()));
+        let answer = async {
+            tokio::time::sleep(Duration::from_millis(400)).await;
+            gate.ended(clock.now());
+            drop(first);
+        };
+        assert!(futures::join!(calls, answer).0.into_iter().all(|is_admitted| is_admitted));
+        assert_eq!(clock.now().duration_since(began).as_millis(), 800);
     }
 }

@@ -17,6 +17,7 @@ use crate::api::conditions::{
 };
 use crate::api::status::EducationSyncProfileStatus;
 use crate::api::{EducationSyncProfile, GraphConnection};
+use crate::clock::passed;
 
 /// Conditions of these types are told. Whatever else stands in a status has not been written by the operator.
 const TYPES: [&str; 8] =
@@ -130,7 +131,7 @@ pub fn ready_after(before: &EducationSyncProfile, after: &EducationSyncProfile) 
         Some(condition) => condition.last_transition_time.0,
         None => after.metadata.creation_timestamp.as_ref()?.0,
     };
-    Some(Duration::try_from(now.last_transition_time.0.duration_since(since)).unwrap_or_default())
+    Some(passed(since, now.last_transition_time.0))
 }
 
 fn seconds(time: Timestamp) -> f64 {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Intervals;
+use crate::clock::passed;
 use crate::graph::Certainty;
 
 /// Asks that come within this time share a list.
@@ -181,10 +182,6 @@ impl Pace {
 
 fn left(since: Timestamp, wait: Duration, now: Timestamp) -> Duration {
     wait.saturating_sub(passed(since, now))
-}
-
-fn passed(since: Timestamp, now: Timestamp) -> Duration {
-    Duration::try_from(now.duration_since(since)).unwrap_or_default()
 }
 
 #[cfg(test)]

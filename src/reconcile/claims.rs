@@ -7,7 +7,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -82,6 +82,8 @@ struct Table {
     names: HashMap<NameAt, NameHold>,
     /// By tenant and id: what is asked of all profiles is asked of those of one tenant.
     profiles: HashMap<Tenant, HashMap<Arc<str>, ProfileHold>>,
+    /// Tenants that have lost what is known to be alive.
+    lost: HashSet<Tenant>,
 }
 
 type NameAt = (Tenant, NameKey);
@@ -266,6 +268,17 @@ impl Claims {
         let was_alive = |hold: &ProfileHold| hold.alive.is_some_and(|since| since <= began);
         let alive = table.profiles.get(tenant).into_iter().flatten().filter(|(_, hold)| was_alive(hold));
         alive.fold((0, 0), |(all, missing), (id, _)| (all + 1, missing + usize::from(!listed(id))))
+    }
+
+    /// Whether a tenant has lost its profiles, by whether it had before.
+    pub fn judge_lost(&self, tenant: &Tenant, judge: impl FnOnce(bool) -> bool) -> bool {
+        let mut table = self.lock();
+        let is_lost = judge(table.lost.remove(tenant));
+        if is_lost {
+            let known = table.known(tenant);
+            table.lost.insert(known);
+        }
+        is_lost
     }
 
     /// Everything of a resource that is gone.

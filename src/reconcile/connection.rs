@@ -17,6 +17,7 @@ use super::cluster::{Cluster, ClusterError, Key};
 use super::{Context, Next, observe};
 use crate::api::conditions::READY;
 use crate::api::{GraphConnection, IN_USE_FINALIZER};
+use crate::clock::passed;
 use crate::poller::{Follower, FollowerKind, Interest, View};
 use crate::upstream::Upstream;
 use health::{Health, Sight};
@@ -175,7 +176,7 @@ async fn let_go<C: Cluster>(
     let holders = users::holders(context, connection, key);
     if !holders.is_empty() {
         let since = connection.metadata.deletion_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |at| at.0);
-        let waited = Duration::try_from(context.clock.now().duration_since(since)).unwrap_or_default();
+        let waited = passed(since, context.clock.now());
         if waited < UNSAID {
             return Ok(Next::In(UNSAID.saturating_sub(waited)));
         }

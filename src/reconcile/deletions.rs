@@ -12,6 +12,7 @@ use super::cluster::Key;
 use super::observation::{is_to_be_deleted, takes_its_profile_along};
 use crate::api::EducationSyncProfile;
 use crate::api::status::EducationSyncProfileStatus;
+use crate::clock::passed;
 
 /// So long a deletion counts as one of many after it has ended.
 const COUNT_FOR: Duration = Duration::from_mins(10);
@@ -65,7 +66,7 @@ impl Deletions {
             return 0;
         }
         known.begin(resource);
-        let since = |at: Timestamp| Duration::try_from(now.duration_since(at)).unwrap_or_default();
+        let since = |at: Timestamp| passed(at, now);
         known.by_uid.retain(|_, ended| ended.is_none_or(|at| since(at) < COUNT_FOR));
         known.by_uid.len()
     }

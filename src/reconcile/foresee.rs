@@ -12,7 +12,7 @@ use super::claims::Claims;
 use super::cluster::Key;
 use super::decide::{self, Action, Outlook, Standing, Verdict};
 use super::observation::{ConnectionFacts, Memory, Observation, Settings, SourceSecret, is_own};
-use super::observe::{adoptee, bound, list_facts, namesakes, owner, record, wish};
+use super::observe::{adoptee, bound, is_lost, list_facts, namesakes, owner, record, wish};
 use super::report::{self, Decided};
 use super::trust::Trust;
 use crate::api::status::{EducationSyncProfileStatus, ProfileState, SyncStatus};
@@ -40,6 +40,8 @@ const SETTINGS: Settings = Settings {
 pub struct World {
     /// The way to the tenant.
     pub connection: ConnectionFacts,
+    /// Is it being deleted?
+    pub connection_is_going: bool,
     /// All its profiles.
     pub snapshot: Snapshot,
     /// The other resources that may be seen.
@@ -137,10 +139,10 @@ fn look(resource: &EducationSyncProfile, world: &World, claims: &Claims, now: Ti
         settings: SETTINGS,
         name: wish(claims, resource, Some(tenant), &owner, now),
         namesakes: namesakes(claims, resource, tenant, &owner, snapshot),
-        list: list_facts(claims, resource, Some(tenant), &view),
+        list: list_facts(claims, resource, Some(tenant), &view, is_lost(claims, tenant, &world.snapshot)),
         connection: Ok(world.connection.clone()),
         connection_is_held: true,
-        connection_is_going: false,
+        connection_is_going: world.connection_is_going,
         adoptee: adoptee(claims, resource, tenant, &owner, snapshot),
         deletions: 0,
         bound: bound(resource, snapshot),

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use crate::api::GraphConnection;
 use crate::api::connection::SecretKeyReference;
-use crate::clock::Clock;
+use crate::clock::{Clock, passed};
 use crate::metrics::Metrics;
 use crate::poller::{Follower, FollowerKind, Interest, Poller, View};
 use crate::trace::{self, Span, Wakes};
@@ -178,7 +178,7 @@ impl<C> Context<C> {
         let longest = if at_rest { SECRET_REREAD } else { Duration::from_secs(1) };
         let secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
         let (read_at, known, secret) = secrets.get(uid)?;
-        let age = Duration::try_from(self.clock.now().duration_since(*read_at)).unwrap_or_default();
+        let age = passed(*read_at, self.clock.now());
         (known == reference && age < longest).then(|| secret.clone())
     }
 
@@ -196,7 +196,7 @@ impl<C> Context<C> {
         // One that could not be read is tried for as long after this look.
         let read_at = secrets.get(o.uid()).filter(|_| o.source_secret.value().is_some());
         let read_at = read_at.map_or_else(|| self.clock.now(), |(at, ..)| *at);
-        let age = Duration::try_from(self.clock.now().duration_since(read_at)).unwrap_or_default();
+        let age = passed(read_at, self.clock.now());
         Some(SECRET_REREAD.saturating_sub(age))
     }
 

@@ -17,6 +17,7 @@ use crate::api::connection::Dialect;
 use crate::api::lifecycle::DeletionPolicy;
 use crate::api::status::{Binding, CreationAttempt, EducationSyncProfileStatus, ProfileState};
 use crate::api::{CONFIRM_DELETION, CONFIRM_GONE, EducationSyncProfile, FINALIZER, REQUESTED_AT};
+use crate::clock::passed;
 use crate::graph::name::NameKey;
 use crate::graph::{GraphError, RemoteProfile};
 
@@ -202,6 +203,15 @@ impl Observation {
         (self.status().last_handled_reconcile_at.as_deref() != Some(value)).then_some(value)
     }
 
+    /// Is something to be tried once more that was refused, or that failed and is asked for again?
+    #[must_use]
+    pub fn is_to_be_tried_again(&self) -> bool {
+        let status = self.status();
+        let is_refused =
+            status.refusal.as_ref().is_some_and(|refusal| refusal.generation == self.generation());
+        is_refused || status.state == Some(ProfileState::ProvisioningFailed) && self.request().is_some()
+    }
+
     /// Has a person confirmed the deletion, although very many came at once?
     #[must_use]
     pub fn is_deletion_confirmed(&self) -> bool {
@@ -224,7 +234,7 @@ impl Observation {
     /// How long it is until then; zero when it is over.
     #[must_use]
     pub fn until(&self, time: Timestamp) -> Duration {
-        Duration::try_from(time.duration_since(self.now)).unwrap_or_default()
+        passed(self.now, time)
     }
 
     /// Is there a list to create by? It is from the last attempt, and its end is a moment ago at most.

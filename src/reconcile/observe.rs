@@ -29,7 +29,8 @@ use crate::poller::{Snapshot, View};
 use crate::upstream::Upstream;
 pub(super) use connect::connection_of;
 use connect::{connect, is_going, is_held};
-use life::{Seen, is_lost, note_life};
+pub(super) use life::is_lost;
+use life::{Seen, note_life};
 
 /// The upstream that an observation was made by, and the view that it saw.
 #[derive(Debug)]
@@ -80,7 +81,7 @@ pub async fn observe<C: Cluster>(context: &Context<C>, key: &Key) -> Option<(Obs
         namesakes: tenant.as_ref().map_or_else(Vec::new, |tenant| {
             namesakes(&context.claims, &resource, tenant, &owner, snapshot.as_deref())
         }),
-        list: list_facts(&context.claims, &resource, tenant.as_ref(), &view),
+        list: list_facts(&context.claims, &resource, tenant.as_ref(), &view, is_lost),
         connection_is_held: is_held(context, &resource),
         connection_is_going: is_going(context, &resource),
         connection: upstream.as_ref().map(|upstream| upstream.facts.clone()).map_err(Clone::clone),
@@ -318,6 +319,7 @@ pub(super) fn list_facts(
     resource: &EducationSyncProfile,
     tenant: Option<&Tenant>,
     view: &View,
+    lost: bool,
 ) -> ListFacts {
     let failure = view.failure.clone();
     let (Some(tenant), Some(snapshot)) = (tenant, &view.snapshot) else {
@@ -334,7 +336,7 @@ pub(super) fn list_facts(
         alive,
         missing,
         empty: snapshot.profiles.is_empty(),
-        lost: is_lost(claims, tenant, snapshot),
+        lost,
     }
 }
 

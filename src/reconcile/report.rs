@@ -122,7 +122,9 @@ pub fn standing(o: &Observation, standing: &Standing, notices: &Notices) -> Opti
             status.refusal = None;
         }
     }
-    if let Some(request) = o.request().filter(|_| !is_still_to_be_tried(o, standing)) {
+    // Whoever asked for a further try is answered when it was made: something has to pass first.
+    let is_untried = matches!(standing, Standing::Waiting(..)) && o.is_to_be_tried_again();
+    if let Some(request) = o.request().filter(|_| !is_untried) {
         status.last_handled_reconcile_at = Some(request.to_owned());
     }
     status.refusal = status.refusal.filter(|refusal| refusal.generation == o.generation());
@@ -133,14 +135,6 @@ pub fn standing(o: &Observation, standing: &Standing, notices: &Notices) -> Opti
     }
     events.extend(running::expiry(&mut status, o.generation(), o.now));
     Some(Report { status, notices: events })
-}
-
-/// Is what somebody asked to try once more not tried yet, since something has to pass first?
-fn is_still_to_be_tried(o: &Observation, standing: &Standing) -> bool {
-    let status = o.status();
-    let is_refused = status.refusal.as_ref().is_some_and(|refusal| refusal.generation == o.generation());
-    let has_failed = status.state == Some(ProfileState::ProvisioningFailed);
-    matches!(standing, Standing::Waiting(..)) && (is_refused || has_failed)
 }
 
 /// What is wrong with the credentials of another namespace's connection is for those who keep it.

@@ -13,7 +13,7 @@ use super::Context;
 use super::cluster::{Cluster, ClusterError, Key};
 use super::observation::Observation;
 use super::observe::give_up_names;
-use super::report::Report;
+use super::report::{Report, warning};
 use crate::api::EducationSyncProfile;
 use crate::metrics::resources::ready_after;
 
@@ -124,7 +124,11 @@ pub async fn fact<C: Cluster>(
             if failures == TRIES {
                 tracing::error!(%error, "cannot store what was done to Graph; nothing is decided about the resource before it is stored");
                 let uid = resource.metadata.uid.clone().unwrap_or_default();
-                context.owed.lock().insert(uid, (latest, Arc::new(fact)));
+                context.owed.lock().insert(uid, (Arc::clone(&latest), Arc::new(fact)));
+                let note = format!(
+                    "What was done in Microsoft Graph cannot be stored in the status: {error}. It is tried again, and nothing is decided about this resource before it is stored; do not end the operator so long."
+                );
+                context.cluster.publish(&latest, warning("StatusNotStored", "Store", note)).await;
                 return;
             }
             tracing::error!(%error, "cannot store what was done to Graph; trying again");
@@ -227,6 +231,8 @@ mod tests {
         context.cluster.port.refuses.store(true, Ordering::Relaxed);
         fact(&context, &resource, done).await;
         assert_eq!((writes(&context), is_stored(&context)), (5, false));
+        let told: Vec<String> = context.cluster.port.told().into_iter().map(|notice| notice.reason).collect();
+        assert_eq!(told, ["StatusNotStored"]);
         assert_eq!(pass(&context, &key).await, Err(ClusterError::Refused("by a policy".to_owned())));
         assert_eq!(writes(&context), 6, "it is tried again, and nothing else");
         context.cluster.port.refuses.store(false, Ordering::Relaxed);

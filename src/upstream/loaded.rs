@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use super::Upstream;
 use super::key::PollerKey;
 use crate::api::connection::Dialect;
+use crate::clock::passed;
 use crate::graph::GraphError;
 use crate::graph::learnt::Learnt;
 use crate::graph::throttle::Gate;
@@ -154,7 +155,7 @@ impl Loaded {
     }
 
     fn age(&self, now: Timestamp) -> Duration {
-        Duration::try_from(now.duration_since(self.at)).unwrap_or_default()
+        passed(self.at, now)
     }
 
     fn good_for(&self) -> Duration {

@@ -187,7 +187,7 @@ async fn a_pause_that_graph_refuses_is_told_and_tried_beside_a_refused_update() 
     scene.create("contoso", spec.clone()).await;
     scene.until_ready_is("contoso", "True", "Provisioned").await;
     scene.simulator.fault("update:403,times=always").unwrap();
-    let fault = scene.simulator.fault("pause:403,times=1").unwrap();
+    scene.simulator.fault("pause:403,times=1").unwrap();
     spec["displayName"] = json!("Contoso Roster");
     spec["synchronization"] = json!("Paused");
     scene.create("contoso", spec.clone()).await;
@@ -195,7 +195,7 @@ async fn a_pause_that_graph_refuses_is_told_and_tried_beside_a_refused_update() 
     scene.until_ready_is("contoso", "False", "Forbidden").await;
     let events = scene.events("contoso").await;
     assert!(events.contains(&"NotPaused".to_owned()), "{events:?}");
-    assert_eq!((calls(&scene, "/pause"), fault > 0), (2, true));
+    assert_eq!(calls(&scene, "/pause"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -87,7 +87,7 @@ async fn the_status_comes_with_the_list_where_that_is_allowed() {
 #[tokio::test(start_paused = true)]
 async fn a_refused_or_ignored_expand_is_learnt_and_costs_one_call() {
     let plain = json!({"value": [{"id": "p", "state": "provisioned"}]}).to_string();
-    for refusal in [Some(400), Some(501), None] {
+    for refusal in [Some(400), Some(500), Some(501), None] {
         let body = plain.clone();
         let transport = answered_by(move |request| match (request.uri().query(), refusal) {
             (Some(_), Some(status)) => (status, "{}".to_owned()),

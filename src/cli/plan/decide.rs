@@ -78,6 +78,8 @@ pub struct Planned {
 pub struct Known<'a> {
     /// The way to it.
     pub connection: &'a ConnectionFacts,
+    /// Is the connection being deleted?
+    pub connection_is_going: bool,
     /// All its profiles.
     pub snapshot: &'a Snapshot,
     /// The resources of the cluster, and those that the files had before.
@@ -126,6 +128,7 @@ pub fn decide(wish: &Wish, namespace: &str, known: &Known<'_>) -> Planned {
     resource.spec.management_policy = None;
     let world = World {
         connection: known.connection.clone(),
+        connection_is_going: known.connection_is_going,
         snapshot: known.snapshot.clone(),
         others: known.resources.all().to_vec(),
     };

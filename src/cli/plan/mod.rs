@@ -101,7 +101,12 @@ impl Arguments {
                 planned.push(blocked(wish, &namespace, not_allowed(connection, &namespace)));
                 continue;
             }
-            let known = Known { connection: facts, snapshot, resources: &resources };
+            let known = Known {
+                connection: facts,
+                connection_is_going: connection.metadata.deletion_timestamp.is_some(),
+                snapshot,
+                resources: &resources,
+            };
             planned.push(decide(wish, &namespace, &known));
             // What the files have before is there when the next one comes.
             if let Some(resource) = applied(wish, &namespace, &resources, snapshot.ended) {

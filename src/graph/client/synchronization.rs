@@ -80,9 +80,11 @@ impl GraphClient {
     ///
     /// # Errors
     /// When Graph answers neither with success nor with messages.
-    pub async fn start(&self, _admission: Admission, id: &str) -> Result<Start, GraphError> {
+    pub async fn start(&self, admission: Admission, id: &str) -> Result<Start, GraphError> {
         let url = self.item(&[id, "start"])?;
         let answer = self.call(self.change_call("start", Method::POST, url)).await?;
+        // Each further page has one of its own.
+        drop(admission);
         let accepted = answer.status.is_success();
         if !accepted && answer.status != StatusCode::BAD_REQUEST {
             return Err(answer.into_error());

@@ -14,11 +14,12 @@ use jiff::Timestamp;
 
 use super::cluster::{Cluster, ClusterError, Key};
 use super::decide::{ABSENCES_THAT_PROVE, Action, Farewell, Standing, Verdict, failure_standing};
-use super::observation::{Observation, Retry, has_finalizer};
+use super::observation::{Memory, Observation, Retry, has_finalizer};
 use super::observe::connection_of;
 use super::report::{Asked, Decided};
 use super::{Context, Next, connection, report, store};
 use crate::api::{EducationSyncProfile, FINALIZER};
+use crate::clock::passed;
 use crate::graph::client::Deletion;
 use crate::graph::{Certainty, GraphError};
 use crate::upstream::Upstream;
@@ -109,10 +110,22 @@ async fn refused<C: Cluster>(
 
 /// Graph has put a change off: the next try comes after a pause that grows from try to try.
 fn set_back<C: Cluster>(context: &Context<C>, uid: &str, wait: Option<Duration>) -> Duration {
+    put_off(context, uid, wait, |memory| &mut memory.setback)
+}
+
+/// The same of whatever is remembered in that place.
+fn put_off<C: Cluster>(
+    context: &Context<C>,
+    uid: &str,
+    wait: Option<Duration>,
+    place: fn(&mut Memory) -> &mut Option<Retry>,
+) -> Duration {
     let now = context.clock.now();
-    let setback = context
-        .remember(uid, |memory| *memory.setback.insert(next_retry(context, memory.setback, wait, now)));
-    Duration::try_from(setback.again.duration_since(now)).unwrap_or_default()
+    let retry = context.remember(uid, |memory| {
+        let place = place(memory);
+        *place.insert(next_retry(context, *place, wait, now))
+    });
+    passed(now, retry.again)
 }
 
 /// When to try again what has failed so often `before` and now once more: after pauses that grow. `wait` is the least.

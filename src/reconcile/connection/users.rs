@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 use crate::api::connection::GraphConnectionStatus;
 use crate::api::{EducationSyncProfile, GraphConnection};
+use crate::clock::passed;
 use crate::reconcile::Context;
 use crate::reconcile::cluster::{Cluster, Key};
 use crate::reconcile::observation::{has_finalizer, is_own};
@@ -54,7 +55,7 @@ impl Users {
             return None;
         }
         let last = *locked(&self.written).get(uid_of(connection))?;
-        let since = Duration::try_from(now.duration_since(last)).unwrap_or_default();
+        let since = passed(last, now);
         PAUSE.checked_sub(since).filter(|left| !left.is_zero())
     }
 

@@ -64,18 +64,27 @@ fn follow(o: &Observation, connection: &ConnectionFacts, profile: &RemoteProfile
     if let Some(refusal) = standing_refusal(o, connection).filter(|_| !correction.is_empty()) {
         shown.standing = refusal.standing;
         shown.recheck = refusal.recheck;
-        // A synchronization that is to stop must stop, whatever was refused.
-        return run(o, profile, shown);
+        return or_pause(o, profile, shown);
     }
     match correct::decide(o, profile, &correction) {
         None => run(o, profile, shown),
         Some(Verdict { action: Action::Nothing, standing, recheck, ask, interest, .. }) => {
-            // Ready of a manifest that was not sent yet would let a pipeline go on. What is said stays that of the one before.
-            let is_told = !is_new(o) && standing == Standing::Silent;
+            // Ready of a manifest that was not sent yet would let a pipeline go on, as would Ready of one that was refused
+            // and is about to be tried again. What is said stays that of before.
+            let is_told = !is_new(o) && !o.is_to_be_tried_again() && standing == Standing::Silent;
             let standing = if is_told { shown.standing } else { standing };
-            Verdict { standing, recheck, ask, interest: interest.or(shown.interest), ..shown }
+            let interest = interest.or(shown.interest);
+            or_pause(o, profile, Verdict { standing, interest, ask, recheck, ..shown })
         }
         Some(act) => Verdict { notices: shown.notices, interest: shown.interest, ..act },
+    }
+}
+
+/// A synchronization that is to stop must stop, whatever keeps the profile from being corrected.
+fn or_pause(o: &Observation, profile: &RemoteProfile, otherwise: Verdict) -> Verdict {
+    match running::pause(o, profile) {
+        Some(action) => Verdict { action, ..otherwise },
+        None => otherwise,
     }
 }
 

@@ -59,7 +59,8 @@ fn begin(o: &Observation) -> Verdict {
     if !o.list_since(claimed_at) || !o.list_is_fresh() {
         return without_list(o);
     }
-    if o.list.lost {
+    // Taking a profile over that is listed makes none.
+    if o.list.lost && (o.list.empty || o.resource.spec.adopt.is_none()) {
         return upstream_empty(o);
     }
     if let Some(adoption) = &o.resource.spec.adopt {
@@ -225,7 +226,8 @@ fn upstream_empty(o: &Observation) -> Verdict {
     } else {
         format!("none of the {} profiles that are known to be there", o.list.alive)
     };
-    let message =
-        format!("Microsoft Graph lists {what}. Nothing is created until the list is plausible again.");
+    let message = format!(
+        "Microsoft Graph lists {what}. Nothing is created until the list is plausible again, or the resources that have those profiles are deleted, or say that they are gone (annotation edusync.dev/confirm-gone)."
+    );
     Verdict::watching(Standing::Waiting(Reason::UpstreamEmpty, message), false)
 }

@@ -112,7 +112,7 @@ fn bound(o: &Observation, connection: &ConnectionFacts, binding: &Binding) -> Ve
         return absent(o, connection, binding);
     };
     // A list that is behind the DELETE must not take the status back to before it.
-    let is_behind = o.memory.delete_sent.is_some() && is_alive(profile.state);
+    let is_behind = o.memory.delete_sent.is_some_and(|sent| is_alive(profile.state) || !o.list_since(sent));
     let notices = Notices { state: (!is_behind).then_some(Some(profile.state)), ..Notices::default() };
     Verdict { notices, ..listed(o, connection, binding, profile) }
 }

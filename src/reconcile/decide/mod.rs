@@ -24,6 +24,7 @@ use super::observation::{ConnectionFacts, ConnectionProblem, Observation, Retry}
 use super::trust::Trust;
 use crate::api::conditions::Reason;
 use crate::api::status::ProfileState;
+use crate::clock::passed;
 use crate::graph::name::NameKey;
 use crate::graph::sync::ProfileStatus;
 use crate::poller::Interest;
@@ -253,8 +254,7 @@ fn standing_refusal(o: &Observation, connection: &ConnectionFacts) -> Option<Ver
     // Consent or a licence may come without anything changing here.
     // 412, 421, 423 and 449 speak of this moment (Graph docs, "HTTP status codes").
     let may_pass = matches!(refusal.status, 401 | 403 | 412 | 421 | 423 | 449) || o.is_being_deleted();
-    let passed = Duration::try_from(o.now.duration_since(refusal.time.0)).unwrap_or_default();
-    let left = o.settings.refusal_retry.saturating_sub(passed);
+    let left = o.settings.refusal_retry.saturating_sub(passed(refusal.time.0, o.now));
     if may_pass && left.is_zero() {
         return None;
     }

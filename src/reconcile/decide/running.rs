@@ -39,6 +39,15 @@ pub(super) fn decide(o: &Observation, profile: &RemoteProfile) -> Verdict {
     Verdict { recheck, ..Verdict::nothing() }
 }
 
+/// The pause that is to be made now, if there is one.
+pub(super) fn pause(o: &Observation, profile: &RemoteProfile) -> Option<Action> {
+    let may_be = profile.state == ProfileState::Provisioned
+        && until_again(o, o.memory.run_setback).is_none()
+        && unsettled_for(o, profile).is_none();
+    let action = pause_or_resume(o, profile).filter(|_| may_be)?;
+    matches!(action, Action::Pause { .. }).then_some(action)
+}
+
 fn until_due(o: &Observation) -> Duration {
     let until_retry = o.memory.sync_retry.map_or(Duration::ZERO, |retry| o.until(retry.again));
     let Some(at) = o.memory.sync_at else {

@@ -21,11 +21,14 @@ pub(super) struct Seen<'a> {
     pub(super) memory: &'a Memory,
 }
 
-/// Has the service lost its list, as far as can be told? It is empty, or shows none of several profiles, although
-/// they are known to be alive. One alone that is missing among others that nobody manages may have been deleted.
-pub(super) fn is_lost(claims: &Claims, tenant: &Tenant, list: &Snapshot) -> bool {
+/// Has the service lost its list, as far as can be told by this one? It is empty, or shows none of several profiles,
+/// although they are known to be alive. So it stays until one of them is listed, or none is known to be alive any more. One
+/// alone that is missing among others that nobody manages may have been deleted.
+pub(in crate::reconcile) fn is_lost(claims: &Claims, tenant: &Tenant, list: &Snapshot) -> bool {
     let (alive, missing) = claims.alive(tenant, list.began, |id| list.profiles.contains_key(id));
-    missing > 0 && missing == alive && (list.profiles.is_empty() || alive > 1)
+    claims.judge_lost(tenant, |was_lost| {
+        missing > 0 && missing == alive && (list.profiles.is_empty() || alive > 1 || was_lost)
+    })
 }
 
 /// Notes for the judgement of lists whether the profile of a resource is known to be alive.
@@ -48,10 +51,12 @@ pub(super) fn note_life(
         _ if tenant != Some(&place) => true,
         Some(bound) => !is_alive(bound.state) || memory.delete_sent.is_some(),
         // Also when it has just been claimed anew by what the status says: that it is gone could not be written.
-        // A service that has lost everything says 404 of all: who wants nothing but that the profile is gone may go
-        // by that, and who says that it is right. For all others the profile is to stay.
+        // A service that has lost everything says 404 of all. Who creates nothing by that may go by it, and who says that
+        // it is right.
         None => {
-            let is_wanted = resource.metadata.deletion_timestamp.is_some() || is_confirmed_gone(resource, id);
+            let is_wanted = resource.metadata.deletion_timestamp.is_some()
+                || resource.spec.is_observed_only()
+                || is_confirmed_gone(resource, id);
             memory.absences >= ABSENCES_THAT_PROVE && (!is_lost || is_wanted)
         }
     };
@@ -80,6 +85,7 @@ mod tests {
 
     use super::super::{owner, record};
     use super::*;
+    use crate::api::lifecycle::ManagementPolicy;
     use crate::reconcile::claims::Owner;
 
     fn seen<'a>(bound: Option<&'a RemoteProfile>, memory: &'a Memory) -> Seen<'a> {
@@ -155,6 +161,7 @@ mod tests {
         assert_eq!(alive(&|_| ()), 1);
         assert_eq!(alive(&|resource| confirm(resource, "another")), 1);
         assert_eq!(alive(&|resource| confirm(resource, "p")), 0);
+        assert_eq!(alive(&|resource| resource.spec.management_policy = Some(ManagementPolicy::Observe)), 0);
         assert_eq!(
             alive(&|resource| resource.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH))),
             0
@@ -181,5 +188,24 @@ mod tests {
         };
         assert!(is_lost(&["a"], &[]) && is_lost(&["a", "b"], &[]) && is_lost(&["a", "b"], &["x"]));
         assert!(!is_lost(&[], &[]) && !is_lost(&["a"], &["x"]) && !is_lost(&["a", "b"], &["a", "x"]));
+    }
+
+    /// That one of two is deleted or confirmed says nothing of the other.
+    #[test]
+    fn it_stays_lost_until_one_is_listed_or_none_is_missed() {
+        let (tenant, now, claims) = (bound().1, Timestamp::UNIX_EPOCH, Claims::default());
+        for (uid, id) in [("u", "a"), ("v", "b")] {
+            let owner =
+                Owner { uid: uid.into(), namespace: "n".to_owned(), name: uid.to_owned(), created: now };
+            claims.claim_profile(&tenant, id, &owner, Some(now));
+        }
+        let is_lost = |listed: &str| {
+            let profile = RemoteProfile::read(&json!({"id": listed, "state": "provisioned"})).unwrap();
+            is_lost(&claims, &tenant, &Snapshot::new(now, now, [(listed.to_owned(), profile)].into()))
+        };
+        assert!(is_lost("x"));
+        claims.set_going(&tenant, "a");
+        assert!(is_lost("x"));
+        assert!(!is_lost("b") && !is_lost("x"), "it was there, so that it may be deleted");
     }
 }

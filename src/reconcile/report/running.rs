@@ -139,8 +139,14 @@ pub fn not_run(is_pause: bool, error: &GraphError) -> Notice {
     } else {
         ("NotResumed", "resumed", "")
     };
-    let note =
-        format!("The synchronization is not {what}: {error}. edusync tries again by itself.{meanwhile}");
+    // Without the ids of the call: the same refusal is the same event, which is counted up.
+    let answer = match error {
+        GraphError::Refused { status, code: Some(code), .. } => format!("HTTP {status} {code}"),
+        error => format!("HTTP {}", error.status().unwrap_or_default()),
+    };
+    let note = format!(
+        "The synchronization is not {what}: Microsoft Graph refused it ({answer}). edusync tries again by itself.{meanwhile}"
+    );
     warning(reason, "Run", note)
 }
 

@@ -54,6 +54,11 @@ impl World {
         world
     }
 
+    /// What was told so far, by events.
+    pub(crate) fn told(&self) -> Vec<Notice> {
+        locked(&self.notices).clone()
+    }
+
     /// Changes a Secret, or makes it; None takes it away.
     pub(super) fn put(&self, name: &str, key: &str, value: Option<&str>) {
         let place = (name.to_owned(), key.to_owned());
@@ -136,7 +141,9 @@ impl Cluster for World {
         Ok(GraphConnection { status: Some(status), ..newer(connection) })
     }
 
-    async fn publish(&self, _resource: &EducationSyncProfile, _notice: Notice) {}
+    async fn publish(&self, _resource: &EducationSyncProfile, notice: Notice) {
+        locked(&self.notices).push(notice);
+    }
 
     async fn publish_connection(&self, _connection: &GraphConnection, notice: Notice) {
         locked(&self.notices).push(notice);

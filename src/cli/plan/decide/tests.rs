@@ -42,6 +42,15 @@ fn profile(id: &str, more: &Value) -> RemoteProfile {
 }
 
 fn planned(document: &Value, resources: Vec<EducationSyncProfile>, profiles: Vec<RemoteProfile>) -> Planned {
+    planned_by(document, resources, profiles, false)
+}
+
+fn planned_by(
+    document: &Value,
+    resources: Vec<EducationSyncProfile>,
+    profiles: Vec<RemoteProfile>,
+    connection_is_going: bool,
+) -> Planned {
     let (wishes, _) = read(&document.to_string()).unwrap();
     let connection = ConnectionFacts {
         tenant: Tenant::new(ENDPOINT, "t"),
@@ -53,11 +62,9 @@ fn planned(document: &Value, resources: Vec<EducationSyncProfile>, profiles: Vec
     let now = "2027-01-02T03:04:05Z".parse().unwrap();
     let snapshot = Snapshot::new(now, now, profiles);
     let resources = Resources::of(resources);
-    decide(
-        &wishes[0],
-        "school",
-        &Known { connection: &connection, snapshot: &snapshot, resources: &resources },
-    )
+    let known =
+        Known { connection: &connection, connection_is_going, snapshot: &snapshot, resources: &resources };
+    decide(&wishes[0], "school", &known)
 }
 
 #[test]
@@ -164,4 +171,12 @@ fn colours_tell_what_is_new_what_changes_and_what_goes() {
          1 to change, 1 to delete\n"
     );
     assert!(!render(&all, Paint::none()).contains('\x1b'));
+}
+
+#[test]
+fn through_a_connection_that_is_being_deleted_nothing_is_created() {
+    let document = resource("a", &json!({}));
+    let planned = planned_by(&document, Vec::new(), Vec::new(), true);
+    assert_eq!(planned.action, Action::Blocked);
+    assert!(planned.message.unwrap().contains("is being deleted"));
 }

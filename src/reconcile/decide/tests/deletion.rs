@@ -54,6 +54,7 @@ fn a_delete_that_failed_is_repeated_slowly() {
     let verdict = decide(&o);
     let waits = Some(("waiting", Reason::Deleting));
     assert_eq!((verdict.action.clone(), reason(&verdict)), (Action::Nothing, waits), "it was asked for anew");
+    assert_eq!(verdict.notices.state, None, "nor does the state go back");
 }
 
 fn absent(absences: u32) -> Observation {
