@@ -79,12 +79,14 @@ impl GraphClient {
                 Ok(profiles)
             }
             Err(GraphError::Retired { .. }) if unknown => self.list_unexpanded().await,
-            // Some services stumble over what they do not have.
-            Err(GraphError::Unknown { what: UnknownOutcome::Status(500), .. }) if unknown => {
-                self.list_unexpanded().await
-            }
             // What was allowed once is not forbidden by one answer.
             Err(GraphError::Refused { status: 400, .. }) if unknown || self.learnt.expand_is_refused() => {
+                self.list_unexpanded().await
+            }
+            // Some services stumble over what they do not have; most that stumble have a bad moment.
+            Err(GraphError::Unknown { what: UnknownOutcome::Status(500), .. })
+                if self.learnt.expand_is_refused() =>
+            {
                 self.list_unexpanded().await
             }
             Err(error) => Err(error),

@@ -82,10 +82,8 @@ fn follow(o: &Observation, connection: &ConnectionFacts, profile: &RemoteProfile
 
 /// A synchronization that is to stop must stop, whatever keeps the profile from being corrected.
 fn or_pause(o: &Observation, profile: &RemoteProfile, otherwise: Verdict) -> Verdict {
-    match running::pause(o, profile) {
-        Some(action) => Verdict { action, ..otherwise },
-        None => otherwise,
-    }
+    let Verdict { action, recheck, .. } = running::pause(o, profile);
+    Verdict { action, recheck: otherwise.recheck.into_iter().chain(recheck).min(), ..otherwise }
 }
 
 /// Is nothing said yet of the manifest as it is now?

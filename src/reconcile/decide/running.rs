@@ -39,13 +39,24 @@ pub(super) fn decide(o: &Observation, profile: &RemoteProfile) -> Verdict {
     Verdict { recheck, ..Verdict::nothing() }
 }
 
-/// The pause that is to be made now, if there is one.
-pub(super) fn pause(o: &Observation, profile: &RemoteProfile) -> Option<Action> {
-    let may_be = profile.state == ProfileState::Provisioned
-        && until_again(o, o.memory.run_setback).is_none()
-        && unsettled_for(o, profile).is_none();
-    let action = pause_or_resume(o, profile).filter(|_| may_be)?;
-    matches!(action, Action::Pause { .. }).then_some(action)
+/// The pause, if there is one to be made; or when.
+pub(super) fn pause(o: &Observation, profile: &RemoteProfile) -> Verdict {
+    let action = pause_or_resume(o, profile).filter(|_| profile.state == ProfileState::Provisioned);
+    match action.filter(|action| matches!(action, Action::Pause { .. })) {
+        Some(action) => when_settled(o, profile, action),
+        None => Verdict::nothing(),
+    }
+}
+
+fn when_settled(o: &Observation, profile: &RemoteProfile, action: Action) -> Verdict {
+    match unsettled_for(o, profile) {
+        Some(left) => Verdict { recheck: Some(left), ..Verdict::nothing() },
+        None => unless_set_back(o, action),
+    }
+}
+
+fn unless_set_back(o: &Observation, action: Action) -> Verdict {
+    until_again(o, o.memory.run_setback).unwrap_or_else(|| Verdict::act(action))
 }
 
 fn until_due(o: &Observation) -> Duration {
@@ -70,16 +81,10 @@ pub(in crate::reconcile) const fn is_under_way(status: SyncStatus) -> bool {
 }
 
 fn change(o: &Observation, profile: &RemoteProfile) -> Option<Verdict> {
-    let unless_set_back =
-        |action| until_again(o, o.memory.run_setback).unwrap_or_else(|| Verdict::act(action));
     if let Some(action) = trigger(o, profile) {
-        return Some(unless_set_back(action));
+        return Some(unless_set_back(o, action));
     }
-    let action = pause_or_resume(o, profile)?;
-    if let Some(left) = unsettled_for(o, profile) {
-        return Some(Verdict { recheck: Some(left), ..Verdict::nothing() });
-    }
-    Some(unless_set_back(action))
+    Some(when_settled(o, profile, pause_or_resume(o, profile)?))
 }
 
 /// A trigger whose value has not been answered.

@@ -94,7 +94,10 @@ fn a_pause_waits_for_no_correction() {
     assert_eq!(reason(&decide(&taken)), Some(("stalled", Reason::AlreadyClaimed)));
     let set_back = Some(Retry { failed: 1, again: at(NOW + 5) });
     taken.memory.run_setback = set_back;
-    assert_eq!(decide(&taken).action, Action::Nothing);
+    assert_eq!(
+        (decide(&taken).action, decide(&taken).recheck),
+        (Action::Nothing, Some(Duration::from_secs(5)))
+    );
     let mut correction = paused(following());
     correction.memory.setback = set_back;
     assert_eq!(decide(&correction).action, Action::Pause { id: "p".to_owned() });
