@@ -4,10 +4,11 @@
 //! kept here, within (endpoint, tenant). An established claim (an open attempt, a bound profile)
 //! wins; between two resources that only want a name, the older one wins.
 
+mod life;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -82,8 +83,8 @@ struct Table {
     names: HashMap<NameAt, NameHold>,
     /// By tenant and id: what is asked of all profiles is asked of those of one tenant.
     profiles: HashMap<Tenant, HashMap<Arc<str>, ProfileHold>>,
-    /// Tenants that have lost what is known to be alive.
-    lost: HashSet<Tenant>,
+    /// Tenants that have lost what is known to be alive, with that.
+    lost: HashMap<Tenant, Vec<Arc<str>>>,
 }
 
 type NameAt = (Tenant, NameKey);
@@ -235,50 +236,6 @@ impl Claims {
         let table = self.lock();
         let hold = table.hold(tenant, id)?;
         table.owner(&hold.uid).cloned()
-    }
-
-    /// Remembers that a profile is known to be alive since `now` at least: a later list without it
-    /// is not to be trusted.
-    pub fn set_alive(&self, tenant: &Tenant, id: &str, now: Timestamp) {
-        if let Some(hold) = self.lock().hold_mut(tenant, id) {
-            hold.alive.get_or_insert(now);
-        }
-    }
-
-    /// Remembers that a profile is going or gone.
-    pub fn set_going(&self, tenant: &Tenant, id: &str) {
-        if let Some(hold) = self.lock().hold_mut(tenant, id) {
-            hold.alive = None;
-        }
-    }
-
-    /// Remembers that nobody looks at what a resource has: its end would not be heard of.
-    pub fn set_all_going(&self, uid: &str) {
-        let Table { resources, profiles, .. } = &mut *self.lock();
-        for (tenant, id) in resources.get(uid).into_iter().flat_map(|resource| &resource.profiles) {
-            if let Some(hold) = profiles.get_mut(tenant).and_then(|there| there.get_mut(&**id)) {
-                hold.alive = None;
-            }
-        }
-    }
-
-    /// How many profiles were alive when a list began, and how many of them `listed` does not have.
-    pub fn alive(&self, tenant: &Tenant, began: Timestamp, listed: impl Fn(&str) -> bool) -> (usize, usize) {
-        let table = self.lock();
-        let was_alive = |hold: &ProfileHold| hold.alive.is_some_and(|since| since <= began);
-        let alive = table.profiles.get(tenant).into_iter().flatten().filter(|(_, hold)| was_alive(hold));
-        alive.fold((0, 0), |(all, missing), (id, _)| (all + 1, missing + usize::from(!listed(id))))
-    }
-
-    /// Whether a tenant has lost its profiles, by whether it had before.
-    pub fn judge_lost(&self, tenant: &Tenant, judge: impl FnOnce(bool) -> bool) -> bool {
-        let mut table = self.lock();
-        let is_lost = judge(table.lost.remove(tenant));
-        if is_lost {
-            let known = table.known(tenant);
-            table.lost.insert(known);
-        }
-        is_lost
     }
 
     /// Everything of a resource that is gone.

@@ -85,6 +85,10 @@ pub fn foresee(resource: EducationSyncProfile, mut world: World, now: Timestamp)
                 foresight.standing = verdict.standing;
             } else {
                 foresight.steps.push((verdict.action, profile));
+                if matches!(verdict.standing, Standing::Stalled(..)) {
+                    // It is done although something else is in the way.
+                    foresight.standing = verdict.standing;
+                }
             }
             return foresight;
         };

@@ -209,7 +209,10 @@ impl Observation {
         let status = self.status();
         let is_refused =
             status.refusal.as_ref().is_some_and(|refusal| refusal.generation == self.generation());
-        is_refused || status.state == Some(ProfileState::ProvisioningFailed) && self.request().is_some()
+        let has_failed = status.state == Some(ProfileState::ProvisioningFailed)
+            && self.request().is_some()
+            && !self.is_being_deleted();
+        !self.resource.spec.is_observed_only() && (is_refused || has_failed)
     }
 
     /// Has a person confirmed the deletion, although very many came at once?

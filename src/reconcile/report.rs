@@ -122,8 +122,8 @@ pub fn standing(o: &Observation, standing: &Standing, notices: &Notices) -> Opti
             status.refusal = None;
         }
     }
-    // Whoever asked for a further try is answered when it was made: something has to pass first.
-    let is_untried = matches!(standing, Standing::Waiting(..)) && o.is_to_be_tried_again();
+    // Whoever asked for a further try is answered when it was made: something has to pass, or be mended, first.
+    let is_untried = !matches!(standing, Standing::Ready(..)) && o.is_to_be_tried_again();
     if let Some(request) = o.request().filter(|_| !is_untried) {
         status.last_handled_reconcile_at = Some(request.to_owned());
     }
@@ -217,6 +217,14 @@ pub fn refused(
     }));
     let notices = conditions(&mut status, &Standing::Stalled(reason, message), generation, now);
     Report { status, notices }
+}
+
+/// What was asked for was tried, and it is not known what came of it.
+#[must_use]
+pub fn tried(latest: &EducationSyncProfile, decided: &Decided) -> Report {
+    let mut status = latest.status.clone().unwrap_or_default();
+    decided.answer(&mut status);
+    Report { status, notices: Vec::new() }
 }
 
 /// Graph has been asked to delete the profile.

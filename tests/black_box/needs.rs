@@ -76,7 +76,7 @@ async fn begin(name: &str) -> Scene {
 
 fn no_definition(resource: &str) -> String {
     format!(
-        "the CustomResourceDefinition {resource}.edusync.dev is not installed, or does not serve v1alpha1: `kubectl apply --server-side -f crds/` of this version, or `helm upgrade` with crds.enabled=true"
+        "the CustomResourceDefinition {resource}.edusync.dev is not installed, or does not serve v1alpha1: `helm upgrade` with crds.enabled=true, or `kubectl apply --server-side --force-conflicts -f crds/` of this version"
     )
 }
 
@@ -129,7 +129,7 @@ async fn a_definition_of_an_older_version_is_named_before_it_loses_anything() {
     scene.admin(&["patch", "crd", crd, "--type=json", "--patch", &removal]);
     scene.start_operator();
     let sentence = format!(
-        "the CustomResourceDefinition {crd} is of another version than edusync {}, and lacks status.creation.notAfter, so that what is written there is lost: `kubectl apply --server-side -f crds/` of this version, or `helm upgrade` with crds.enabled=true",
+        "the CustomResourceDefinition {crd} is of another version than edusync {}, and lacks status.creation.notAfter, so that what is written there is lost: `helm upgrade` with crds.enabled=true, or `kubectl apply --server-side --force-conflicts -f crds/` of this version",
         env!("CARGO_PKG_VERSION")
     );
     scene.until_readyz((503, &format!("not ready: {sentence}\n"))).await;

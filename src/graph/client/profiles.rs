@@ -12,7 +12,7 @@ use super::{GraphClient, unreadable};
 use crate::api::connection::Dialect;
 use crate::graph::RemoteProfile;
 use crate::graph::budget::Urgency;
-use crate::graph::error::{CallIds, GraphError, UnknownOutcome, retired};
+use crate::graph::error::{CallIds, GraphError, retired};
 use crate::graph::learnt::UpdateVerb;
 use crate::graph::throttle::Admission;
 use crate::graph::wire::RequestBody;
@@ -81,12 +81,6 @@ impl GraphClient {
             Err(GraphError::Retired { .. }) if unknown => self.list_unexpanded().await,
             // What was allowed once is not forbidden by one answer.
             Err(GraphError::Refused { status: 400, .. }) if unknown || self.learnt.expand_is_refused() => {
-                self.list_unexpanded().await
-            }
-            // Some services stumble over what they do not have; most that stumble have a bad moment.
-            Err(GraphError::Unknown { what: UnknownOutcome::Status(500), .. })
-                if self.learnt.expand_is_refused() =>
-            {
                 self.list_unexpanded().await
             }
             Err(error) => Err(error),

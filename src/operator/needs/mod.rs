@@ -180,8 +180,7 @@ impl Place {
     }
 }
 
-const APPLY: &str =
-    "`kubectl apply --server-side -f crds/` of this version, or `helm upgrade` with crds.enabled=true";
+const APPLY: &str = "`helm upgrade` with crds.enabled=true, or `kubectl apply --server-side --force-conflicts -f crds/` of this version";
 
 #[cfg(test)]
 mod tests {

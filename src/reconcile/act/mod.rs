@@ -237,7 +237,10 @@ async fn delete<C: Cluster>(
                     Ok(refused(context, &o.resource, upstream, (decided, Asked::Delete), error).await)
                 }
                 Certainty::Later(wait) => Ok(Done::LookAgain(Next::In(set_back(context, o.uid(), wait)))),
-                Certainty::Unknown => Ok(Done::LookAgain(Next::In(context.settings.probe_interval))),
+                Certainty::Unknown => {
+                    store::fact(context, &o.resource, move |latest| report::tried(latest, &decided)).await;
+                    Ok(Done::LookAgain(Next::In(context.settings.probe_interval)))
+                }
             }
         }
     }

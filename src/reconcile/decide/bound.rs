@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use super::running::Permitted;
 use super::{
     Action, Interest, NameKey, Notices, Standing, Verdict, correct, is_held, running, standing_refusal,
     wording,
@@ -59,31 +60,25 @@ fn follow(o: &Observation, connection: &ConnectionFacts, profile: &RemoteProfile
         return shown;
     }
     if o.resource.spec.is_observed_only() {
-        return run(o, profile, shown);
+        return run(o, profile, shown, Permitted::All);
     }
     if let Some(refusal) = standing_refusal(o, connection).filter(|_| !correction.is_empty()) {
         shown.standing = refusal.standing;
         shown.recheck = refusal.recheck;
-        return or_pause(o, profile, shown);
+        return run(o, profile, shown, Permitted::Pause);
     }
     match correct::decide(o, profile, &correction) {
-        None => run(o, profile, shown),
+        None => run(o, profile, shown, Permitted::All),
         Some(Verdict { action: Action::Nothing, standing, recheck, ask, interest, .. }) => {
             // Ready of a manifest that was not sent yet would let a pipeline go on, as would Ready of one that was refused
             // and is about to be tried again. What is said stays that of before.
             let is_told = !is_new(o) && !o.is_to_be_tried_again() && standing == Standing::Silent;
             let standing = if is_told { shown.standing } else { standing };
             let interest = interest.or(shown.interest);
-            or_pause(o, profile, Verdict { standing, interest, ask, recheck, ..shown })
+            run(o, profile, Verdict { standing, interest, ask, recheck, ..shown }, Permitted::Pause)
         }
         Some(act) => Verdict { notices: shown.notices, interest: shown.interest, ..act },
     }
-}
-
-/// A synchronization that is to stop must stop, whatever keeps the profile from being corrected.
-fn or_pause(o: &Observation, profile: &RemoteProfile, otherwise: Verdict) -> Verdict {
-    let Verdict { action, recheck, .. } = running::pause(o, profile);
-    Verdict { action, recheck: otherwise.recheck.into_iter().chain(recheck).min(), ..otherwise }
 }
 
 /// Is nothing said yet of the manifest as it is now?
@@ -97,9 +92,9 @@ fn is_sync_known(o: &Observation, profile: &RemoteProfile) -> bool {
     profile.state == ProfileState::Provisioned && (is_listed || o.memory.sync_at.is_some())
 }
 
-/// The profile is as it should be; what of its synchronization?
-fn run(o: &Observation, profile: &RemoteProfile, shown: Verdict) -> Verdict {
-    let next = running::decide(o, profile);
+/// What of its synchronization?
+fn run(o: &Observation, profile: &RemoteProfile, shown: Verdict, permitted: Permitted) -> Verdict {
+    let next = running::decide(o, profile, permitted);
     let recheck = shown.recheck.into_iter().chain(next.recheck).chain([LOOK_AT_THE_CALENDAR]).min();
     Verdict { action: next.action, recheck, ..shown }
 }
@@ -192,7 +187,7 @@ fn vanished(o: &Observation, id: &str) -> Verdict {
         return Verdict { notices: Notices::of_none(), ..Verdict::watching(standing, false) };
     }
     // A tenant that is suddenly empty may be a service that has lost its list.
-    if (o.list.empty || !o.list_is_whole()) && !o.is_confirmed_gone(id) {
+    if (o.list.empty || o.list.lost || !o.list_is_whole()) && !o.is_confirmed_gone(id) {
         let message = format!(
             "The profile {id} is gone from Microsoft Graph, and with it every profile of the tenant, or others that were there. That may be a fault of the service, so no new one is created until the list holds profiles again. If it is right: kubectl annotate educationsyncprofile NAME edusync.dev/confirm-gone={id}"
         );

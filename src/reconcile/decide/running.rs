@@ -17,8 +17,18 @@ pub(in crate::reconcile) const LOOK_AT_REST: Duration = Duration::from_mins(15);
 /// The same while something is under way.
 const UNDER_WAY: Duration = Duration::from_mins(1);
 
+/// What may be changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Permitted {
+    /// Whatever the manifest says.
+    All,
+    /// The profile is not as it should be, and cannot be corrected yet. A synchronization that is to stop must stop all the
+    /// same.
+    Pause,
+}
+
 /// The next thing to do, or when to look again.
-pub(super) fn decide(o: &Observation, profile: &RemoteProfile) -> Verdict {
+pub(super) fn decide(o: &Observation, profile: &RemoteProfile, permitted: Permitted) -> Verdict {
     if profile.state != ProfileState::Provisioned {
         return Verdict::nothing();
     }
@@ -27,9 +37,10 @@ pub(super) fn decide(o: &Observation, profile: &RemoteProfile) -> Verdict {
         return Verdict::act(Action::LookAtSync { id: profile.id.clone() });
     }
     if !o.resource.spec.is_observed_only()
-        && let Some(verdict) = change(o, profile)
+        && let Some(verdict) = change(o, profile, permitted)
     {
-        return verdict;
+        let recheck = verdict.recheck.into_iter().chain(until_look).min();
+        return Verdict { recheck, ..verdict };
     }
     let recheck = match o.memory.sync_of(profile).and_then(|sync| news_of_errors(o, sync)) {
         Some((count, None)) => return Verdict::act(Action::CountErrors { id: profile.id.clone(), count }),
@@ -37,15 +48,6 @@ pub(super) fn decide(o: &Observation, profile: &RemoteProfile) -> Verdict {
         None => until_look,
     };
     Verdict { recheck, ..Verdict::nothing() }
-}
-
-/// The pause, if there is one to be made; or when.
-pub(super) fn pause(o: &Observation, profile: &RemoteProfile) -> Verdict {
-    let action = pause_or_resume(o, profile).filter(|_| profile.state == ProfileState::Provisioned);
-    match action.filter(|action| matches!(action, Action::Pause { .. })) {
-        Some(action) => when_settled(o, profile, action),
-        None => Verdict::nothing(),
-    }
 }
 
 fn when_settled(o: &Observation, profile: &RemoteProfile, action: Action) -> Verdict {
@@ -80,11 +82,15 @@ pub(in crate::reconcile) const fn is_under_way(status: SyncStatus) -> bool {
     )
 }
 
-fn change(o: &Observation, profile: &RemoteProfile) -> Option<Verdict> {
-    if let Some(action) = trigger(o, profile) {
+fn change(o: &Observation, profile: &RemoteProfile, permitted: Permitted) -> Option<Verdict> {
+    if permitted == Permitted::All
+        && let Some(action) = trigger(o, profile)
+    {
         return Some(unless_set_back(o, action));
     }
-    Some(when_settled(o, profile, pause_or_resume(o, profile)?))
+    let action = pause_or_resume(o, profile)?;
+    let is_permitted = permitted == Permitted::All || matches!(action, Action::Pause { .. });
+    is_permitted.then(|| when_settled(o, profile, action))
 }
 
 /// A trigger whose value has not been answered.

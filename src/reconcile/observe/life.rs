@@ -21,14 +21,9 @@ pub(super) struct Seen<'a> {
     pub(super) memory: &'a Memory,
 }
 
-/// Has the service lost its list, as far as can be told by this one? It is empty, or shows none of several profiles,
-/// although they are known to be alive. So it stays until one of them is listed, or none is known to be alive any more. One
-/// alone that is missing among others that nobody manages may have been deleted.
+/// Is the list one of a service that has lost its profiles, as far as can be told?
 pub(in crate::reconcile) fn is_lost(claims: &Claims, tenant: &Tenant, list: &Snapshot) -> bool {
-    let (alive, missing) = claims.alive(tenant, list.began, |id| list.profiles.contains_key(id));
-    claims.judge_lost(tenant, |was_lost| {
-        missing > 0 && missing == alive && (list.profiles.is_empty() || alive > 1 || was_lost)
-    })
+    claims.is_lost(tenant, list.began, list.profiles.is_empty(), |id| list.profiles.contains_key(id))
 }
 
 /// Notes for the judgement of lists whether the profile of a resource is known to be alive.
@@ -205,7 +200,12 @@ mod tests {
         };
         assert!(is_lost("x"));
         claims.set_going(&tenant, "a");
-        assert!(is_lost("x"));
+        let adopter =
+            Owner { uid: "w".into(), namespace: "n".to_owned(), name: "w".to_owned(), created: now };
+        claims.claim_profile(&tenant, "x", &adopter, Some(now));
+        assert!(is_lost("x"), "that somebody takes over what is there is no news of the others");
         assert!(!is_lost("b") && !is_lost("x"), "it was there, so that it may be deleted");
+        claims.set_going(&tenant, "x");
+        assert!(!is_lost("y"), "one alone may be deleted");
     }
 }

@@ -180,3 +180,14 @@ fn through_a_connection_that_is_being_deleted_nothing_is_created() {
     assert_eq!(planned.action, Action::Blocked);
     assert!(planned.message.unwrap().contains("is being deleted"));
 }
+
+#[test]
+fn a_pause_hides_nothing_that_is_in_the_way() {
+    let document = resource("a", &json!({"displayName": "Fabrikam", "synchronization": "Paused"}));
+    let before = bound(resource("a", &json!({})), "p", &["displayName"]);
+    let taken = profile("q", &json!({"displayName": "Fabrikam"}));
+    let planned = planned(&document, vec![before], vec![profile("p", &json!({})), taken]);
+    let message = planned.message.unwrap();
+    assert_eq!(planned.action, Action::Blocked, "{message}");
+    assert!(message.contains("no resource owns it"), "{message}");
+}

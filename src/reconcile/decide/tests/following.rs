@@ -121,6 +121,10 @@ fn gone_needs_two_proofs_apart() {
     assert_eq!(reason(&decide(&o)), Some(("stalled", Reason::UpstreamEmpty)), "the tenant is suddenly empty");
     o.list.empty = false;
     assert_eq!(decide(&o).action, Action::Forget);
+    o.list.lost = true;
+    let lost = Some(("stalled", Reason::UpstreamEmpty));
+    assert_eq!(reason(&decide(&o)), lost, "the last one that is missed proves nothing of itself");
+    o.list.lost = false;
     o.list.missing = 1;
     assert_eq!(reason(&decide(&o)), Some(("stalled", Reason::UpstreamEmpty)), "others are missing as well");
     let mut resource = (*o.resource).clone();

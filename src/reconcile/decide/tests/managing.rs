@@ -88,6 +88,10 @@ fn a_pause_waits_for_no_correction() {
     (old.list.began, old.list.ended) = (Some(at(NOW - 17)), Some(at(NOW - 16)));
     assert_eq!(decide(&old).action, Action::Pause { id: "p".to_owned() });
     assert!(decide(&old).ask, "the correction is wanted as well");
+    let mut unknown = old.clone();
+    unknown.bound.as_mut().unwrap().is_expanded = false;
+    let look = Action::LookAtSync { id: "p".to_owned() };
+    assert_eq!(decide(&unknown).action, look, "it may be paused already, by a person");
     let mut taken = paused(with_spec(following(), |spec| spec["displayName"] = json!("Fabrikam")));
     taken.name = Some(NameClaim::TakenBy(other()));
     assert_eq!(decide(&taken).action, Action::Pause { id: "p".to_owned() });

@@ -112,8 +112,10 @@ fn who_asks_for_a_further_try_is_answered_when_it_was_made() {
         let status = standing(&asked(o), &told, &Notices::default()).unwrap().status;
         status.last_handled_reconcile_at.is_some()
     };
-    assert!(!answered(refused(), waiting()) && !answered(failed, waiting()));
-    assert!(answered(refused(), stalled), "a person must act before");
+    assert!(!answered(refused(), waiting()) && !answered(failed.clone(), waiting()));
+    assert!(!answered(refused(), stalled), "a person must act before");
+    let observed = with_spec(failed.clone(), |spec| spec["managementPolicy"] = json!("Observe"));
+    assert!(answered(observed, waiting()), "nothing will be tried");
     assert!(answered(look(bound()), waiting()), "there is nothing to try");
 }
 
