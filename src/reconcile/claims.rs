@@ -84,7 +84,7 @@ struct Table {
     /// By tenant and id: what is asked of all profiles is asked of those of one tenant.
     profiles: HashMap<Tenant, HashMap<Arc<str>, ProfileHold>>,
     /// Tenants that have lost what is known to be alive, with that.
-    lost: HashMap<Tenant, Vec<Arc<str>>>,
+    lost: HashMap<Tenant, life::Lost>,
 }
 
 type NameAt = (Tenant, NameKey);

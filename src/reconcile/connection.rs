@@ -131,7 +131,8 @@ fn sight<C: Cluster>(context: &Context<C>, upstream: &Upstream, view: View) -> S
     });
     let closed_until = upstream.gates().iter().filter_map(|gate| gate.closed_until(now)).max();
     let rest = upstream.poller.rest_interval();
-    Sight { view, closed_until, rest, alive, missing, now }
+    let lost = context.claims.has_lost(&upstream.facts.tenant);
+    Sight { view, closed_until, rest, alive, missing, lost, now }
 }
 
 /// Does the status say of these very credentials that Graph answers?

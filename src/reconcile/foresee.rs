@@ -79,16 +79,15 @@ pub fn foresee(resource: EducationSyncProfile, mut world: World, now: Timestamp)
         let profile = subject(&o, &verdict.action);
         let Some(next) = after(&o, &mut world, &claims, &verdict) else {
             let is_done = matches!(verdict.action, Action::Nothing);
-            if is_done {
+            let is_run = matches!(verdict.action, Action::Pause { .. } | Action::Resume { .. });
+            if !is_done {
+                foresight.steps.push((verdict.action, profile));
+            }
+            // The synchronization is paused or resumed although something else is in the way.
+            if is_done || is_run {
                 let drift = verdict.notices.drift.filter(|drift| drift.outlook == Outlook::NotAccepted);
                 foresight.not_accepted = drift.map(|drift| drift.fields).filter(|fields| !fields.is_empty());
                 foresight.standing = verdict.standing;
-            } else {
-                foresight.steps.push((verdict.action, profile));
-                if matches!(verdict.standing, Standing::Stalled(..)) {
-                    // It is done although something else is in the way.
-                    foresight.standing = verdict.standing;
-                }
             }
             return foresight;
         };

@@ -219,12 +219,16 @@ pub fn refused(
     Report { status, notices }
 }
 
-/// What was asked for was tried, and it is not known what came of it.
+/// What somebody asked to try was tried, and it is not known what came of it.
 #[must_use]
-pub fn tried(latest: &EducationSyncProfile, decided: &Decided) -> Report {
+pub fn tried(latest: &EducationSyncProfile, decided: &Decided, error: &GraphError) -> Report {
     let mut status = latest.status.clone().unwrap_or_default();
     decided.answer(&mut status);
-    Report { status, notices: Vec::new() }
+    let note = format!(
+        "It was tried, and it is not known what came of it: {error}. If nothing has changed by the next list, ask once more."
+    );
+    let notices = decided.request.iter().map(|_| warning("OutcomeUnknown", "Update", note.clone())).collect();
+    Report { status, notices }
 }
 
 /// Graph has been asked to delete the profile.
@@ -232,6 +236,7 @@ pub fn tried(latest: &EducationSyncProfile, decided: &Decided) -> Report {
 pub fn delete_sent(latest: &EducationSyncProfile, decided: &Decided, id: &str, now: Timestamp) -> Report {
     let mut status = latest.status.clone().unwrap_or_default();
     status.state = Some(ProfileState::Deleting);
+    status.refusal = None;
     let generation = decided.generation;
     decided.answer(&mut status);
     let mut notices =

@@ -29,6 +29,7 @@ mod scene;
 mod world;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use edusync::api::EducationSyncProfile;
@@ -131,6 +132,7 @@ impl Run {
             assert!(come_to(&mut scene, &gate, is_prepared).await, "{}", scene.operator_log());
         }
         gate.count(self.wanted.clone());
+        let before = scene.starts.load(Ordering::Relaxed);
         let asked = self.path.ask(&scene).await;
         let is_done = |scene: &Scene, now: &Now| self.path.is_done(scene, now.as_ref());
         let mut ended = come_to(&mut scene, &gate, is_done).await;
@@ -146,13 +148,21 @@ impl Run {
                 come_to(&mut scene, &gate, |scene, now| scene.lists() >= enough && is_done(scene, now)).await;
         }
         scene.kill_operator();
-        let mut outcome = self.judge(&scene, asked.as_ref(), ended).await;
+        let started = scene.starts.load(Ordering::Relaxed) - before;
+        let mut outcome = self.judge(&scene, asked.as_ref(), ended, started).await;
         outcome.strike = at.zip(self.wanted.as_ref().map(|wanted| wanted.deed));
         outcome.seen = seen;
         outcome
     }
 
-    async fn judge(&self, scene: &Scene, asked: Option<&EducationSyncProfile>, ended: bool) -> Outcome {
+    /// `started`: how many operators were started since it was asked for.
+    async fn judge(
+        &self,
+        scene: &Scene,
+        asked: Option<&EducationSyncProfile>,
+        ended: bool,
+        started: u32,
+    ) -> Outcome {
         let now = scene.profiles().get_opt("contoso").await.unwrap();
         let stalled = now.as_ref().and_then(|profile| condition(profile, "Stalled"));
         let binding = now.as_ref().and_then(|now| now.status.as_ref()?.binding.as_ref());
@@ -168,10 +178,12 @@ impl Run {
             wrong.push("the spec was changed".to_owned());
         }
         let deletes = scene.requests("DELETE").len();
-        // An operator that starts in the middle may send one more.
-        let most_deletes = if self.path == Path::Delete { 2 } else { 0 };
+        // Each operator that starts in the middle may send one more, and whoever got no answer. On a machine that is too
+        // slow more of them start than are killed.
+        let most_deletes = if self.path == Path::Delete { 1 + started.max(1) as usize } else { 0 };
         if deletes > most_deletes {
-            wrong.push(format!("{deletes} DELETEs"));
+            let log = scene.operator_log();
+            wrong.push(format!("{deletes} DELETEs, although {started} operators were started\n{log}"));
         }
         if !ended {
             let status = now.as_ref().map(|profile| &profile.status);

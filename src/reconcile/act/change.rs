@@ -145,7 +145,7 @@ async fn not_updated<C: Cluster>(
                 (memory.updated_at, memory.updated_generation) = (Some(now), o.generation());
             });
             upstream.poller.ask();
-            store::fact(context, &o.resource, move |latest| report::tried(latest, &decided)).await;
+            store::fact(context, &o.resource, move |latest| report::tried(latest, &decided, &error)).await;
             Done::LookAgain(Next::In(context.settings.probe_interval))
         }
     }

@@ -238,7 +238,8 @@ async fn delete<C: Cluster>(
                 }
                 Certainty::Later(wait) => Ok(Done::LookAgain(Next::In(set_back(context, o.uid(), wait)))),
                 Certainty::Unknown => {
-                    store::fact(context, &o.resource, move |latest| report::tried(latest, &decided)).await;
+                    store::fact(context, &o.resource, move |latest| report::tried(latest, &decided, &error))
+                        .await;
                     Ok(Done::LookAgain(Next::In(context.settings.probe_interval)))
                 }
             }

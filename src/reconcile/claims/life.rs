@@ -7,6 +7,14 @@ use jiff::Timestamp;
 
 use super::{Claims, ProfileHold, Table, Tenant};
 
+/// What a tenant has lost.
+#[derive(Debug)]
+pub(super) struct Lost {
+    /// When the list began that shows it.
+    began: Timestamp,
+    ids: Vec<Arc<str>>,
+}
+
 impl Claims {
     /// Remembers that a profile is known to be alive since `now` at least: a later list without it
     /// is not to be trusted.
@@ -41,6 +49,12 @@ impl Claims {
             .fold((0, 0), |(all, missing), id| (all + 1, missing + usize::from(!listed(id))))
     }
 
+    /// Is it known that a tenant has lost its profiles?
+    #[must_use]
+    pub fn has_lost(&self, tenant: &Tenant) -> bool {
+        self.lock().lost.contains_key(tenant)
+    }
+
     /// Has a tenant lost its profiles, as far as can be told by a list that began then? It is empty, or shows none of
     /// several, although they are known to be alive. So it stays until one of those is listed, or none of them is known to
     /// be alive any more. One alone that is missing among others that nobody manages may have been deleted.
@@ -54,7 +68,9 @@ impl Claims {
         let mut table = self.lock();
         if let Some(lost) = table.lost.get(tenant) {
             let is_missed = |id: &Arc<str>| table.hold(tenant, id).is_some_and(|hold| hold.alive.is_some());
-            if lost.iter().any(is_missed) && !lost.iter().any(|id| listed(id)) {
+            // Another application may have an older list of the same tenant.
+            let is_back = began >= lost.began && lost.ids.iter().any(|id| listed(id));
+            if lost.ids.iter().any(is_missed) && !is_back {
                 return true;
             }
             table.lost.remove(tenant);
@@ -64,7 +80,7 @@ impl Claims {
             !alive.is_empty() && (is_empty || alive.len() > 1) && !alive.iter().any(|id| listed(id));
         if is_lost {
             let known = table.known(tenant);
-            table.lost.insert(known, alive);
+            table.lost.insert(known, Lost { began, ids: alive });
         }
         is_lost
     }

@@ -40,6 +40,8 @@ pub(super) struct Sight {
     pub(super) alive: usize,
     /// How many of them it lacks.
     pub(super) missing: usize,
+    /// Has the tenant lost what was known, as far as profiles could tell?
+    pub(super) lost: bool,
     /// The time.
     pub(super) now: Timestamp,
 }
@@ -77,12 +79,12 @@ fn again_and_again(sight: &Sight) -> Option<Health> {
 
 /// Is the list plausible?
 fn presence(sight: &Sight) -> Health {
-    let Sight { alive, missing, .. } = sight;
+    let Sight { alive, missing, lost, .. } = sight;
     let what = if *missing == 0 {
         return Health::Well(None);
     } else if sight.view.snapshot.as_ref().is_some_and(|snapshot| snapshot.profiles.is_empty()) {
         format!("Microsoft Graph lists no profile at all, although {alive} are known to be there")
-    } else if *missing >= SUSPICIOUSLY_MANY {
+    } else if *missing >= SUSPICIOUSLY_MANY || *lost {
         format!("Microsoft Graph's list lacks {missing} of {alive} profiles that are known to be there")
     } else {
         return Health::Well(None);

@@ -48,7 +48,7 @@ fn throttled() -> GraphError {
 }
 
 fn seen(view: View) -> Sight {
-    Sight { view, closed_until: None, rest: REST, alive: 0, missing: 0, now: at(0) }
+    Sight { view, closed_until: None, rest: REST, alive: 0, missing: 0, lost: false, now: at(0) }
 }
 
 fn told(health: Option<&Health>) -> Option<(Reason, &str)> {

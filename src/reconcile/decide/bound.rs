@@ -189,7 +189,7 @@ fn vanished(o: &Observation, id: &str) -> Verdict {
     // A tenant that is suddenly empty may be a service that has lost its list.
     if (o.list.empty || o.list.lost || !o.list_is_whole()) && !o.is_confirmed_gone(id) {
         let message = format!(
-            "The profile {id} is gone from Microsoft Graph, and with it every profile of the tenant, or others that were there. That may be a fault of the service, so no new one is created until the list holds profiles again. If it is right: kubectl annotate educationsyncprofile NAME edusync.dev/confirm-gone={id}"
+            "The profile {id} is gone from Microsoft Graph, and with it every profile of the tenant, or others that were there. That may be a fault of the service, so no new one is created until the list holds them again. If it is right: kubectl annotate educationsyncprofile NAME edusync.dev/confirm-gone={id}"
         );
         return Verdict::watching(Standing::Stalled(Reason::UpstreamEmpty, message), false);
     }

@@ -224,7 +224,7 @@ fn upstream_empty(o: &Observation) -> Verdict {
     let what = if o.list.empty {
         format!("no profile at all, although {} are known to be there", o.list.alive)
     } else {
-        format!("none of the {} profiles that are known to be there", o.list.alive)
+        format!("none of several profiles that are known to be there, {} are missing", o.list.missing)
     };
     let message = format!(
         "Microsoft Graph lists {what}. Nothing is created until the list is plausible again, or the resources that have those profiles are deleted, or say that they are gone (annotation edusync.dev/confirm-gone)."

@@ -57,18 +57,18 @@ pub(super) fn note_life(
     };
     if is_going {
         claims.set_going(&place, id);
-    } else if bound.is_some() || is_known_alive(resource, memory) {
+    } else if bound.is_some() || is_known_alive(resource, memory, is_lost) {
         // Without a list that shows it: it may have counted as going while its connection could not be used.
         claims.set_alive(&place, id, now);
     }
 }
 
 /// Was the profile there when it was last looked at, and was nothing done or proven since that ends it?
-fn is_known_alive(resource: &EducationSyncProfile, memory: &Memory) -> bool {
+fn is_known_alive(resource: &EducationSyncProfile, memory: &Memory, is_lost: bool) -> bool {
     let state = resource.status.as_ref().and_then(|status| status.state);
     memory.seen
         && memory.delete_sent.is_none()
-        && memory.absences == 0
+        && (memory.absences == 0 || is_lost)
         && resource.metadata.deletion_timestamp.is_none()
         && state.is_some_and(is_alive)
 }
@@ -207,5 +207,17 @@ mod tests {
         assert!(!is_lost("b") && !is_lost("x"), "it was there, so that it may be deleted");
         claims.set_going(&tenant, "x");
         assert!(!is_lost("y"), "one alone may be deleted");
+    }
+
+    /// Another application may look at the same tenant, and more seldom.
+    #[test]
+    fn an_older_list_does_not_end_a_loss() {
+        let (resource, tenant, early) = bound();
+        let (claims, late) = (Claims::default(), Timestamp::from_second(60).unwrap());
+        record(&claims, &resource, &owner(&resource), early);
+        let own = || RemoteProfile::read(&json!({"id": "p", "state": "provisioned"})).unwrap();
+        let full = |at| Snapshot::new(at, at, [("p".to_owned(), own())].into());
+        assert!(is_lost(&claims, &tenant, &Snapshot::new(late, late, [].into())));
+        assert!(is_lost(&claims, &tenant, &full(early)) && !is_lost(&claims, &tenant, &full(late)));
     }
 }

@@ -65,6 +65,8 @@ pub fn vanished(o: &Observation) -> Report {
         notices.push(warning("ProfileVanished", "Follow", note));
     }
     status.state = None;
+    // It was of the profile that is gone; the next one has not been refused yet.
+    status.refusal = None;
     status.sync = None;
     status.errors.clear();
     status.applied_fields.clear();

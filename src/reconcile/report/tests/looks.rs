@@ -177,3 +177,23 @@ fn who_goes_says_what_became_of_the_profile() {
     assert_eq!(said(Farewell::Retained), Some(("Retained".to_owned(), true)));
     assert_eq!(said(Farewell::NotOurs), Some(("Retained".to_owned(), true)));
 }
+
+#[test]
+fn a_refusal_ends_with_what_it_was_of() {
+    let refused =
+        json!({"refusal": serde_json::to_value(refusal(1)).unwrap(), "binding": bound()["binding"]});
+    assert_eq!(vanished(&look(refused.clone())).status.refusal, None, "the next profile was not refused");
+    let latest = resource(1, &refused);
+    let sent = delete_sent(&latest, &Decided::default(), "p", at(1));
+    assert_eq!(sent.status.refusal, None);
+}
+
+#[test]
+fn who_asked_hears_that_the_outcome_is_not_known() {
+    let error = GraphError::NotConnected(String::new());
+    let told = |decided: &Decided| {
+        let report = tried(&resource(2, &json!({})), decided, &error);
+        (report.status.last_handled_reconcile_at.is_some(), report.notices.len())
+    };
+    assert_eq!((told(&decided()), told(&Decided::default())), ((true, 1), (false, 0)));
+}
