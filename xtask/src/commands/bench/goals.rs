@@ -147,7 +147,7 @@ const GOALS: [Goal; 16] = [
         measured: |reports, _| figure(reports, "restart.calls_ratio", |_| true),
     },
     Goal {
-        title: "Calls sent to a tenant during its Retry-After",
+        title: "Calls to a tenant during its Retry-After, but for those on their way when it began (50 ms)",
         limit: 0.0,
         unit: "",
         digits: 0,
