@@ -62,7 +62,6 @@ pub fn passed(since: Timestamp, until: Timestamp) -> Duration {
 
 #[cfg(test)]
 mod tests {
-
     use super::*;
 
     #[tokio::test(start_paused = true)]

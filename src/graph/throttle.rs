@@ -20,16 +20,16 @@ const LONGEST: Duration = Duration::from_hours(1);
 /// The shortest: whoever asks to come again at once must not be asked in a loop.
 const SHORTEST: Duration = Duration::from_secs(1);
 
+/// So long a call waits for another one that tries whether Graph lets calls through again. Whoever waits holds a
+/// place in which others could have their turn.
+const FOR_THE_TRIAL: Duration = Duration::from_secs(1);
+
 /// Reads `Retry-After`: seconds, possibly with a fraction, a list of them, or an HTTP date. A date is compared with that of
 /// the answer; `wall_now` is for one without.
 #[must_use]
 pub fn retry_after(headers: &HeaderMap, wall_now: Timestamp) -> Option<Duration> {
     asked_for(headers, wall_now).map(|wait| wait.clamp(SHORTEST, LONGEST))
 }
-
-/// So long a call waits for another one that tries whether Graph lets calls through again. Whoever waits holds a
-/// place in which others could have their turn.
-const FOR_THE_TRIAL: Duration = Duration::from_secs(1);
 
 fn asked_for(headers: &HeaderMap, wall_now: Timestamp) -> Option<Duration> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);

@@ -71,7 +71,8 @@ pub async fn observe<C: Cluster>(context: &Context<C>, key: &Key) -> Option<(Obs
         .as_ref()
         .zip(snapshot.as_deref())
         .is_some_and(|(tenant, list)| is_lost(&context.claims, tenant, list));
-    let memory = update_memory(context, &resource, (snapshot.as_deref(), is_lost), bound.as_ref(), now);
+    let after_loss = snapshot.as_ref().map(|list| is_lost || list.profiles.is_empty());
+    let memory = update_memory(context, &resource, after_loss, bound.as_ref(), now);
     let seen = Seen { bound: bound.as_ref(), is_lost, memory: &memory };
     note_life(&context.claims, &resource, &trust, tenant.as_ref(), seen, now);
     let observation = Observation {
@@ -340,10 +341,11 @@ pub(super) fn list_facts(
     }
 }
 
+/// `after_loss`: does the list show nothing, or nothing of what is known? None: there is no list.
 fn update_memory<C: Cluster>(
     context: &Context<C>,
     resource: &EducationSyncProfile,
-    (snapshot, is_lost): (Option<&Snapshot>, bool),
+    after_loss: Option<bool>,
     bound: Option<&RemoteProfile>,
     now: Timestamp,
 ) -> Memory {
@@ -360,8 +362,8 @@ fn update_memory<C: Cluster>(
             // After a restart a profile that no list shows may still be one that is not visible yet.
             memory.bound_at.get_or_insert(now);
         }
-        if let Some(snapshot) = snapshot {
-            memory.note_list(is_lost || snapshot.profiles.is_empty(), bound);
+        if let Some(after_loss) = after_loss {
+            memory.note_list(after_loss, bound);
         }
         memory.clone()
     })

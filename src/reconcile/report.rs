@@ -224,11 +224,13 @@ pub fn refused(
 pub fn tried(latest: &EducationSyncProfile, decided: &Decided, error: &GraphError) -> Report {
     let mut status = latest.status.clone().unwrap_or_default();
     decided.answer(&mut status);
-    let note = format!(
-        "It was tried, and it is not known what came of it: {error}. If nothing has changed by the next list, ask once more."
-    );
-    let notices = decided.request.iter().map(|_| warning("OutcomeUnknown", "Update", note.clone())).collect();
-    Report { status, notices }
+    let told = decided.request.as_ref().map(|_| {
+        let note = format!(
+            "It was tried, and it is not known what came of it: {error}. If nothing has changed by the next list, ask once more."
+        );
+        warning("OutcomeUnknown", "Update", note)
+    });
+    Report { status, notices: told.into_iter().collect() }
 }
 
 /// Graph has been asked to delete the profile.

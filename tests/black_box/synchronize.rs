@@ -151,11 +151,15 @@ async fn what_school_data_sync_has_stopped_says_what_a_person_must_do_and_that_h
     edusync(&scene, &["status"]).await.ended_with(0);
 }
 
+/// Synchronizations that do not end during a test.
+fn endless() -> Settings {
+    let sync_time = std::time::Duration::from_hours(1);
+    Settings { profiles: ProfileSettings { sync_time, ..ProfileSettings::default() }, ..quick() }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_edusync_has_paused_it_resumes() {
-    let long = std::time::Duration::from_hours(1);
-    let profiles = ProfileSettings { sync_time: long, ..ProfileSettings::default() };
-    let scene = begin("pause", Settings { profiles, ..quick() }).await;
+    let scene = begin("pause", endless()).await;
     let mut spec = power_school(&scene).await;
     scene.create("contoso", spec.clone()).await;
     let running = scene
@@ -180,9 +184,7 @@ async fn what_edusync_has_paused_it_resumes() {
 /// Somebody has to stop it now, and must hear that it goes on. An update that was refused as well is no reason not to try.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pause_that_graph_refuses_is_told_and_tried_beside_a_refused_update() {
-    let long = std::time::Duration::from_hours(1);
-    let profiles = ProfileSettings { sync_time: long, ..ProfileSettings::default() };
-    let scene = begin("norest", Settings { profiles, ..quick() }).await;
+    let scene = begin("norest", endless()).await;
     let mut spec = power_school(&scene).await;
     scene.create("contoso", spec.clone()).await;
     scene.until_ready_is("contoso", "True", "Provisioned").await;

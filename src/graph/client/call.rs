@@ -127,13 +127,13 @@ impl GraphClient {
         let status = result.as_ref().map(|response| response.status().as_u16());
         counted.end(class_of(status));
         let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let response = result.map_err(|error| {
-            // Others would wait as long, one after the other.
-            self.gate.ended(sent);
-            lost(call, error, milliseconds)
-        })?;
-        let answer = self.answered(call, response, milliseconds);
+        let answer = match result {
+            Ok(response) => Ok(self.answered(call, response, milliseconds)),
+            Err(error) => Err(lost(call, error, milliseconds)),
+        };
+        // Also without an answer: others would wait as long, one after the other.
         self.gate.ended(sent);
+        let answer = answer?;
         if let Some(id) = &answer.ids.request_id {
             span.set("edusync.graph.request_id", id.clone());
         }

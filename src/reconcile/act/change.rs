@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{AFTER_CONFLICT, Done, hold, hold_connection, not_now, refused, set_back};
+use super::{AFTER_CONFLICT, Done, hold, hold_connection, list_is_old, not_now, refused, set_back};
 use crate::graph::client::Updated;
 use crate::graph::name::NameKey;
 use crate::graph::wire::update_bodies;
@@ -92,10 +92,8 @@ pub(super) async fn update<C: Cluster>(
         Ok(admission) => admission,
         Err(error) => return Ok(not_now(context, upstream, &error).await),
     };
-    if !o.list_is_fresh_at(context.clock.now()) {
-        // Token and budget took so long that somebody may have changed the profile meanwhile.
-        upstream.poller.ask();
-        return Ok(Done::LookAgain(Next::In(AFTER_CONFLICT)));
+    if let Some(later) = list_is_old(context, o, upstream) {
+        return Ok(later);
     }
     let secret = o.source_secret.value();
     let bodies =

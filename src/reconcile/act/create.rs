@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{AFTER_CONFLICT, Done, hold, hold_connection, not_now, refused, set_back};
+use super::{AFTER_CONFLICT, Done, hold, hold_connection, list_is_old, not_now, refused, set_back};
 use crate::api::EducationSyncProfile;
 use crate::api::conditions::whole_seconds;
 use crate::api::status::CreationAttempt;
@@ -36,10 +36,8 @@ pub(super) async fn create<C: Cluster>(
     if !context.claims.establish(&upstream.facts.tenant, &name, &owner) {
         return Ok(Done::LookAgain(Next::In(AFTER_CONFLICT)));
     }
-    if !o.list_is_fresh_at(context.clock.now()) {
-        // Token, budget and finalizers took so long that somebody may have made a namesake meanwhile.
-        upstream.poller.ask();
-        return Ok(Done::LookAgain(Next::In(AFTER_CONFLICT)));
+    if let Some(later) = list_is_old(context, o, upstream) {
+        return Ok(later);
     }
     let attempt = attempt(context, o, upstream);
     let intent = Report { status: report::intent(o, &attempt), notices: Vec::new() };

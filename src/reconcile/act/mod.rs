@@ -153,6 +153,16 @@ async fn not_now<C: Cluster>(context: &Context<C>, upstream: &Upstream, error: &
     Done::Nothing { standing: failure_standing(error), recheck: Some(wait) }
 }
 
+/// Token, budget or finalizers may have taken so long that somebody has made a namesake meanwhile, or changed the profile:
+/// then there is another look before anything is sent.
+fn list_is_old<C: Cluster>(context: &Context<C>, o: &Observation, upstream: &Upstream) -> Option<Done> {
+    if o.list_is_fresh_at(context.clock.now()) {
+        return None;
+    }
+    upstream.poller.ask();
+    Some(Done::LookAgain(Next::In(AFTER_CONFLICT)))
+}
+
 /// Makes sure that our finalizer holds the resource.
 async fn hold<C: Cluster>(
     context: &Context<C>,

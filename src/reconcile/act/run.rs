@@ -1,6 +1,7 @@
 //! What runs a profile: look at its synchronization, pause, resume, reset, start.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{AFTER_CONFLICT, Done, next_retry, not_now, put_off};
 use crate::api::EducationSyncProfile;
@@ -8,16 +9,13 @@ use crate::graph::error::UnknownOutcome;
 use crate::graph::{Certainty, GraphError};
 use crate::reconcile::cluster::{Cluster, ClusterError};
 use crate::reconcile::decide::{LOOK_AT_REST, Standing, Trigger, Verdict};
-use crate::reconcile::observation::{LookForErrors, Memory, Observation, Retry};
+use crate::reconcile::observation::{LookForErrors, Observation};
 use crate::reconcile::report::{self, Decided, Report};
 use crate::reconcile::{Context, Next, store};
 use crate::upstream::Upstream;
 
 /// So often errors are asked for that do not add up.
 const ENOUGH: u32 = 6;
-
-/// Where it is remembered that a call was put off.
-const SETBACK: fn(&mut Memory) -> &mut Option<Retry> = |memory| &mut memory.run_setback;
 
 /// Asks for the status by its own URL.
 pub(super) async fn look<C: Cluster>(
@@ -158,7 +156,7 @@ async fn ran<C: Cluster>(
                 context.cluster.publish(resource, report::not_run(is_pause, &error)).await;
             }
             // It can be repeated, as it does nothing twice; but not hotly.
-            Done::LookAgain(Next::In(put_off(context, o.uid(), error.retry_after(), SETBACK)))
+            Done::LookAgain(Next::In(set_back(context, o.uid(), error.retry_after())))
         }
     }
 }
@@ -198,7 +196,7 @@ pub(super) async fn trigger<C: Cluster>(
         let (value, before) = (value.to_owned(), before.cloned());
         let not_done = move |latest: &_| report::not_triggered(latest, trigger, &value, before.as_ref());
         store::fact(context, &recorded, not_done).await;
-        return Ok(Done::LookAgain(Next::In(put_off(context, o.uid(), error.retry_after(), SETBACK))));
+        return Ok(Done::LookAgain(Next::In(set_back(context, o.uid(), error.retry_after()))));
     }
     note_run(context, o);
     tracing::debug!(profile = id, ?trigger, value, "answered a trigger");
@@ -225,6 +223,11 @@ async fn record<C: Cluster>(
         Err(ClusterError::Conflict) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Graph has put off what runs a synchronization, which keeps no change of the profile waiting.
+fn set_back<C: Cluster>(context: &Context<C>, uid: &str, wait: Option<Duration>) -> Duration {
+    put_off(context, uid, wait, |memory| &mut memory.run_setback)
 }
 
 fn note_run<C: Cluster>(context: &Context<C>, o: &Observation) {

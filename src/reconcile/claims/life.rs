@@ -75,12 +75,14 @@ impl Claims {
             }
             table.lost.remove(tenant);
         }
-        let alive: Vec<Arc<str>> = table.alive(tenant, began).map(Arc::clone).collect();
-        let is_lost =
-            !alive.is_empty() && (is_empty || alive.len() > 1) && !alive.iter().any(|id| listed(id));
+        if table.alive(tenant, began).any(|id| listed(id)) {
+            return false;
+        }
+        let ids: Vec<Arc<str>> = table.alive(tenant, began).map(Arc::clone).collect();
+        let is_lost = ids.len() > 1 || is_empty && !ids.is_empty();
         if is_lost {
             let known = table.known(tenant);
-            table.lost.insert(known, Lost { began, ids: alive });
+            table.lost.insert(known, Lost { began, ids });
         }
         is_lost
     }

@@ -112,7 +112,7 @@ fn bound(o: &Observation, connection: &ConnectionFacts, binding: &Binding) -> Ve
         return absent(o, connection, binding);
     };
     // A list that is behind the DELETE must not take the status back to before it.
-    let is_behind = o.memory.delete_sent.is_some_and(|sent| is_alive(profile.state) || !o.list_since(sent));
+    let is_behind = list_is_behind(o) || o.memory.delete_sent.is_some() && is_alive(profile.state);
     let notices = Notices { state: (!is_behind).then_some(Some(profile.state)), ..Notices::default() };
     Verdict { notices, ..listed(o, connection, binding, profile) }
 }
@@ -125,11 +125,7 @@ fn listed(
 ) -> Verdict {
     match profile.state {
         ProfileState::Deleting => deleting(),
-        // A list from before the last DELETE shows what came of the one before.
-        ProfileState::DeletionFailed
-            if recently_asked(o, o.settings.refusal_retry)
-                && o.memory.delete_sent.is_some_and(|sent| o.list_since(sent)) =>
-        {
+        ProfileState::DeletionFailed if recently_asked(o, o.settings.refusal_retry) && !list_is_behind(o) => {
             Verdict {
                 recheck: Some(o.settings.refusal_retry),
                 ..Verdict::watching(wording::following(ProfileState::DeletionFailed), false)
@@ -162,6 +158,11 @@ fn held(o: &Observation) -> Option<Verdict> {
 
 fn recently_asked(o: &Observation, span: Duration) -> bool {
     o.memory.delete_sent.is_some_and(|sent| o.now < sent.saturating_add(span).unwrap_or(sent))
+}
+
+/// Is the list from before the last DELETE? It shows what came of the one before.
+fn list_is_behind(o: &Observation) -> bool {
+    o.memory.delete_sent.is_some_and(|sent| !o.list_since(sent))
 }
 
 /// Did the list begin a settle window after Graph was asked to delete? If nobody asked, any list did.

@@ -16,7 +16,9 @@ pub(super) use correct::is_as_wanted;
 pub use correct::{Drift, Outlook};
 pub(super) use create::candidates;
 pub(super) use running::{LOOK_AT_REST, is_under_way};
-pub(super) use wording::{HOW_TO_LET_GO, failure as failure_standing, following, refusal as refusal_words};
+pub(super) use wording::{
+    HOW_TO_LET_GO, answer as answer_words, failure as failure_standing, following, refusal as refusal_words,
+};
 
 use std::time::Duration;
 

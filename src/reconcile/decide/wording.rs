@@ -72,6 +72,11 @@ fn credentials(error: &AuthError) -> String {
     format!("No token: {}. See the GraphConnection.", error.remedy())
 }
 
+/// What Graph answered.
+pub(in crate::reconcile) fn answer(status: u16, code: Option<&str>) -> String {
+    code.map_or_else(|| format!("HTTP {status}"), |code| format!("HTTP {status} {code}"))
+}
+
 /// A definite refusal of a create, or of a delete.
 pub(in crate::reconcile) fn refusal(
     status: u16,
@@ -79,7 +84,7 @@ pub(in crate::reconcile) fn refusal(
     connection: &ConnectionFacts,
     deleting: bool,
 ) -> (Reason, String) {
-    let answer = code.map_or_else(|| format!("HTTP {status}"), |code| format!("HTTP {status} {code}"));
+    let answer = answer(status, code);
     match status {
         403 if !connection.delegated => (
             Reason::Forbidden,

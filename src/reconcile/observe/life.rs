@@ -87,6 +87,11 @@ mod tests {
         Seen { bound, is_lost: false, memory }
     }
 
+    fn owner_named(uid: &str) -> Owner {
+        let created = Timestamp::UNIX_EPOCH;
+        Owner { uid: uid.into(), namespace: "n".to_owned(), name: uid.to_owned(), created }
+    }
+
     /// A resource with a profile, its tenant, and the time.
     fn bound() -> (EducationSyncProfile, Tenant, Timestamp) {
         let resource: EducationSyncProfile = serde_json::from_value(json!({
@@ -169,13 +174,7 @@ mod tests {
         let is_lost = |alive: &[&str], listed: &[&str]| {
             let claims = Claims::default();
             for (number, id) in alive.iter().enumerate() {
-                let owner = Owner {
-                    uid: format!("u{number}").into(),
-                    namespace: "n".to_owned(),
-                    name: format!("r{number}"),
-                    created: now,
-                };
-                claims.claim_profile(&tenant, id, &owner, Some(now));
+                claims.claim_profile(&tenant, id, &owner_named(&format!("u{number}")), Some(now));
             }
             let list = |id: &&str| RemoteProfile::read(&json!({"id": id, "state": "provisioned"})).unwrap();
             let profiles = listed.iter().map(list).map(|profile| (profile.id.clone(), profile)).collect();
@@ -190,9 +189,7 @@ mod tests {
     fn it_stays_lost_until_one_is_listed_or_none_is_missed() {
         let (tenant, now, claims) = (bound().1, Timestamp::UNIX_EPOCH, Claims::default());
         for (uid, id) in [("u", "a"), ("v", "b")] {
-            let owner =
-                Owner { uid: uid.into(), namespace: "n".to_owned(), name: uid.to_owned(), created: now };
-            claims.claim_profile(&tenant, id, &owner, Some(now));
+            claims.claim_profile(&tenant, id, &owner_named(uid), Some(now));
         }
         let is_lost = |listed: &str| {
             let profile = RemoteProfile::read(&json!({"id": listed, "state": "provisioned"})).unwrap();
@@ -200,9 +197,7 @@ mod tests {
         };
         assert!(is_lost("x"));
         claims.set_going(&tenant, "a");
-        let adopter =
-            Owner { uid: "w".into(), namespace: "n".to_owned(), name: "w".to_owned(), created: now };
-        claims.claim_profile(&tenant, "x", &adopter, Some(now));
+        claims.claim_profile(&tenant, "x", &owner_named("w"), Some(now));
         assert!(is_lost("x"), "that somebody takes over what is there is no news of the others");
         assert!(!is_lost("b") && !is_lost("x"), "it was there, so that it may be deleted");
         claims.set_going(&tenant, "x");

@@ -29,9 +29,7 @@ pub fn intent(o: &Observation, attempt: &CreationAttempt) -> EducationSyncProfil
     status.handled_triggers = decided.triggers();
     status.creation = Some(attempt.clone());
     status.refusal = None;
-    if let Some(request) = o.request() {
-        status.last_handled_reconcile_at = Some(request.to_owned());
-    }
+    decided.answer(&mut status);
     let message = format!("Creating the profile in Microsoft Graph (client-request-id {}).", attempt.attempt);
     conditions(&mut status, &Standing::Waiting(Reason::Creating, message), o.generation(), o.now);
     status

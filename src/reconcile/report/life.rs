@@ -37,10 +37,9 @@ pub fn adopted(o: &Observation, tenant: &Tenant, profile: &RemoteProfile) -> Rep
     status.paused_by_manifest = None;
     status.state = Some(profile.state);
     // Values that are there from the beginning ask for nothing.
-    status.handled_triggers = Decided::by(o).triggers();
-    if let Some(request) = o.request() {
-        status.last_handled_reconcile_at = Some(request.to_owned());
-    }
+    let decided = Decided::by(o);
+    status.handled_triggers = decided.triggers();
+    decided.answer(&mut status);
     let note =
         format!("Took over the profile {} of tenant {}, as spec.adopt says.", profile.id, tenant.tenant_id);
     let mut notices = vec![normal("Adopted", "Adopt", note)];

@@ -11,7 +11,7 @@ use crate::graph::GraphError;
 use crate::graph::client::Start;
 use crate::graph::sync::{ErrorCounts, ProfileStatus, Severity};
 use crate::reconcile::cluster::Notice;
-use crate::reconcile::decide::{Standing, Trigger, is_under_way};
+use crate::reconcile::decide::{Standing, Trigger, answer_words, is_under_way};
 
 /// So long before the last day a person is told.
 const AHEAD: SignedDuration = SignedDuration::from_hours(60 * 24);
@@ -140,10 +140,11 @@ pub fn not_run(is_pause: bool, error: &GraphError) -> Notice {
         ("NotResumed", "resumed", "")
     };
     // Without the ids of the call: the same refusal is the same event, which is counted up.
-    let answer = match error {
-        GraphError::Refused { status, code: Some(code), .. } => format!("HTTP {status} {code}"),
-        error => format!("HTTP {}", error.status().unwrap_or_default()),
+    let code = match error {
+        GraphError::Refused { code, .. } => code.as_deref(),
+        _ => None,
     };
+    let answer = answer_words(error.status().unwrap_or_default(), code);
     let note = format!(
         "The synchronization is not {what}: Microsoft Graph refused it ({answer}). edusync tries again by itself.{meanwhile}"
     );

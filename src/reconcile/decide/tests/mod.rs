@@ -2,6 +2,7 @@
 
 #![allow(clippy::needless_pass_by_value, reason = "json! values are handed on as they are made")]
 
+mod correcting;
 mod creating;
 mod deletion;
 mod following;
@@ -21,8 +22,8 @@ pub(in crate::reconcile) use managing::with_spec;
 pub(in crate::reconcile) use synchronizing::sync;
 
 use super::*;
-use crate::api::EducationSyncProfile;
 use crate::api::connection::Dialect;
+use crate::api::{EducationSyncProfile, REQUESTED_AT};
 use crate::graph::{CallIds, GraphError, RemoteProfile};
 use crate::reconcile::claims::{NameClaim, Owner, Tenant};
 use crate::reconcile::observation::{
@@ -94,6 +95,14 @@ pub(in crate::reconcile) fn look(status: Value) -> Observation {
         deletions: 1,
         source_secret: SourceSecret::NotNeeded,
     }
+}
+
+/// The same, for which somebody asks now.
+pub(in crate::reconcile) fn asked(mut o: Observation) -> Observation {
+    let mut resource = (*o.resource).clone();
+    resource.metadata.annotations = Some([(REQUESTED_AT.to_owned(), "now".to_owned())].into());
+    o.resource = Arc::new(resource);
+    o
 }
 
 /// The same, through a connection that leads to another tenant.

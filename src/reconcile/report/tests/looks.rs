@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::api::status::Refusal;
-use crate::reconcile::decide::tests::{at, bound, look, remote, unclaimed, with_spec};
+use crate::reconcile::decide::tests::{asked, at, bound, look, remote, unclaimed, with_spec};
 use crate::reconcile::decide::{Drift, Outlook};
 
 fn ready() -> Standing {
@@ -90,15 +90,6 @@ fn what_is_wrong_with_a_shared_connection_is_told_to_those_who_keep_it() {
     assert!(shown(&own, Reason::CredentialsInvalid));
     assert!(!shown(&shared, Reason::CredentialsInvalid));
     assert!(shown(&shared, Reason::Rejected), "that is about the profile");
-}
-
-/// The same, for which somebody asks now.
-fn asked(mut o: Observation) -> Observation {
-    let mut resource = (*o.resource).clone();
-    resource.metadata.annotations =
-        Some([(crate::api::REQUESTED_AT.to_owned(), "now".to_owned())].into_iter().collect());
-    o.resource = std::sync::Arc::new(resource);
-    o
 }
 
 /// Else it would be over before anything was tried, and what was refused would stay so.

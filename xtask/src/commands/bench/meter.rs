@@ -206,18 +206,15 @@ pub(super) fn calls_despite_retry_after(calls: &[Call], wait: Duration) -> (usiz
     let (mut despite, mut on_their_way) = (0, 0);
     for call in calls.iter().filter(|call| !call.is_token()) {
         let tenant = call.tenant.as_deref().unwrap_or_default();
-        if let Some((from, until)) = closed.get(tenant)
-            && call.came() > *from
-            && call.came() < *until
-        {
-            let is_on_its_way = call.came().duration_since(*from) <= ON_ITS_WAY;
+        // The first answer of a wait is what the caller knows it by.
+        let waits_since = closed.get(tenant).filter(|(_, until)| call.came() < *until).map(|(from, _)| *from);
+        if let Some(from) = waits_since.filter(|from| call.came() > *from) {
+            let is_on_its_way = call.came().duration_since(from) <= ON_ITS_WAY;
             *(if is_on_its_way { &mut on_their_way } else { &mut despite }) += 1;
         }
         if call.status == 429 {
             let until = call.answered.checked_add(wait).unwrap_or(call.answered);
-            let known = closed.entry(tenant).or_insert((call.answered, until));
-            // The first answer of a wait is what the caller knows it by.
-            *known = if call.came() < known.1 { (known.0, until) } else { (call.answered, until) };
+            closed.insert(tenant, (waits_since.unwrap_or(call.answered), until));
         }
     }
     (despite, on_their_way)
