@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use edusync::api::EducationSyncProfile;
 use edusync::api::status::SyncStatus;
-use graph_simulator::{ProfileSettings, Settings};
+use graph_simulator::Settings;
 use serde_json::{Value, json};
 
 use crate::cost::Meter;
 use crate::manage::by_hand;
 use crate::moves::adopting;
 use crate::scene::{Scene, foreign_body, power_school, profile_id, profile_manifest, quick, spec};
+use crate::synchronize::endless;
 use crate::synchronize::is;
 
 /// A write of the status.
@@ -102,8 +103,7 @@ async fn a_profile_that_failed_is_sent_again_with_one_put_and_two_writes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pause_a_resume_and_a_reset_cost_one_call_each() {
-    let profiles = ProfileSettings { sync_time: Duration::from_hours(1), ..ProfileSettings::default() };
-    let scene = begin("cost-run", Settings { profiles, ..quick() }).await;
+    let scene = begin("cost-run", endless()).await;
     let mut spec: Value = power_school(&scene).await;
     scene.create("contoso", spec.clone()).await;
     let is_running =

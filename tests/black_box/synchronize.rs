@@ -152,7 +152,7 @@ async fn what_school_data_sync_has_stopped_says_what_a_person_must_do_and_that_h
 }
 
 /// Synchronizations that do not end during a test.
-fn endless() -> Settings {
+pub fn endless() -> Settings {
     let sync_time = std::time::Duration::from_hours(1);
     Settings { profiles: ProfileSettings { sync_time, ..ProfileSettings::default() }, ..quick() }
 }

@@ -127,10 +127,9 @@ impl GraphClient {
         let status = result.as_ref().map(|response| response.status().as_u16());
         counted.end(class_of(status));
         let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let answer = match result {
-            Ok(response) => Ok(self.answered(call, response, milliseconds)),
-            Err(error) => Err(lost(call, error, milliseconds)),
-        };
+        let answer = result
+            .map(|response| self.answered(call, response, milliseconds))
+            .map_err(|error| lost(call, error, milliseconds));
         // Also without an answer: others would wait as long, one after the other.
         self.gate.ended(sent);
         let answer = answer?;

@@ -6,7 +6,7 @@ fn tenant() -> Tenant {
     Tenant::new("https://graph.example", "t")
 }
 
-fn owner(uid: &str, created: i64) -> Owner {
+pub(in crate::reconcile) fn owner(uid: &str, created: i64) -> Owner {
     Owner { uid: uid.into(), namespace: "n".into(), name: uid.into(), created: at(created) }
 }
 

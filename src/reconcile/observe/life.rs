@@ -81,15 +81,10 @@ mod tests {
     use super::super::{owner, record};
     use super::*;
     use crate::api::lifecycle::ManagementPolicy;
-    use crate::reconcile::claims::Owner;
+    use crate::reconcile::claims::tests::owner as owner_named;
 
     fn seen<'a>(bound: Option<&'a RemoteProfile>, memory: &'a Memory) -> Seen<'a> {
         Seen { bound, is_lost: false, memory }
-    }
-
-    fn owner_named(uid: &str) -> Owner {
-        let created = Timestamp::UNIX_EPOCH;
-        Owner { uid: uid.into(), namespace: "n".to_owned(), name: uid.to_owned(), created }
     }
 
     /// A resource with a profile, its tenant, and the time.
@@ -174,7 +169,7 @@ mod tests {
         let is_lost = |alive: &[&str], listed: &[&str]| {
             let claims = Claims::default();
             for (number, id) in alive.iter().enumerate() {
-                claims.claim_profile(&tenant, id, &owner_named(&format!("u{number}")), Some(now));
+                claims.claim_profile(&tenant, id, &owner_named(&format!("u{number}"), 0), Some(now));
             }
             let list = |id: &&str| RemoteProfile::read(&json!({"id": id, "state": "provisioned"})).unwrap();
             let profiles = listed.iter().map(list).map(|profile| (profile.id.clone(), profile)).collect();
@@ -189,7 +184,7 @@ mod tests {
     fn it_stays_lost_until_one_is_listed_or_none_is_missed() {
         let (tenant, now, claims) = (bound().1, Timestamp::UNIX_EPOCH, Claims::default());
         for (uid, id) in [("u", "a"), ("v", "b")] {
-            claims.claim_profile(&tenant, id, &owner_named(uid), Some(now));
+            claims.claim_profile(&tenant, id, &owner_named(uid, 0), Some(now));
         }
         let is_lost = |listed: &str| {
             let profile = RemoteProfile::read(&json!({"id": listed, "state": "provisioned"})).unwrap();
@@ -197,7 +192,7 @@ mod tests {
         };
         assert!(is_lost("x"));
         claims.set_going(&tenant, "a");
-        claims.claim_profile(&tenant, "x", &owner_named("w"), Some(now));
+        claims.claim_profile(&tenant, "x", &owner_named("w", 0), Some(now));
         assert!(is_lost("x"), "that somebody takes over what is there is no news of the others");
         assert!(!is_lost("b") && !is_lost("x"), "it was there, so that it may be deleted");
         claims.set_going(&tenant, "x");

@@ -3,12 +3,16 @@
 use super::managing::following;
 use super::*;
 
+/// The same, by a list that is too old to be corrected by.
+fn with_old_list(mut o: Observation) -> Observation {
+    (o.list.began, o.list.ended) = (Some(at(NOW - 17)), Some(at(NOW - 16)));
+    o
+}
+
 /// It is sent whole: what the manifest says nothing of is repeated as the list has it.
 #[test]
 fn a_correction_needs_a_list_of_this_moment() {
-    let mut o = following();
-    (o.list.began, o.list.ended) = (Some(at(NOW - 17)), Some(at(NOW - 16)));
-    let verdict = decide(&o);
+    let verdict = decide(&with_old_list(following()));
     assert_eq!((verdict.action, verdict.ask), (Action::Nothing, true));
 }
 
@@ -20,8 +24,7 @@ fn before_a_further_try_nothing_is_said() {
         status.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let mut o = look(status);
         (o.bound, o.list.empty, o.name) = (Some(remote("p", "provisioned")), false, None);
-        (o.list.began, o.list.ended) = (Some(at(NOW - 17)), Some(at(NOW - 16)));
-        o
+        with_old_list(o)
     };
     let refusal = |status: u16, time: i64| {
         json!({"refusal": {"generation": 1, "connection": Observation::refusal_key(&connection(), None), "status": status,
@@ -44,8 +47,7 @@ fn before_a_further_try_nothing_is_said() {
 #[test]
 fn a_pause_waits_for_no_correction() {
     let paused = |o: Observation| with_spec(o, |spec| spec["synchronization"] = json!("Paused"));
-    let mut old = paused(following());
-    (old.list.began, old.list.ended) = (Some(at(NOW - 17)), Some(at(NOW - 16)));
+    let old = paused(with_old_list(following()));
     assert_eq!(decide(&old).action, Action::Pause { id: "p".to_owned() });
     assert!(decide(&old).ask, "the correction is wanted as well");
     let mut unknown = old.clone();

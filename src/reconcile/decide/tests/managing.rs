@@ -160,11 +160,7 @@ fn a_failed_profile_is_sent_again_when_somebody_asks() {
     let mut o = following();
     o.bound = Some(as_wanted("p", "provisioningFailed"));
     assert_eq!(reason(&decide(&o)), Some(("stalled", Reason::ProvisioningFailed)));
-    let mut resource = (*o.resource).clone();
-    resource.metadata.annotations =
-        Some([("reconcile.edusync.dev/requestedAt".to_owned(), "now".to_owned())].into_iter().collect());
-    o.resource = Arc::new(resource);
-    assert_eq!(decide(&o).action, update(&[], &[]));
+    assert_eq!(decide(&asked(o)).action, update(&[], &[]));
 }
 
 #[test]

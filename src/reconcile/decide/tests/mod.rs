@@ -22,8 +22,8 @@ pub(in crate::reconcile) use managing::with_spec;
 pub(in crate::reconcile) use synchronizing::sync;
 
 use super::*;
+use crate::api::EducationSyncProfile;
 use crate::api::connection::Dialect;
-use crate::api::{EducationSyncProfile, REQUESTED_AT};
 use crate::graph::{CallIds, GraphError, RemoteProfile};
 use crate::reconcile::claims::{NameClaim, Owner, Tenant};
 use crate::reconcile::observation::{
@@ -100,7 +100,8 @@ pub(in crate::reconcile) fn look(status: Value) -> Observation {
 /// The same, for which somebody asks now.
 pub(in crate::reconcile) fn asked(mut o: Observation) -> Observation {
     let mut resource = (*o.resource).clone();
-    resource.metadata.annotations = Some([(REQUESTED_AT.to_owned(), "now".to_owned())].into());
+    resource.metadata.annotations =
+        Some([("reconcile.edusync.dev/requestedAt".to_owned(), "now".to_owned())].into());
     o.resource = Arc::new(resource);
     o
 }

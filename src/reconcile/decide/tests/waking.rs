@@ -87,12 +87,7 @@ fn a_refusal_that_may_pass_is_tried_again_after_its_time_or_when_somebody_asks()
         let verdict = decide(&refused(status));
         assert_eq!(reason(&verdict), Some(("stalled", reason_of)), "{status}");
         assert_eq!((verdict.recheck, verdict.interest), (recheck, Some(Interest::Health)), "{status}");
-        let mut asked = refused(status);
-        let mut resource = (*asked.resource).clone();
-        resource.metadata.annotations =
-            Some([("reconcile.edusync.dev/requestedAt".to_owned(), "now".to_owned())].into_iter().collect());
-        asked.resource = Arc::new(resource);
-        assert_eq!(decide(&asked).action, Action::Create, "{status}");
+        assert_eq!(decide(&asked(refused(status))).action, Action::Create, "{status}");
     }
     // Of a deletion all of them may pass: it is the only thing that is left to do.
     let mut status = bound();
